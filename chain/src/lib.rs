@@ -1,0 +1,27 @@
+//! The rules of a Callboard chain.
+//!
+//! Everything here is synchronous and deterministic: no I/O, no clock, no runtime, no database. State is read
+//! through [`StateReader`] and [`TrieReader`]; what a block does comes back as plain values ([`BlockChanges`]).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | the configuration every header commits to |
+//! | [`block`] | blocks and their one canonical byte form |
+//! | [`stage`] | [`Verified`] and [`Confirmed`]: what has been checked, as types |
+//! | [`state`] | accounts, readers, and what a block changes |
+
+pub mod block;
+pub mod config;
+pub mod error;
+pub mod keccak;
+pub mod seal;
+pub mod stage;
+pub mod state;
+
+pub use block::{Block, Receipt, Transaction};
+pub use config::{BaseFeePolicy, ChainConfig, Hardfork};
+pub use error::Blame;
+pub use keccak::keccak256;
+pub use seal::Seal;
+pub use stage::{Confirmed, Verified};
+pub use state::{Account, AccountChange, BlockChanges, StateReadError, StateReader, StorageChange, TrieReader};
