@@ -7,6 +7,10 @@
 //! |---|---|
 //! | [`config`] | the configuration every header commits to |
 //! | [`block`] | blocks and their one canonical byte form |
+//! | [`keys`] | secret keys and signing |
+//! | [`recovery`] | from a signature to its signer |
+//! | [`seal`] | the authority's signature over a block hash |
+//! | [`transaction`] | decoding, senders and stateless rules of transactions |
 //! | [`stage`] | [`Verified`] and [`Confirmed`]: what has been checked, as types |
 //! | [`state`] | accounts, readers, and what a block changes |
 
@@ -14,14 +18,18 @@ pub mod block;
 pub mod config;
 pub mod error;
 pub mod keccak;
+pub mod keys;
+pub mod recovery;
 pub mod seal;
 pub mod stage;
 pub mod state;
+pub mod transaction;
 
 pub use block::{Block, Receipt, Transaction};
 pub use config::{BaseFeePolicy, ChainConfig, Hardfork};
 pub use error::Blame;
 pub use keccak::keccak256;
+pub use keys::SecretKey;
 pub use seal::Seal;
 pub use stage::{Confirmed, Verified};
 pub use state::{Account, AccountChange, BlockChanges, StateReadError, StateReader, StorageChange, TrieReader};

@@ -1,0 +1,25 @@
+//! Transactions: decoding, their senders, and the rules that need no state.
+
+mod codec;
+
+pub use codec::{DecodeTransactionError, decode_transaction};
+pub(crate) use codec::{decode_envelope, transaction_item};
+
+use crate::{
+    Transaction,
+    recovery::{RecoverError, recover},
+};
+use alloy_primitives::Address;
+
+/// Most bytes of one transaction in its EIP-2718 form.
+pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+
+/// Who signed a transaction. s must be at most n/2 (EIP-2), for every type.
+pub fn recover_sender(transaction: &Transaction) -> Result<Address, RecoverError> {
+    let parts = transaction.signature();
+    let mut signature = [0; 65];
+    signature[..32].copy_from_slice(&parts.r().to_be_bytes::<32>());
+    signature[32..64].copy_from_slice(&parts.s().to_be_bytes::<32>());
+    signature[64] = parts.v().into();
+    recover(transaction.signature_hash(), &signature)
+}
