@@ -13,6 +13,7 @@
 //! | [`transaction`] | decoding, senders and stateless rules of transactions |
 //! | [`stage`] | [`Verified`] and [`Confirmed`]: what has been checked, as types |
 //! | [`state`] | accounts, readers, and what a block changes |
+//! | [`trie`] | the state trie: roots, proofs, stored nodes |
 
 pub mod block;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod seal;
 pub mod stage;
 pub mod state;
 pub mod transaction;
+pub mod trie;
 
 pub use block::{Block, Receipt, Transaction};
 pub use config::{BaseFeePolicy, ChainConfig, Hardfork};
@@ -33,3 +35,4 @@ pub use keys::SecretKey;
 pub use seal::Seal;
 pub use stage::{Confirmed, Verified};
 pub use state::{Account, AccountChange, BlockChanges, StateReadError, StateReader, StorageChange, TrieReader};
+pub use trie::{StateTrie, TrieError, TrieUpdates};
