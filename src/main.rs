@@ -1,3 +1,2 @@
-//! The `callboard` command.
-
+//! placeholder
 fn main() {}

@@ -1,1 +1,55 @@
-//! placeholder
+//! Callboard's embedded database.
+//!
+//! One file, `chain.redb`, holds the chain and nothing that identifies a node, so that copying it to another stopped
+//! node seeds that node. A block, its receipts, its state, its history, its index entries and the head are written in
+//! **one** redb transaction: whatever the instant at which the process dies, they belong to the same block.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`store`] | [`Store`]: creating, opening, and handing out readers and the one writer |
+//! | [`commit`] | [`StoreWriter::commit`], and [`Durable`]: proof that a block is on disk |
+//! | [`rollback`] | [`StoreWriter::rollback`]: undo the newest blocks in one transaction |
+//! | [`prune`] | [`StoreWriter::prune_history`]: forget the state of old blocks |
+//! | [`snapshot`] | [`Snapshot`]: everything that can be read, as of one block |
+//! | [`address`] | look-up of transactions by address |
+//! | [`state`] | [`LatestState`]: the newest durable state, for the executor |
+//! | [`history`] | [`HistoricState`]: the state at an old block |
+//! | [`root`] | the state root recomputed from the flat state |
+//! | [`node`] | [`NodeStore`]: what one node remembers for itself (`node.redb`) |
+//!
+//! A storage error is fatal: [`StorageError::is_fatal`] and its siblings say so, and the caller stops the node.
+
+pub mod address;
+mod batch;
+mod codec;
+pub mod commit;
+pub mod create;
+pub mod error;
+pub mod history;
+mod keys;
+pub mod node;
+pub mod open;
+pub mod prune;
+pub mod rollback;
+pub mod root;
+pub mod snapshot;
+pub mod state;
+pub mod store;
+mod tables;
+mod view;
+
+pub use address::{AddressEntry, AddressPage, AddressQuery, Direction, Role};
+pub use codec::Head;
+pub use commit::{CommitBatch, CommitError, Durable};
+pub use create::{CreateError, NewChain};
+pub use error::StorageError;
+pub use history::{HistoricState, HistoryError};
+pub use keys::TransactionLocation;
+pub use node::{Evidence, NodeStore, RefusedBlock, SealedHeader};
+pub use open::OpenError;
+pub use prune::{PruneError, Pruned};
+pub use rollback::{Rollback, RollbackError};
+pub use root::RootError;
+pub use snapshot::Snapshot;
+pub use state::LatestState;
+pub use store::{Store, StoreConfig, StoreWriter};

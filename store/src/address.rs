@@ -1,0 +1,124 @@
+//! Look-up of transactions by address, newest first.
+
+use crate::StorageError;
+use crate::keys::{self, TransactionLocation};
+use crate::view::View;
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, TxKind};
+use callboard_chain::Transaction;
+use serde::{Deserialize, Serialize};
+
+/// Most entries one page can hold, whatever `limit` asks for.
+pub const MAX_PAGE_ENTRIES: usize = 1_000;
+/// Most index entries one query looks at. Where few of an address's transactions have the direction that is asked
+/// for, the page may come back short, or empty, with a `next` to go on from.
+pub const MAX_SCANNED_ENTRIES: usize = 50_000;
+
+/// What an address was in a transaction. More than one can hold: who sends to itself is sender and recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Role(u8);
+
+impl Role {
+    /// The address signed the transaction.
+    pub const SENDER: Self = Self(1);
+    /// The transaction's `to`.
+    pub const RECIPIENT: Self = Self(2);
+    /// The address of the contract that the transaction creates.
+    pub const CREATED: Self = Self(4);
+
+    /// Whether every role of `other` holds.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Which of an address's transactions to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Those it sent.
+    Sent,
+    /// Those sent to it, and the one that created it.
+    Received,
+    /// All.
+    #[default]
+    Both,
+}
+
+impl Direction {
+    fn admits(self, role: Role) -> bool {
+        match self {
+            Self::Sent => role.contains(Role::SENDER),
+            Self::Received => role.contains(Role::RECIPIENT) || role.contains(Role::CREATED),
+            Self::Both => true,
+        }
+    }
+}
+
+/// A question for one page of transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressQuery {
+    /// Only what stands before this location in the chain; `None` starts at the newest.
+    pub before: Option<TransactionLocation>,
+    /// At most this many entries ([`MAX_PAGE_ENTRIES`] at most).
+    pub limit: usize,
+    /// Which of them.
+    pub direction: Direction,
+}
+
+/// One transaction of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressEntry {
+    /// Where it stands.
+    pub location: TransactionLocation,
+    /// What the address was in it.
+    pub role: Role,
+}
+
+/// A page of an address's transactions, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressPage {
+    /// The entries.
+    pub entries: Vec<AddressEntry>,
+    /// The `before` of the next page; `None` where nothing older is left.
+    pub next: Option<TransactionLocation>,
+}
+
+/// Every address a transaction is listed under, each once.
+pub(crate) fn roles(transaction: &Transaction, sender: Address) -> Vec<(Address, Role)> {
+    let (other, role) = match transaction.kind() {
+        TxKind::Call(to) => (to, Role::RECIPIENT),
+        TxKind::Create => (sender.create(transaction.nonce()), Role::CREATED),
+    };
+    if other == sender { vec![(sender, Role::SENDER.and(role))] } else { vec![(sender, Role::SENDER), (other, role)] }
+}
+
+pub(crate) fn by_address(view: &View, address: Address, query: AddressQuery) -> Result<AddressPage, StorageError> {
+    let first = keys::address_entry(address, TransactionLocation::FIRST);
+    let end = keys::address_entry(address, query.before.unwrap_or(TransactionLocation::LAST));
+    let limit = query.limit.clamp(1, MAX_PAGE_ENTRIES);
+    let mut entries = Vec::new();
+    let mut last = None;
+    for (scanned, entry) in view.addresses.range::<Bytes32Ref<'_>>(&first..&end)?.rev().enumerate() {
+        if entries.len() == limit || scanned == MAX_SCANNED_ENTRIES {
+            return Ok(AddressPage { entries, next: last });
+        }
+        let (key, role) = entry?;
+        let (location, role) = (keys::entry_location(key.value()), Role(role.value()));
+        last = Some(location);
+        if query.direction.admits(role) {
+            entries.push(AddressEntry { location, role });
+        }
+    }
+    Ok(AddressPage { entries, next: None })
+}
+
+type Bytes32Ref<'a> = &'a [u8; 32];

@@ -1,0 +1,55 @@
+//! The error every read can meet.
+
+use callboard_chain::{Blame, StateReadError};
+
+/// The database could not be read or written, or what it holds makes no sense. Always fatal: the node stops, because
+/// nothing it would say after this could be relied on.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// redb or the operating system refused.
+    #[error("the database could not be read or written: {0}")]
+    Database(#[source] Box<redb::Error>),
+    /// A stored value cannot be what this software wrote.
+    #[error("the database is damaged: table {table}, {detail}; restore a backup or sync again into an empty data_dir")]
+    Damaged {
+        /// The table the value came from.
+        table: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl StorageError {
+    /// Whether the node must stop: always.
+    pub fn is_fatal(&self) -> bool {
+        true
+    }
+
+    /// Whose fault: this node's.
+    pub fn blame(&self) -> Blame {
+        Blame::Local
+    }
+
+    pub(crate) fn damaged(table: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::Damaged { table, detail: detail.to_string() }
+    }
+}
+
+impl From<StorageError> for StateReadError {
+    fn from(error: StorageError) -> Self {
+        StateReadError(Box::new(error))
+    }
+}
+
+/// Each of redb's error types converts into [`StorageError`], so that `?` works on any call.
+macro_rules! from_redb {
+    ($($name:ident),*) => {
+        $(impl From<redb::$name> for StorageError {
+            fn from(error: redb::$name) -> Self {
+                Self::Database(Box::new(error.into()))
+            }
+        })*
+    };
+}
+
+from_redb!(StorageError, TableError, TransactionError, CommitError, DatabaseError);

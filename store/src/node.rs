@@ -1,0 +1,235 @@
+//! `node.redb`: what one node remembers for itself. It has a writer of its own, so that a stranger's bad block never
+//! costs the chain's writer anything, and it is not copied when a chain is.
+
+use crate::open::{open_or_create, unreadable};
+use crate::{OpenError, StorageError};
+use alloy_primitives::{B256, Bytes};
+use callboard_chain::Block;
+use redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Most refused blocks that are remembered; the newest are kept.
+pub const MAX_REFUSED_BLOCKS: u64 = 1_000;
+/// Most bytes that remembered refused blocks take together; the newest are kept.
+pub const MAX_REFUSED_BYTES: u64 = 64 << 20;
+/// Most characters of a text in a refused block's record: long enough for two roots and a sentence.
+pub const MAX_REFUSED_TEXT: usize = 1_024;
+/// Most pairs of blocks kept as evidence. The first are kept: one proves as much as a thousand.
+pub const MAX_EVIDENCE: u64 = 1_000;
+
+/// Page cache. All of this is small and rarely read.
+const CACHE_BYTES: usize = 8 << 20;
+
+/// Node id → JSON record.
+const PEERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("peers");
+/// Order of arrival → JSON record.
+const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused_blocks");
+/// Height → JSON record.
+const EVIDENCE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("evidence");
+
+/// A block that was refused, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedBlock {
+    /// The height it claimed.
+    pub height: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// The check that failed.
+    pub check: String,
+    /// What the check expected.
+    pub expected: String,
+    /// What the block had.
+    pub actual: String,
+    /// Who sent it: a node id, or an origin such as an operator's file.
+    pub sender: String,
+    /// When, unix seconds.
+    pub time: u64,
+    /// The bytes that were sent, where they are worth keeping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Bytes>,
+}
+
+/// A header and its seal: as much of a block as proves that the authority made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedHeader {
+    /// RLP of the header.
+    pub header: Bytes,
+    /// The seal, r ‖ s ‖ yParity.
+    pub seal: Bytes,
+}
+
+impl SealedHeader {
+    /// Header and seal of `block`.
+    pub fn of(block: &Block) -> Self {
+        Self {
+            header: alloy_rlp::encode(block.header()).into(),
+            seal: Bytes::copy_from_slice(block.seal().0.as_slice()),
+        }
+    }
+}
+
+/// Two different blocks of one height, both with a valid seal: the authority equivocated, or went on from a restored
+/// backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The height of both.
+    pub height: u64,
+    /// The one in this chain.
+    pub ours: SealedHeader,
+    /// The other.
+    pub theirs: SealedHeader,
+    /// When it was found, unix seconds.
+    pub time: u64,
+}
+
+/// What one node remembers for itself. Cheap to clone; writers wait for each other.
+#[derive(Clone)]
+pub struct NodeStore {
+    database: Arc<Database>,
+}
+
+impl NodeStore {
+    /// Opens `path`, and makes it where it does not exist.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let database = open_or_create(path.as_ref(), CACHE_BYTES)?;
+        let store = Self { database: Arc::new(database) };
+        store.create_tables().map_err(|error| unreadable(path.as_ref(), error))?;
+        Ok(store)
+    }
+
+    /// Remembers peers, replacing what was known of them. The caller bounds how many it knows.
+    pub fn put_peers<'a, R: Serialize + 'a>(
+        &self,
+        peers: impl IntoIterator<Item = (&'a str, &'a R)>,
+    ) -> Result<(), StorageError> {
+        self.write(|write| {
+            let mut table = write.open_table(PEERS)?;
+            for (id, record) in peers {
+                table.insert(id, encode("peers", record)?.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets a peer.
+    pub fn remove_peer(&self, id: &str) -> Result<(), StorageError> {
+        self.write(|write| {
+            write.open_table(PEERS)?.remove(id)?;
+            Ok(())
+        })
+    }
+
+    /// All remembered peers, by node id.
+    pub fn peers<R: DeserializeOwned>(&self) -> Result<Vec<(String, R)>, StorageError> {
+        let table = self.database.begin_read()?.open_table(PEERS)?;
+        let mut peers = Vec::new();
+        for entry in table.iter()? {
+            let (id, record) = entry?;
+            peers.push((id.value().to_owned(), decode("peers", record.value())?));
+        }
+        Ok(peers)
+    }
+
+    /// Remembers a refused block, and forgets the oldest ones where there are too many or they are too large.
+    pub fn add_refused(&self, mut block: RefusedBlock) -> Result<(), StorageError> {
+        for text in [&mut block.check, &mut block.expected, &mut block.actual, &mut block.sender] {
+            shorten(text);
+        }
+        // The bytes are stored as hex, two characters each.
+        block.bytes = block.bytes.filter(|bytes| bytes.len() as u64 <= MAX_REFUSED_BYTES / 4);
+        let record = encode("refused_blocks", &block)?;
+        self.write(|write| {
+            let mut table = write.open_table(REFUSED)?;
+            let newest = table.last()?.map_or(0, |(number, _)| number.value());
+            table.insert(newest.saturating_add(1), record.as_slice())?;
+            forget_oldest(&mut table)
+        })
+    }
+
+    /// The newest `limit` refused blocks, newest first.
+    pub fn refused(&self, limit: usize) -> Result<Vec<RefusedBlock>, StorageError> {
+        let table = self.database.begin_read()?.open_table(REFUSED)?;
+        let newest = table.iter()?.rev().take(limit);
+        newest.map(|entry| decode("refused_blocks", entry?.1.value())).collect()
+    }
+
+    /// Remembers two sealed blocks of one height; whether it was new. Of one height the first pair is kept.
+    pub fn add_evidence(&self, evidence: &Evidence) -> Result<bool, StorageError> {
+        let record = encode("evidence", evidence)?;
+        self.write(|write| {
+            let mut table = write.open_table(EVIDENCE)?;
+            if table.len()? >= MAX_EVIDENCE || table.get(evidence.height)?.is_some() {
+                return Ok(false);
+            }
+            table.insert(evidence.height, record.as_slice())?;
+            Ok(true)
+        })
+    }
+
+    /// All evidence, by height.
+    pub fn evidence(&self) -> Result<Vec<Evidence>, StorageError> {
+        let table = self.database.begin_read()?.open_table(EVIDENCE)?;
+        table.iter()?.map(|entry| decode("evidence", entry?.1.value())).collect()
+    }
+
+    fn create_tables(&self) -> Result<(), StorageError> {
+        self.write(|write| {
+            write.open_table(PEERS)?;
+            write.open_table(REFUSED)?;
+            write.open_table(EVIDENCE)?;
+            Ok(())
+        })
+    }
+
+    /// One durable transaction; dropped without a trace where `rows` fails.
+    fn write<T>(&self, rows: impl FnOnce(&WriteTransaction) -> Result<T, StorageError>) -> Result<T, StorageError> {
+        let mut write = self.database.begin_write()?;
+        write.set_quick_repair(true);
+        let result = rows(&write)?;
+        write.commit()?;
+        Ok(result)
+    }
+}
+
+impl std::fmt::Debug for NodeStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeStore").finish_non_exhaustive()
+    }
+}
+
+/// Removes from the oldest on until both bounds hold. The newest always stays.
+fn forget_oldest(table: &mut Table<'_, u64, &'static [u8]>) -> Result<(), StorageError> {
+    let mut bytes = 0u64;
+    let mut kept = 0u64;
+    let mut oldest = 0;
+    for entry in table.iter()?.rev() {
+        let (number, record) = entry?;
+        bytes = bytes.saturating_add(record.value().len() as u64);
+        kept += 1;
+        if kept > 1 && (kept > MAX_REFUSED_BLOCKS || bytes > MAX_REFUSED_BYTES) {
+            oldest = number.value();
+            break;
+        }
+    }
+    table.retain_in(..=oldest, |_, _| false)?;
+    Ok(())
+}
+
+/// Cuts a text at a character's end.
+fn shorten(text: &mut String) {
+    let end = (0..=MAX_REFUSED_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+}
+
+fn encode(table: &'static str, record: &impl Serialize) -> Result<Vec<u8>, StorageError> {
+    serde_json::to_vec(record).map_err(|error| StorageError::damaged(table, error))
+}
+
+fn decode<R: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<R, StorageError> {
+    serde_json::from_slice(bytes).map_err(|error| StorageError::damaged(table, error))
+}

@@ -1,0 +1,105 @@
+//! The database as the rest of the node holds it: a handle that reads, and one writer.
+
+use crate::codec::Head;
+use crate::view::View;
+use crate::{LatestState, Snapshot, StorageError};
+use redb::{Database, WriteTransaction};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Default size of redb's page cache. Half a gibibyte holds the upper levels of every table of a chain of some
+/// million accounts and is small enough for a 2 GiB machine.
+pub const DEFAULT_CACHE_BYTES: usize = 512 << 20;
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Size of the page cache, bytes.
+    pub cache_bytes: usize,
+    /// Whether a commit records which pages are free, so that after a kill the file need not be walked: a commit
+    /// costs about 0.3 ms more, opening a killed 1 GiB file takes 0.6 ms instead of 1.1 s.
+    pub quick_repair: bool,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { cache_bytes: DEFAULT_CACHE_BYTES, quick_repair: true }
+    }
+}
+
+/// Reads the chain. Cheap to clone; any number of threads may read while the one [`StoreWriter`] writes.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    /// Goes up by one after every write that readers should see.
+    generation: AtomicU64,
+}
+
+impl Store {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { shared: Arc::new(Shared { database, generation: AtomicU64::new(0) }) }
+    }
+
+    /// Everything as of the newest durable block. Hold it for less than five seconds: while it lives, no page it can
+    /// see is reused and the file grows with every commit. Long answers reopen one per chunk.
+    pub fn snapshot(&self) -> Result<Snapshot, StorageError> {
+        Ok(Snapshot::new(Arc::new(self.view()?)))
+    }
+
+    /// The newest durable state, following the commits by itself.
+    pub fn latest(&self) -> Result<LatestState, StorageError> {
+        LatestState::new(self.clone())
+    }
+
+    pub(crate) fn view(&self) -> Result<View, StorageError> {
+        View::open(&self.shared.database)
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("generation", &self.generation()).finish()
+    }
+}
+
+/// The only one who writes the chain. It cannot be cloned: there is one per open database.
+#[derive(Debug)]
+pub struct StoreWriter {
+    pub(crate) store: Store,
+    pub(crate) head: Head,
+    config: StoreConfig,
+}
+
+impl StoreWriter {
+    pub(crate) fn new(store: Store, head: Head, config: StoreConfig) -> Self {
+        Self { store, head, config }
+    }
+
+    /// The newest durable block.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// A write transaction that is durable when its commit returns.
+    pub(crate) fn begin(&self) -> Result<WriteTransaction, StorageError> {
+        let mut write = self.store.shared.database.begin_write()?;
+        write.set_quick_repair(self.config.quick_repair);
+        Ok(write)
+    }
+
+    /// Makes `write` durable and lets the readers see it.
+    pub(crate) fn finish(&mut self, write: WriteTransaction, head: Head) -> Result<(), StorageError> {
+        write.commit()?;
+        self.head = head;
+        self.store.shared.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! One read transaction with its tables open: what every reader is made of.
+
+use crate::StorageError;
+use crate::codec::{self, Head};
+use crate::keys::{self, TransactionLocation};
+use crate::tables::{self, *};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::Nibbles;
+use callboard_chain::{Account, Block};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
+
+/// The database as of one commit.
+pub(crate) struct View {
+    pub(crate) head: Head,
+    pub(crate) pruned_below: u64,
+    pub(crate) blocks: ReadOnlyTable<u64, Variable>,
+    pub(crate) block_hashes: ReadOnlyTable<u64, Bytes32>,
+    pub(crate) heights: ReadOnlyTable<Bytes32, u64>,
+    pub(crate) transactions: ReadOnlyTable<Bytes32, &'static [u8; 12]>,
+    pub(crate) addresses: ReadOnlyTable<Bytes32, u8>,
+    pub(crate) senders: ReadOnlyTable<u64, Variable>,
+    pub(crate) receipts: ReadOnlyTable<u64, Variable>,
+    pub(crate) accounts: ReadOnlyTable<Bytes20, Variable>,
+    pub(crate) storage: ReadOnlyTable<&'static [u8; 52], Variable>,
+    pub(crate) code: ReadOnlyTable<Bytes32, Variable>,
+    pub(crate) account_history: ReadOnlyTable<&'static [u8; 28], Variable>,
+    pub(crate) storage_history: ReadOnlyTable<&'static [u8; 60], Variable>,
+    pub(crate) change_sets: ReadOnlyTable<u64, Variable>,
+    pub(crate) account_trie: ReadOnlyTable<Variable, Variable>,
+    pub(crate) storage_trie: ReadOnlyTable<Variable, Variable>,
+    pub(crate) genesis: ReadOnlyTable<u64, Variable>,
+    pub(crate) metadata: ReadOnlyTable<&'static str, Variable>,
+}
+
+/// A metadata value, which must be there.
+pub(crate) fn metadata(table: &ReadOnlyTable<&'static str, Variable>, name: &str) -> Result<Vec<u8>, StorageError> {
+    let value = table.get(name)?.map(|value| value.value().to_vec());
+    value.ok_or_else(|| StorageError::damaged("metadata", format!("no entry {name}")))
+}
+
+impl View {
+    pub(crate) fn open(database: &Database) -> Result<Self, StorageError> {
+        Self::of(&database.begin_read()?)
+    }
+
+    fn of(read: &ReadTransaction) -> Result<Self, StorageError> {
+        let metadata_table = read.open_table(METADATA)?;
+        Ok(Self {
+            head: Head::decode(&metadata(&metadata_table, HEAD)?)?,
+            pruned_below: codec::decode_u64(&metadata(&metadata_table, PRUNED_BELOW)?)?,
+            blocks: read.open_table(BLOCKS)?,
+            block_hashes: read.open_table(BLOCK_HASHES)?,
+            heights: read.open_table(HEIGHTS)?,
+            transactions: read.open_table(TRANSACTIONS)?,
+            addresses: read.open_table(ADDRESSES)?,
+            senders: read.open_table(SENDERS)?,
+            receipts: read.open_table(RECEIPTS)?,
+            accounts: read.open_table(ACCOUNTS)?,
+            storage: read.open_table(STORAGE)?,
+            code: read.open_table(CODE)?,
+            account_history: read.open_table(ACCOUNT_HISTORY)?,
+            storage_history: read.open_table(STORAGE_HISTORY)?,
+            change_sets: read.open_table(CHANGE_SETS)?,
+            account_trie: read.open_table(ACCOUNT_TRIE)?,
+            storage_trie: read.open_table(STORAGE_TRIE)?,
+            genesis: read.open_table(GENESIS)?,
+            metadata: metadata_table,
+        })
+    }
+
+    pub(crate) fn metadata(&self, name: &str) -> Result<Vec<u8>, StorageError> {
+        metadata(&self.metadata, name)
+    }
+
+    pub(crate) fn block_bytes(&self, height: u64) -> Result<Option<Bytes>, StorageError> {
+        Ok(self.blocks.get(height)?.map(|bytes| Bytes::copy_from_slice(bytes.value())))
+    }
+
+    pub(crate) fn block(&self, height: u64) -> Result<Option<Block>, StorageError> {
+        self.block_bytes(height)?
+            .map(|bytes| Block::decode(bytes).map_err(|error| StorageError::damaged("blocks", error)))
+            .transpose()
+    }
+
+    pub(crate) fn block_hash(&self, height: u64) -> Result<Option<B256>, StorageError> {
+        Ok(self.block_hashes.get(height)?.map(|hash| B256::new(*hash.value())))
+    }
+
+    pub(crate) fn transaction_location(&self, hash: B256) -> Result<Option<TransactionLocation>, StorageError> {
+        Ok(self.transactions.get(&hash.0)?.map(|location| TransactionLocation::from_bytes(*location.value())))
+    }
+
+    pub(crate) fn account(&self, address: Address) -> Result<Option<Account>, StorageError> {
+        let stored = self.accounts.get(&*address.0)?;
+        stored.map(|bytes| codec::decode_account("accounts", bytes.value())).transpose()
+    }
+
+    pub(crate) fn storage(&self, address: Address, slot: U256) -> Result<U256, StorageError> {
+        let stored = self.storage.get(&keys::slot(address, slot))?;
+        stored.map_or(Ok(U256::ZERO), |bytes| codec::decode_value("storage", bytes.value()))
+    }
+
+    /// Every slot of `address` that is not zero, ascending.
+    pub(crate) fn storage_slots(&self, address: Address) -> Result<Vec<(U256, U256)>, StorageError> {
+        let range = keys::slot(address, U256::ZERO)..=keys::slot(address, U256::MAX);
+        let mut slots = Vec::new();
+        for entry in self.storage.range::<Bytes52<'_>>(&range.start()..=&range.end())? {
+            let (key, value) = entry?;
+            slots.push((keys::slot_of(key.value()), codec::decode_value("storage", value.value())?));
+        }
+        Ok(slots)
+    }
+
+    pub(crate) fn code(&self, code_hash: B256) -> Result<Bytes, StorageError> {
+        let stored = self.code.get(&code_hash.0)?;
+        let missing = || StorageError::damaged("code", format!("no code for hash {code_hash}"));
+        stored.map(|code| Bytes::copy_from_slice(code.value())).ok_or_else(missing)
+    }
+
+    pub(crate) fn trie_node(&self, owner: Option<B256>, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
+        let node = match owner {
+            None => self.account_trie.get(keys::account_node(path).as_slice())?,
+            Some(owner) => self.storage_trie.get(keys::storage_node(owner, path).as_slice())?,
+        };
+        Ok(node.map(|node| Bytes::copy_from_slice(node.value())))
+    }
+
+    pub(crate) fn change_set(&self, height: u64) -> Result<codec::ChangeSet, StorageError> {
+        let stored = self.change_sets.get(height)?;
+        let missing = || StorageError::damaged("change_sets", format!("none for block {height}"));
+        codec::ChangeSet::decode(stored.ok_or_else(missing)?.value())
+    }
+
+    pub(crate) fn genesis_length(&self) -> Result<u64, StorageError> {
+        codec::decode_u64(&self.metadata(tables::GENESIS_LENGTH)?)
+    }
+}
+
+type Bytes52<'a> = &'a [u8; 52];
