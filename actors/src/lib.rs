@@ -1,1 +1,3 @@
-//! placeholder
+//! Callboard's actors: pure cores and thin shells.
+
+pub mod proposer;

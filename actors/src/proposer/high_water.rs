@@ -1,0 +1,199 @@
+//! The high-water file: the highest block this authority ever sealed, fsynced before the seal leaves the signer.
+//!
+//! It lies beside the keystore, so that it outlives a wiped data directory and a database restored from an old copy.
+//! It holds the sealed block itself: when the process dies between sealing and committing, the same block is taken up
+//! again at the next start, and no height is sealed twice.
+//!
+//! Layout: `callboard-high-water/1\n`, then the genesis hash (32 bytes), the block's canonical bytes, and the
+//! keccak256 of everything before it (32 bytes).
+
+use alloy_primitives::{B256, Bytes};
+use callboard_chain::{Block, keccak256};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8] = b"callboard-high-water/1\n";
+const HASH_LENGTH: usize = 32;
+
+/// The mark of one chain.
+#[derive(Debug)]
+pub struct HighWater {
+    path: PathBuf,
+    genesis: B256,
+    sealed: Option<Block>,
+}
+
+/// The mark could not be read or written, or forbids a seal.
+#[derive(Debug, thiserror::Error)]
+pub enum HighWaterError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}; the authority seals nothing without its high-water file")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is damaged.
+    #[error("{path} is damaged ({what}); restore it from a backup, or the authority could seal a height twice")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A block of this height, or a higher one, was sealed before.
+    #[error("height {height} must not be sealed: {path} says that height {mark} was sealed as {sealed}")]
+    BelowMark {
+        /// The file.
+        path: PathBuf,
+        /// The height asked for.
+        height: u64,
+        /// The highest height that was sealed.
+        mark: u64,
+        /// The hash of that block.
+        sealed: B256,
+    },
+}
+
+impl HighWater {
+    /// Opens the mark of the chain with this genesis in `folder`; a chain that never sealed has no file yet.
+    pub fn open(folder: &Path, genesis: B256) -> Result<Self, HighWaterError> {
+        let path = folder.join(format!("{genesis:#x}.high-water"));
+        let sealed = match fs::read(&path) {
+            Ok(bytes) => Some(decode(&path, genesis, &bytes)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => return Err(HighWaterError::Io { path, source }),
+        };
+        Ok(Self { path, genesis, sealed })
+    }
+
+    /// The highest block ever sealed.
+    pub fn sealed(&self) -> Option<&Block> {
+        self.sealed.as_ref()
+    }
+
+    /// Records a freshly sealed block. Once this returns, the seal may leave the signer.
+    pub fn record(&mut self, block: &Block) -> Result<(), HighWaterError> {
+        if let Some(sealed) = &self.sealed
+            && block.height() <= sealed.height()
+            && block.hash() != sealed.hash()
+        {
+            return Err(HighWaterError::BelowMark {
+                path: self.path.clone(),
+                height: block.height(),
+                mark: sealed.height(),
+                sealed: sealed.hash(),
+            });
+        }
+        self.write(block).map_err(|source| HighWaterError::Io { path: self.path.clone(), source })?;
+        self.sealed = Some(block.clone());
+        Ok(())
+    }
+
+    /// Writes a new file, makes it durable, and puts it in the place of the old one.
+    fn write(&self, block: &Block) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let fresh = self.path.with_extension("high-water.new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(&encode(self.genesis, block))?;
+        file.sync_all()?;
+        fs::rename(&fresh, &self.path)?;
+        File::open(folder)?.sync_all()
+    }
+}
+
+fn encode(genesis: B256, block: &Block) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAGIC.len() + 2 * HASH_LENGTH + block.bytes().len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(genesis.as_slice());
+    bytes.extend_from_slice(block.bytes());
+    let checksum = keccak256(&bytes);
+    bytes.extend_from_slice(checksum.as_slice());
+    bytes
+}
+
+fn decode(path: &Path, genesis: B256, bytes: &[u8]) -> Result<Block, HighWaterError> {
+    let damaged = |what| HighWaterError::Damaged { path: path.to_owned(), what };
+    let body = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin as a high-water file"))?;
+    let (_, checksum) = bytes.split_last_chunk::<HASH_LENGTH>().ok_or_else(|| damaged("it is too short"))?;
+    if body.len() < 2 * HASH_LENGTH {
+        return Err(damaged("it is too short"));
+    }
+    if keccak256(&bytes[..bytes.len() - HASH_LENGTH]) != B256::from(*checksum) {
+        return Err(damaged("its checksum does not match"));
+    }
+    let (of, block) = body[..body.len() - HASH_LENGTH].split_at(HASH_LENGTH);
+    if of != genesis.as_slice() {
+        return Err(damaged("it belongs to another chain"));
+    }
+    Block::decode(Bytes::copy_from_slice(block)).map_err(|_| damaged("its block does not decode"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_consensus::Header;
+    use callboard_chain::keys::SecretKey;
+
+    const GENESIS: B256 = B256::repeat_byte(7);
+
+    fn block(height: u64, gas_limit: u64) -> Block {
+        let key = SecretKey::from_bytes([9; 32]).unwrap();
+        Block::sealed(Header { number: height, gas_limit, ..Header::default() }, Vec::new(), &key)
+    }
+
+    #[test]
+    fn a_chain_that_never_sealed_has_no_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(HighWater::open(folder.path(), GENESIS).unwrap().sealed().is_none());
+    }
+
+    #[test]
+    fn the_sealed_block_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed = block(5, 1);
+        HighWater::open(folder.path(), GENESIS).unwrap().record(&sealed).unwrap();
+        assert_eq!(HighWater::open(folder.path(), GENESIS).unwrap().sealed(), Some(&sealed));
+    }
+
+    #[test]
+    fn no_height_at_or_below_the_mark_is_sealed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mark = HighWater::open(folder.path(), GENESIS).unwrap();
+        mark.record(&block(5, 1)).unwrap();
+        for height in [4, 5] {
+            let refused = mark.record(&block(height, 2));
+            assert!(matches!(refused, Err(HighWaterError::BelowMark { mark: 5, .. })), "{refused:?}");
+        }
+        mark.record(&block(5, 1)).unwrap();
+        mark.record(&block(6, 2)).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_wherever_it_is_cut_or_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mark = HighWater::open(folder.path(), GENESIS).unwrap();
+        mark.record(&block(5, 1)).unwrap();
+        let whole = fs::read(&mark.path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&mark.path, &whole[..cut]).unwrap();
+            assert!(matches!(HighWater::open(folder.path(), GENESIS), Err(HighWaterError::Damaged { .. })), "{cut}");
+        }
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            fs::write(&mark.path, &changed).unwrap();
+            assert!(matches!(HighWater::open(folder.path(), GENESIS), Err(HighWaterError::Damaged { .. })), "{at}");
+        }
+    }
+
+    #[test]
+    fn chains_have_marks_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        HighWater::open(folder.path(), GENESIS).unwrap().record(&block(5, 1)).unwrap();
+        assert!(HighWater::open(folder.path(), B256::ZERO).unwrap().sealed().is_none());
+    }
+}

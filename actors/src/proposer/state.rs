@@ -1,0 +1,215 @@
+//! The proposer's core: when to build. Pure: time comes in, effects go out.
+
+use std::time::Duration;
+
+/// When blocks are sealed.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// Least time between two blocks; zero means as soon as a transaction is pending.
+    pub interval: Duration,
+    /// Seal a block every interval although nothing is pending.
+    pub empty_blocks: bool,
+    /// With nothing to include, seal a block this long after the last one.
+    pub heartbeat: Duration,
+}
+
+/// Wall and monotonic time at one instant, as the shell reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Since the process's own start; never goes back.
+    pub monotonic: Duration,
+    /// Since the unix epoch.
+    pub wall: Duration,
+}
+
+/// What the core wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Build and seal a block with this timestamp, unix seconds.
+    Build {
+        /// Unix seconds, not below the head's.
+        timestamp: u64,
+    },
+    /// Clocks disagree: nothing is sealed until they agree again.
+    ClockDisagrees {
+        /// How far the wall clock has moved against the monotonic one since the start.
+        skew: Duration,
+    },
+}
+
+/// The wall clock may move this far against the monotonic clock before the proposer refuses to seal: more than
+/// clock discipline ever steps, far less than a heartbeat.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// What the proposer knows between two inputs.
+#[derive(Debug)]
+pub struct State {
+    schedule: Schedule,
+    started: Now,
+    permitted: bool,
+    building: bool,
+    head_timestamp: u64,
+    head_since: Duration,
+    retry_after: Duration,
+    skew_reported: bool,
+}
+
+/// After a failed build the next try waits at least this long, so that a lasting fault does not spin.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+impl State {
+    /// Starts at a head sealed at `head_timestamp`, not permitted to propose.
+    pub fn new(schedule: Schedule, now: Now, head_timestamp: u64) -> Self {
+        Self {
+            schedule,
+            started: now,
+            permitted: false,
+            building: false,
+            head_timestamp,
+            head_since: now.monotonic,
+            retry_after: Duration::ZERO,
+            skew_reported: false,
+        }
+    }
+
+    /// The sync coordinator says whether this node may propose now.
+    pub fn on_permission(&mut self, permitted: bool) {
+        self.permitted = permitted;
+    }
+
+    /// A block became the durable head, sealed here or taken back from a peer.
+    pub fn on_head(&mut self, now: Now, timestamp: u64) {
+        self.head_timestamp = timestamp;
+        self.head_since = now.monotonic;
+        self.building = false;
+    }
+
+    /// Building or sealing failed.
+    pub fn on_build_failed(&mut self, now: Now) {
+        self.building = false;
+        self.retry_after = now.monotonic.saturating_add(RETRY_DELAY);
+    }
+
+    /// Time has passed or the pool has changed; `pending` says whether a transaction could be included.
+    pub fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
+        if !self.permitted || self.building || now.monotonic < self.retry_after || !self.is_due(now, pending) {
+            return None;
+        }
+        if let Some(skew) = self.clock_skew(now) {
+            return (!std::mem::replace(&mut self.skew_reported, true)).then_some(Effect::ClockDisagrees { skew });
+        }
+        self.skew_reported = false;
+        self.building = true;
+        Some(Effect::Build { timestamp: now.wall.as_secs().max(self.head_timestamp) })
+    }
+
+    fn is_due(&self, now: Now, pending: bool) -> bool {
+        let since_head = now.monotonic.saturating_sub(self.head_since);
+        let wanted = pending || self.schedule.empty_blocks;
+        (wanted && since_head >= self.schedule.interval) || self.heartbeat_is_due(now, since_head)
+    }
+
+    /// The heartbeat counts from the head's own timestamp, so that a restarted authority does not owe a block.
+    fn heartbeat_is_due(&self, now: Now, since_head: Duration) -> bool {
+        let age = now.wall.saturating_sub(Duration::from_secs(self.head_timestamp));
+        since_head >= self.schedule.interval
+            && (since_head >= self.schedule.heartbeat || age >= self.schedule.heartbeat)
+    }
+
+    fn clock_skew(&self, now: Now) -> Option<Duration> {
+        let monotonic = now.monotonic.saturating_sub(self.started.monotonic);
+        let expected = self.started.wall.saturating_add(monotonic);
+        let skew = now.wall.abs_diff(expected);
+        (skew > MAX_CLOCK_SKEW).then_some(skew)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn at(millis: u64) -> Now {
+        let since = Duration::from_millis(millis);
+        Now { monotonic: since, wall: HOUR + since }
+    }
+
+    fn permitted(interval_ms: u64, empty_blocks: bool) -> State {
+        let schedule =
+            Schedule { interval: Duration::from_millis(interval_ms), empty_blocks, heartbeat: Duration::from_secs(60) };
+        let mut state = State::new(schedule, at(0), 3_600);
+        state.on_permission(true);
+        state
+    }
+
+    #[test]
+    fn nothing_is_built_without_permission() {
+        let mut state = permitted(0, true);
+        state.on_permission(false);
+        assert_eq!(state.on_tick(at(120_000), true), None);
+    }
+
+    #[test]
+    fn a_pending_transaction_waits_for_the_interval_and_no_longer() {
+        let mut state = permitted(1_000, false);
+        assert_eq!(state.on_tick(at(999), true), None);
+        assert_eq!(state.on_tick(at(1_000), true), Some(Effect::Build { timestamp: 3_601 }));
+    }
+
+    #[test]
+    fn with_interval_zero_a_pending_transaction_is_built_at_once() {
+        let mut state = permitted(0, false);
+        assert_eq!(state.on_tick(at(0), false), None);
+        assert_eq!(state.on_tick(at(1), true), Some(Effect::Build { timestamp: 3_600 }));
+    }
+
+    #[test]
+    fn only_one_block_is_built_at_a_time() {
+        let mut state = permitted(0, true);
+        assert!(state.on_tick(at(1), true).is_some());
+        assert_eq!(state.on_tick(at(2), true), None);
+        state.on_head(at(3), 3_600);
+        assert!(state.on_tick(at(4), true).is_some());
+    }
+
+    #[test]
+    fn an_idle_chain_gets_a_block_every_heartbeat() {
+        let mut state = permitted(1_000, false);
+        assert_eq!(state.on_tick(at(59_999), false), None);
+        assert!(state.on_tick(at(60_000), false).is_some());
+    }
+
+    #[test]
+    fn the_heartbeat_counts_from_the_heads_timestamp_across_a_restart() {
+        let mut state = permitted(1_000, false);
+        state.on_head(at(0), 3_600 - 59);
+        assert_eq!(state.on_tick(at(500), false), None);
+        assert!(state.on_tick(at(1_000), false).is_some());
+    }
+
+    #[test]
+    fn the_timestamp_is_never_below_the_heads() {
+        let mut state = permitted(0, true);
+        state.on_head(at(0), 9_999);
+        assert_eq!(state.on_tick(at(1), true), Some(Effect::Build { timestamp: 9_999 }));
+    }
+
+    #[test]
+    fn a_failed_build_is_tried_again_after_a_pause() {
+        let mut state = permitted(0, true);
+        assert!(state.on_tick(at(1), true).is_some());
+        state.on_build_failed(at(2));
+        assert_eq!(state.on_tick(at(3), true), None);
+        assert!(state.on_tick(at(502), true).is_some());
+    }
+
+    #[test]
+    fn clocks_that_disagree_stop_sealing_and_are_reported_once() {
+        let mut state = permitted(0, true);
+        let jumped = Now { wall: HOUR + Duration::from_secs(32), ..at(1_000) };
+        assert_eq!(state.on_tick(jumped, true), Some(Effect::ClockDisagrees { skew: Duration::from_secs(31) }));
+        assert_eq!(state.on_tick(jumped, true), None);
+        assert!(matches!(state.on_tick(at(2_000), true), Some(Effect::Build { .. })));
+    }
+}
