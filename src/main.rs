@@ -1,2 +1,3 @@
-//! placeholder
+//! The `callboard` command.
+
 fn main() {}

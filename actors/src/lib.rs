@@ -1,3 +1,8 @@
-//! Callboard's actors: pure cores and thin shells.
+//! Callboard's actors: each a folder with a pure core (`state.rs`) and a thin shell (`actor.rs`), joined by typed
+//! messages that all go through [`send`], and by the routing table in [`callboard`].
+
+pub mod callboard;
+pub mod guard;
+pub mod send;
 
 pub mod proposer;

@@ -12,12 +12,14 @@
 //! | [`seal`] | the authority's signature over a block hash |
 //! | [`transaction`] | decoding, senders and stateless rules of transactions |
 //! | [`stage`] | [`Verified`] and [`Confirmed`]: what has been checked, as types |
+//! | [`execution`] | running transactions with revm |
 //! | [`state`] | accounts, readers, and what a block changes |
 //! | [`trie`] | the state trie: roots, proofs, stored nodes |
 
 pub mod block;
 pub mod config;
 pub mod error;
+pub mod execution;
 pub mod keccak;
 pub mod keys;
 pub mod recovery;

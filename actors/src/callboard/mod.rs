@@ -1,0 +1,12 @@
+//! The callboard: where every block and transaction is directed.
+//!
+//! [`route`] is a pure function over its whole domain, so importing and broadcasting cannot be confused by accident,
+//! and [`Callboard`] counts each delivery it directs. There is no configuration key for direction.
+
+mod board;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use board::{Callboard, RouteCount, Routes, TableEntry};
+pub use table::{Delivery, Kind, Origin, Phase, Role, route};
