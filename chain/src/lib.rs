@@ -11,6 +11,7 @@
 //! | [`recovery`] | from a signature to its signer |
 //! | [`seal`] | the authority's signature over a block hash |
 //! | [`transaction`] | decoding, senders and stateless rules of transactions |
+//! | [`verify`] | the rules of a block that need no state |
 //! | [`stage`] | [`Verified`] and [`Confirmed`]: what has been checked, as types |
 //! | [`execution`] | running transactions with revm |
 //! | [`state`] | accounts, readers, and what a block changes |
@@ -28,6 +29,7 @@ pub mod stage;
 pub mod state;
 pub mod transaction;
 pub mod trie;
+pub mod verify;
 
 pub use block::{Block, Receipt, Transaction};
 pub use config::{BaseFeePolicy, ChainConfig, Hardfork};

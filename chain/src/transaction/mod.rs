@@ -1,9 +1,11 @@
 //! Transactions: decoding, their senders, and the rules that need no state.
 
 mod codec;
+mod rules;
 
 pub use codec::{DecodeTransactionError, decode_transaction};
 pub(crate) use codec::{decode_envelope, transaction_item};
+pub use rules::{MAX_INITCODE_BYTES, MAX_TRANSACTION_GAS, TransactionError, intrinsic_gas, validate_transaction};
 
 use crate::{
     Transaction,
