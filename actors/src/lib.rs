@@ -4,5 +4,6 @@
 pub mod callboard;
 pub mod guard;
 pub mod send;
+pub mod transport;
 
 pub mod proposer;
