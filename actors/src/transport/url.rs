@@ -69,9 +69,7 @@ pub fn is_local_only(ip: IpAddr) -> bool {
         }
         IpAddr::V6(ip) => match ip.to_ipv4_mapped().or_else(|| ip.to_ipv4().filter(|v4| v4.octets()[0] != 0)) {
             Some(v4) => is_local_only(IpAddr::V4(v4)),
-            None => {
-                ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local()
-            }
+            None => ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local(),
         },
     }
 }

@@ -162,7 +162,8 @@ fn another_version_is_refused_for_its_version_and_rubbish_for_its_form() {
     let unknown_field = String::from_utf8(open.clone()).unwrap().replacen("\"version\"", "\"x\":1,\"version\"", 1);
     let deep = "[".repeat(MAX_HELLO_BYTES);
     let huge = [b' '; MAX_HELLO_BYTES + 1];
-    for bytes in [b"".as_slice(), b"null", b"{}", &open[..open.len() - 1], unknown_field.as_bytes(), deep.as_bytes(), &huge]
+    for bytes in
+        [b"".as_slice(), b"null", b"{}", &open[..open.len() - 1], unknown_field.as_bytes(), deep.as_bytes(), &huge]
     {
         assert!(matches!(refuse(bytes), HelloError::Malformed { .. }));
     }
