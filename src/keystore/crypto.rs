@@ -139,8 +139,7 @@ impl KeyFile {
         getrandom::fill(&mut salt)?;
         getrandom::fill(&mut iv)?;
         getrandom::fill(&mut id)?;
-        let kdf =
-            Kdf::Scrypt { dklen: DERIVED_LENGTH, n: 1 << cost.0, r: SCRYPT_R, p: SCRYPT_P, salt: HexBytes(salt) };
+        let kdf = Kdf::Scrypt { dklen: DERIVED_LENGTH, n: 1 << cost.0, r: SCRYPT_R, p: SCRYPT_P, salt: HexBytes(salt) };
         let derived = kdf.derive(password).expect("own parameters are within the bounds");
         let mut ciphertext = key.to_bytes().to_vec();
         apply_cipher(&derived, &iv, &mut ciphertext);
@@ -221,7 +220,7 @@ fn scrypt_params(dklen: u32, n: u64, r: u32, p: u32) -> Result<scrypt::Params, D
         return Err(malformed(format!("n = {n} is no power of two above 1")));
     }
     let log_n = u8::try_from(n.trailing_zeros()).expect("at most 63");
-    scrypt::Params::new(log_n, r, p, DERIVED_LENGTH as usize).map_err(|error| malformed(error.to_string()))
+    scrypt::Params::new(log_n, r, p).map_err(|error| malformed(error.to_string()))
 }
 
 fn check_length(dklen: u32) -> Result<(), DecryptError> {

@@ -120,7 +120,8 @@ impl PasswordSource<'_> {
 
     fn read_file(&self, path: &Path) -> Result<Password, PasswordError> {
         let text = std::fs::read_to_string(path).map(Zeroizing::new);
-        let text = text.map_err(|source| PasswordError::Unreadable { key: self.key.into(), path: path.into(), source })?;
+        let text =
+            text.map_err(|source| PasswordError::Unreadable { key: self.key.into(), path: path.into(), source })?;
         let first = text.lines().next().unwrap_or_default();
         Ok(Password::new(first, format!("{} = \"{}\"", self.key, path.display())))
     }
