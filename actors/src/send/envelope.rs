@@ -110,6 +110,8 @@ impl<M: Message> Reply<M> {
     /// Answers, and counts the message as handled.
     pub fn send(self, result: M::Result) {
         self.slot.meter.finished(self.started.elapsed());
+        // First the slot, then the answer: who has got an answer finds its place free again.
+        drop(self.slot);
         if let Some(sender) = self.sender {
             // An asker that has given up needs no answer; it counted the timeout itself.
             sender.send(result).ok();

@@ -9,7 +9,6 @@ use tokio::sync::mpsc;
 pub(crate) struct Probe<M> {
     arrived: mpsc::Receiver<M>,
     /// Hears of deaths and lost signals of the stand-in.
-    #[allow(dead_code)]
     pub(crate) deaths: DeathWatch,
 }
 
