@@ -3,7 +3,7 @@ use super::*;
 use crate::guard::{ActorDied, Cause, DeathWatch, Stop, StopOrder, StopOutcome};
 use actix::{Actor, ActorContext, Arbiter, Context, Handler, Message, WrapFuture};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -40,8 +40,19 @@ struct StartTicking(mpsc::Sender<Instant>);
 #[rtype(result = "()")]
 struct SetTimers(mpsc::Sender<&'static str>);
 
+/// Costs the worker some time.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Toil(Duration);
+
+/// Both timers run out while the worker is busy; the one that comes first cancels the other.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct SetRivals(mpsc::Sender<&'static str>);
+
 #[derive(Default)]
 struct Worker {
+    rivals: bool,
     timers: Timers<&'static str>,
     fired: Option<mpsc::Sender<&'static str>>,
     ticks: Option<mpsc::Sender<Instant>>,
@@ -105,6 +116,32 @@ impl Handler<Timed<StartTicking>> for Worker {
     }
 }
 
+impl Handler<Timed<Toil>> for Worker {
+    type Result = ();
+    fn handle(&mut self, timed: Timed<Toil>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |Toil(time), _| {
+            let start = Instant::now();
+            while start.elapsed() < time {
+                std::hint::spin_loop();
+            }
+        });
+    }
+}
+
+impl Handler<Timed<SetRivals>> for Worker {
+    type Result = ();
+    fn handle(&mut self, timed: Timed<SetRivals>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |SetRivals(fired), ctx| {
+            (self.rivals, self.fired) = (true, Some(fired));
+            // Set first: actix polls in this order, and clears cancelled futures after any that is not ready.
+            self.timers.set(ctx, "last", Duration::from_millis(50));
+            self.timers.set(ctx, "one", Duration::from_millis(1));
+            self.timers.set(ctx, "other", Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(5));
+        });
+    }
+}
+
 impl Handler<Timed<SetTimers>> for Worker {
     type Result = ();
     fn handle(&mut self, timed: Timed<SetTimers>, ctx: &mut Self::Context) {
@@ -128,6 +165,10 @@ impl OnTimer<&'static str> for Worker {
     fn on_timer(&mut self, key: &'static str, ctx: &mut Context<Self>) {
         if let Some(fired) = &self.fired {
             fired.try_send(key).expect("the test reads");
+        }
+        if self.rivals {
+            self.timers.cancel(ctx, "one");
+            self.timers.cancel(ctx, "other");
         }
         if let Some(ticks) = &self.ticks {
             ticks.try_send(Instant::now()).ok();
@@ -321,32 +362,41 @@ async fn stop_reaches_an_actor_whose_mailbox_is_full() {
 
 #[actix::test]
 async fn a_20_ms_timer_fires_under_a_flood_of_messages() {
-    let bench = bench().await;
-    let (double, ticking) = (bench.mailbox.inbox::<Double>(), bench.mailbox.inbox::<StartTicking>());
-    bench.mailbox.start(|_| Worker::default());
-    let (done, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-    let floods: Vec<_> = (0..2)
-        .map(|_| {
-            let (double, done, refused) = (double.clone(), done.clone(), refused.clone());
-            std::thread::spawn(move || {
-                while !done.load(SeqCst) {
-                    if double.offer(Double(1)).is_err() {
-                        refused.fetch_add(1, SeqCst);
-                    }
-                }
-            })
-        })
-        .collect();
+    let (registry, _deaths) = ActorRegistry::new();
+    let arbiter = Arbiter::new();
+    let mailbox = Mailbox::open(&arbiter.handle(), registry.actor("Worker", 64)).await.expect("the arbiter runs");
+    let (toil, ticking) = (mailbox.inbox::<Toil>(), mailbox.inbox::<StartTicking>());
     let (ticks, mut ticked) = mpsc::channel(64);
-    while ticking.ask(StartTicking(ticks.clone()), SOON).await.is_err() {}
-    for tick in 0..10 {
+    ticking.offer(StartTicking(ticks)).expect("there is room");
+    mailbox.start(|_| Worker::default());
+    let done = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let (toil, done) = (toil.clone(), done.clone());
+        std::thread::spawn(move || {
+            while !done.load(SeqCst) {
+                toil.offer(Toil(Duration::from_micros(500))).ok();
+            }
+        })
+    };
+    for tick in 0..5 {
         let fired = tokio::time::timeout(SOON, ticked.recv()).await;
         assert!(fired.is_ok(), "tick {tick} did not come");
     }
     done.store(true, SeqCst);
-    floods.into_iter().for_each(|flood| flood.join().expect("the flood does not panic"));
-    assert!(refused.load(SeqCst) > 0, "the mailbox was never full: this was no flood");
-    assert!(double.meter().handled() > 0);
+    flood.join().expect("the flood does not panic");
+    assert!(toil.meter().refused() > 0, "the mailbox was never full: this was no flood");
+}
+
+#[actix::test]
+async fn a_timer_cancelled_in_the_turn_in_which_it_runs_out_does_not_fire() {
+    let bench = bench().await;
+    let set = bench.mailbox.inbox::<SetRivals>();
+    bench.mailbox.start(|_| Worker::default());
+    let (fired, mut log) = mpsc::channel(8);
+    set.ask(SetRivals(fired), SOON).await.expect("answered");
+    let (first, second) = (log.recv().await, log.recv().await);
+    assert!(matches!(first, Some("one" | "other")), "{first:?}");
+    assert_eq!(second, Some("last"), "the loser fired as well");
 }
 
 #[actix::test]
