@@ -8,6 +8,7 @@
 //! | [`config`] | the configuration every header commits to |
 //! | [`block`] | blocks and their one canonical byte form |
 //! | [`keys`] | secret keys and signing |
+//! | [`proof`] | transaction and receipt roots, proofs of inclusion |
 //! | [`recovery`] | from a signature to its signer |
 //! | [`seal`] | the authority's signature over a block hash |
 //! | [`transaction`] | decoding, senders and stateless rules of transactions |
@@ -23,6 +24,7 @@ pub mod error;
 pub mod execution;
 pub mod keccak;
 pub mod keys;
+pub mod proof;
 pub mod recovery;
 pub mod seal;
 pub mod stage;
