@@ -82,9 +82,8 @@ fn decode_short(mut path: &[u8], item: &[u8]) -> Result<Node, Error> {
 }
 
 fn decode_branch(items: &[&[u8]; BRANCH_ITEMS]) -> Result<Node, Error> {
-    let mut branch = Branch::default();
-    branch.value = decode_value(items[16])?;
-    branch.reserve(items[..16].iter().filter(|item| **item != [EMPTY_STRING]).count());
+    let children = items[..16].iter().filter(|item| **item != [EMPTY_STRING]).count();
+    let mut branch = Branch::with_room(children, decode_value(items[16])?);
     for (nibble, item) in (0u8..16).zip(items).filter(|(_, item)| **item != [EMPTY_STRING]) {
         branch.put(nibble, decode_link(item)?);
     }

@@ -68,8 +68,7 @@ impl Edit<'_> {
 
     /// Puts a branch where the key leaves the path of a leaf or an extension, after `common` nibbles.
     fn split(&mut self, link: &mut Link, rest: &Nibbles, common: usize, value: &[u8]) {
-        let mut branch = Branch::default();
-        branch.reserve(2);
+        let mut branch = Branch::with_room(2, Vec::new());
         match link.node.take() {
             Some(Node::Leaf(leaf)) => match leaf.key.get(common) {
                 Some(nibble) => branch.put(nibble, Link::new(Node::leaf(leaf.key.slice(common + 1..), leaf.value))),

@@ -4,6 +4,7 @@ use super::{
     TrieError, TrieUpdates, codec,
     edit::{self, Edit},
     node::{Link, Node, Reference, Step},
+    shrink::RANKS,
 };
 use crate::{TrieReader, keccak256};
 use alloy_primitives::{B256, Bytes};
@@ -76,6 +77,16 @@ impl MerkleTrie {
             self.root = Link::EMPTY;
         }
         Ok(())
+    }
+
+    /// Every key with its value, in order. Loads the whole trie.
+    pub fn leaves(&mut self, reader: &impl TrieReader) -> Result<Vec<(Nibbles, Vec<u8>)>, TrieError> {
+        let mut leaves = Vec::new();
+        if !self.root.is_empty() {
+            collect_leaves(reader, self.owner, &mut self.root, Nibbles::new(), &mut leaves)?;
+            self.count(0, &mut [0; RANKS]);
+        }
+        Ok(leaves)
     }
 
     /// The root hash. Hashes what changed since it was last asked for.
@@ -180,4 +191,21 @@ fn collect_stored(
     }
     edit::load(reader, owner, link, &path)?
         .for_each_child(|child, step: Step<'_>| collect_stored(reader, owner, child, step.after(&path), paths))
+}
+
+/// Collects every key at and below `link`, which is not empty.
+fn collect_leaves(
+    reader: &impl TrieReader,
+    owner: Option<B256>,
+    link: &mut Link,
+    path: Nibbles,
+    leaves: &mut Vec<(Nibbles, Vec<u8>)>,
+) -> Result<(), TrieError> {
+    let node = edit::load(reader, owner, link, &path)?;
+    match node {
+        Node::Leaf(leaf) => leaves.push((path.join(&leaf.key), leaf.value.clone())),
+        Node::Branch(branch) if !branch.value.is_empty() => leaves.push((path, branch.value.clone())),
+        _ => {}
+    }
+    node.for_each_child(|child, step| collect_leaves(reader, owner, child, step.after(&path), leaves))
 }

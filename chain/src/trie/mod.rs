@@ -21,6 +21,8 @@ mod merkle;
 mod node;
 mod shrink;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use error::TrieError;
 pub use merkle::MerkleTrie;

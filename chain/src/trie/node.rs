@@ -160,7 +160,6 @@ pub(super) struct Extension {
 }
 
 /// A fork: at least two of sixteen children and a value.
-#[derive(Default)]
 pub(super) struct Branch {
     /// Bit n is set where there is a child for nibble n.
     mask: u16,
@@ -188,16 +187,16 @@ impl Branch {
         self.has(nibble).then(|| &mut self.children[index])
     }
 
-    /// Makes room for exactly this many children more.
-    pub(super) fn reserve(&mut self, children: usize) {
-        self.children.reserve_exact(children);
+    /// A branch with no children yet, and room for exactly this many.
+    pub(super) fn with_room(children: usize, value: Vec<u8>) -> Self {
+        Self { mask: 0, children: Vec::with_capacity(children), value }
     }
 
     /// Puts a child where there is none yet.
     pub(super) fn put(&mut self, nibble: u8, child: Link) {
         debug_assert!(!self.has(nibble));
         let index = self.index(nibble);
-        self.reserve(1);
+        self.children.reserve_exact(1);
         self.children.insert(index, child);
         self.mask |= 1 << nibble;
     }

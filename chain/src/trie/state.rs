@@ -126,8 +126,7 @@ impl StateTrie {
     /// Drops nodes, deepest first, until at most about `max_nodes` are in memory. Only to be called when all updates
     /// taken so far are durable in the reader. What changed since they were taken stays.
     pub fn shrink(&mut self, max_nodes: usize) {
-        let loaded = self.storages.values().fold(self.accounts.loaded, |sum, trie| sum + trie.loaded);
-        if loaded <= max_nodes {
+        if self.loaded() <= max_nodes {
             return;
         }
         let mut ranks = [0; RANKS];
@@ -147,6 +146,11 @@ impl StateTrie {
         self.storages.retain(|_, trie| trie.root.node.is_some() || !trie.is_clean());
         self.accounts.count(0, &mut [0; RANKS]);
         self.storages.values_mut().for_each(|trie| trie.count(0, &mut [0; RANKS]));
+    }
+
+    /// Never less than the number of nodes in memory.
+    pub fn loaded(&self) -> usize {
+        self.storages.values().fold(self.accounts.loaded, |sum, trie| sum + trie.loaded)
     }
 
     /// The nodes from the root to the account, as `accountProof` of EIP-1186.

@@ -3,6 +3,8 @@
 //! a missing set or an unread file fails.
 #![allow(missing_docs)]
 
+mod trie;
+
 use serde_json::Value;
 use std::{
     collections::BTreeMap,

@@ -83,7 +83,7 @@ fn build(steps: &Steps, secure: bool, reopen: bool) -> B256 {
     let mut trie = MerkleTrie::new(None, alloy_trie::EMPTY_ROOT_HASH);
     for (key, value) in steps {
         let key = if secure { Nibbles::unpack(keccak256(key)) } else { Nibbles::unpack(key) };
-        trie.set(&nodes, &key, value.as_deref().unwrap_or_default()).expect("readable nodes");
+        trie.set(&nodes, &key, value.as_ref().map_or(&[][..], |value| value.as_ref())).expect("readable nodes");
         if reopen {
             let mut updates = TrieUpdates::default();
             trie.take_updates(&mut updates);
@@ -104,4 +104,18 @@ fn check_neighbours(name: &str, case: &Value) {
         let found = leaves.range((Bound::Unbounded, Bound::Excluded(&key))).next_back();
         assert_eq!(found.map_or("", |(_, key)| key), before, "{name}: before {key:?}");
         let found = leaves.range((Bound::Excluded(&key), Bound::Unbounded)).next();
-    
+        assert_eq!(found.map_or("", |(_, key)| key), after, "{name}: after {key:?}");
+    }
+}
+
+/// What a trie of these keys, each its own value, holds.
+fn leaves(keys: &[String]) -> Result<BTreeMap<Nibbles, String>, TrieError> {
+    let nodes = Nodes::default();
+    let mut trie = MerkleTrie::new(None, alloy_trie::EMPTY_ROOT_HASH);
+    for key in keys {
+        trie.set(&nodes, &Nibbles::unpack(key), key.as_bytes())?;
+    }
+    let leaves = trie.leaves(&nodes)?;
+    assert!(leaves.is_sorted(), "leaves come in order");
+    Ok(leaves.into_iter().map(|(key, value)| (key, String::from_utf8(value).expect("a key"))).collect())
+}
