@@ -14,6 +14,7 @@
 //! | [`transaction`] | decoding, senders and stateless rules of transactions |
 //! | [`verify`] | the rules of a block that need no state |
 //! | [`stage`] | [`Verified`] and [`Confirmed`]: what has been checked, as types |
+//! | [`live`] | the confirmed state in memory, ahead of disk |
 //! | [`execution`] | running transactions with revm |
 //! | [`state`] | accounts, readers, and what a block changes |
 //! | [`trie`] | the state trie: roots, proofs, stored nodes |
@@ -24,6 +25,7 @@ pub mod error;
 pub mod execution;
 pub mod keccak;
 pub mod keys;
+pub mod live;
 pub mod proof;
 pub mod recovery;
 pub mod seal;

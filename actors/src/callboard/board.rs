@@ -47,22 +47,24 @@ impl Callboard {
         self.0.now.write().1 = phase;
     }
 
+    /// What the table says for one block or transaction now. Whoever carries a delivery out counts it with
+    /// [`Callboard::count`]: a block that turns out to be invalid was not imported.
+    pub fn deliveries(&self, origin: Origin, kind: Kind) -> Vec<Delivery> {
+        let (role, phase) = *self.0.now.read();
+        route(origin, kind, role, phase)
+    }
+
     /// Directs one block or transaction by the table, and counts each delivery.
     pub fn direct(&self, origin: Origin, kind: Kind) -> Vec<Delivery> {
-        let (role, phase) = *self.0.now.read();
-        let deliveries = route(origin, kind, role, phase);
+        let deliveries = self.deliveries(origin, kind);
         for delivery in &deliveries {
             self.count(origin, kind, *delivery);
         }
         deliveries
     }
 
-    /// Counts a block that is on this chain already.
-    pub fn ignore_known_block(&self, origin: Origin) {
-        self.count(origin, Kind::Block, Delivery::IgnoreBlock);
-    }
-
-    fn count(&self, origin: Origin, kind: Kind, delivery: Delivery) {
+    /// Counts a delivery that was carried out.
+    pub fn count(&self, origin: Origin, kind: Kind, delivery: Delivery) {
         tracing::trace!(%origin, %kind, route = %delivery, "routed");
         self.0.counts[origin as usize][kind as usize][delivery as usize].fetch_add(1, Relaxed);
     }

@@ -109,7 +109,8 @@ named! {
 /// What to do with what comes from `origin`, on a node of this role and in this phase; in order, each after the one
 /// before has succeeded. A block on this chain already is not routed but ignored ([`Delivery::IgnoreBlock`]).
 ///
-/// - Only the authority proposes, and only while following; its blocks are stored and broadcast.
+/// - Only the authority proposes, and only while following; its blocks are confirmed, stored and broadcast. They are
+///   not imports: an import is a block from outside.
 /// - Blocks from outside are imported, in any phase that can apply them, and relayed only by a follower that is
 ///   itself up to date.
 /// - A transaction from RPC is always held; one from a peer only while following, as the peer keeps its own copy.
@@ -123,7 +124,7 @@ pub fn route(origin: Origin, kind: Kind, role: Role, phase: Phase) -> Vec<Delive
 fn route_block(origin: Origin, role: Role, phase: Phase) -> Vec<Delivery> {
     use Delivery::{BroadcastBlock, ImportBlock, RefuseBlock, RelayBlock};
     match (origin, role, phase) {
-        (Origin::Proposer, Role::Authority, Phase::Following) => vec![ImportBlock, BroadcastBlock],
+        (Origin::Proposer, Role::Authority, Phase::Following) => vec![BroadcastBlock],
         (Origin::Proposer | Origin::Rpc, _, _) => vec![RefuseBlock],
         (_, _, Phase::Genesis | Phase::Replaying | Phase::Diverged) => vec![RefuseBlock],
         (_, Role::Follower, Phase::Following) => vec![ImportBlock, RelayBlock],

@@ -15,7 +15,7 @@ const TABLE: [Row; 16] = {
     const POOL_RELAY: &[Delivery] = &[PoolTransaction, RelayTransaction];
     const POOL_FORWARD: &[Delivery] = &[PoolTransaction, ForwardTransaction];
     const POOL_FORWARD_RELAY: &[Delivery] = &[PoolTransaction, ForwardTransaction, RelayTransaction];
-    const OWN: &[Delivery] = &[ImportBlock, BroadcastBlock];
+    const OWN: &[Delivery] = &[BroadcastBlock];
     const IMPORT_RELAY: &[Delivery] = &[ImportBlock, RelayBlock];
     [
         (Origin::Proposer, Kind::Block, Role::Authority, [REFUSE, REFUSE, REFUSE, OWN, REFUSE, REFUSE]),
@@ -86,13 +86,14 @@ fn nothing_is_relayed_by_a_node_that_is_not_up_to_date() {
 }
 
 #[test]
-fn a_block_is_imported_before_it_goes_anywhere() {
+fn what_comes_from_outside_is_taken_before_it_goes_anywhere() {
     for (origin, kind, role, phase) in domain() {
         let routes = route(origin, kind, role, phase);
         assert!(!routes.is_empty(), "{origin} {kind} {role} {phase} goes nowhere without a word");
-        if routes.contains(&BroadcastBlock) || routes.contains(&RelayBlock) {
+        if routes.contains(&RelayBlock) {
             assert_eq!(routes[0], ImportBlock);
         }
+        assert!(!(routes.contains(&ImportBlock) && routes.contains(&BroadcastBlock)));
         if routes.contains(&RelayTransaction) || routes.contains(&ForwardTransaction) {
             assert_eq!(routes[0], PoolTransaction);
         }
@@ -119,7 +120,7 @@ fn every_delivery_is_counted_by_origin_and_kind() {
     board.set_phase(Following);
     assert_eq!(board.direct(Origin::Peer, Kind::Block), [ImportBlock, RelayBlock]);
     assert_eq!(board.direct(Origin::Peer, Kind::Block), [ImportBlock, RelayBlock]);
-    board.clone().ignore_known_block(Origin::Operator);
+    board.clone().count(Origin::Operator, Kind::Block, IgnoreBlock);
     let counts = board.counts();
     let count = |origin, kind, route, count| RouteCount { origin, kind, route, count };
     assert_eq!(

@@ -291,3 +291,10 @@ impl From<EVMError<StateReadError>> for ExecutionError {
         }
     }
 }
+
+impl ExecutionError {
+    /// This node cannot read its own state or run its own EVM: whoever meets it stops.
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Transaction { .. })
+    }
+}

@@ -1,0 +1,200 @@
+//! The confirmed state, in memory ahead of disk.
+//!
+//! [`LiveState`] is the only maker of [`Confirmed`] blocks. It executes each verified block on the state of its
+//! parent and compares gas, receipts, bloom and state root with the header: there is no path on which one of these
+//! checks is left out. Blocks it has confirmed wait in a batch until the caller makes them durable.
+
+mod build;
+mod error;
+mod overlay;
+#[cfg(test)]
+mod tests;
+
+pub use build::{Built, Proposal, Skipped};
+pub use error::{BuildError, ConfirmError, SealCandidateError};
+
+use crate::execution::{Executed, execute_block};
+use crate::proof::receipts_root;
+use crate::trie::{StateTrie, TrieUpdates};
+use crate::verify::verify_child;
+use crate::{Block, BlockChanges, ChainConfig, Confirmed, Receipt, StateReader, TrieReader, Verified};
+use alloy_consensus::Header;
+use alloy_primitives::{B256, Bloom};
+use build::Candidate;
+use overlay::{Overlay, View};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Durable state that moves forward as batches are committed.
+pub trait DurableState: StateReader + TrieReader {
+    /// Reads the newest durable state from now on.
+    fn refresh(&mut self) -> Result<(), crate::StateReadError>;
+}
+
+/// The state after the highest confirmed block.
+pub struct LiveState<R> {
+    config: Arc<ChainConfig>,
+    base: R,
+    head: Header,
+    head_hash: B256,
+    overlay: Overlay,
+    trie: StateTrie,
+    candidate: Option<Candidate>,
+    unstored: Vec<Confirmed<Block>>,
+    recent: VecDeque<(u64, B256)>,
+}
+
+/// Confirmed blocks that are to be stored in one transaction, with the trie nodes they changed.
+#[derive(Debug)]
+pub struct Batch {
+    /// The blocks, ascending and without a gap.
+    pub blocks: Vec<Confirmed<Block>>,
+    /// Trie nodes as they stand after the last of them.
+    pub trie: TrieUpdates,
+}
+
+/// Hashes of confirmed blocks kept at hand, to tell a known block from a conflicting one without a read.
+const RECENT_HASHES: usize = 256;
+
+impl<R: DurableState> LiveState<R> {
+    /// Starts at the durable head that `base` reads.
+    pub fn new(config: Arc<ChainConfig>, base: R, head: Header) -> Self {
+        let head_hash = head.hash_slow();
+        let trie = StateTrie::new(head.state_root);
+        let recent = VecDeque::from([(head.number, head_hash)]);
+        Self {
+            config,
+            base,
+            head,
+            head_hash,
+            overlay: Overlay::default(),
+            trie,
+            candidate: None,
+            unstored: Vec::new(),
+            recent,
+        }
+    }
+
+    /// The highest confirmed header.
+    pub fn head(&self) -> &Header {
+        &self.head
+    }
+
+    /// The hash of the highest confirmed block.
+    pub fn head_hash(&self) -> B256 {
+        self.head_hash
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Arc<ChainConfig> {
+        &self.config
+    }
+
+    /// Blocks confirmed and not yet taken as a batch.
+    pub fn unstored(&self) -> &[Confirmed<Block>] {
+        &self.unstored
+    }
+
+    /// Executes `block` on its parent's state and, where every root is as its header says, makes it the head.
+    ///
+    /// On any error the state is as it was before.
+    pub fn confirm(&mut self, block: Verified<Block>) -> Result<Confirmed<Block>, ConfirmError> {
+        self.check_position(block.value())?;
+        verify_child(block.value().header(), &self.head, &self.config)?;
+        self.discard_candidate()?;
+        let view = View { overlay: &self.overlay, base: &self.base };
+        let executed = execute_block(&view, &self.config, &block).map_err(ConfirmError::Execution)?;
+        check_execution(block.value().header(), &executed)?;
+        let Executed { receipts, mut changes, .. } = executed;
+        self.apply_to_trie(block.value(), &mut changes)?;
+        Ok(self.advance(block, receipts.into(), changes))
+    }
+
+    /// Takes what was confirmed since the last batch. `None` while there is nothing, or while a candidate waits for
+    /// its seal (its trie nodes must not reach the disk).
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        if self.unstored.is_empty() || self.candidate.is_some() {
+            return None;
+        }
+        Some(Batch { blocks: std::mem::take(&mut self.unstored), trie: self.trie.take_updates() })
+    }
+
+    /// Every block through `height` is durable: reads go to disk for what only they touched, and at most
+    /// `trie_nodes` trie nodes stay in memory once nothing is on its way to disk.
+    pub fn on_durable(&mut self, height: u64, trie_nodes: usize) -> Result<(), crate::StateReadError> {
+        self.base.refresh()?;
+        self.overlay.forget_through(height);
+        if height == self.head.number && self.candidate.is_none() {
+            self.trie.shrink(trie_nodes);
+        }
+        Ok(())
+    }
+
+    fn check_position(&self, block: &Block) -> Result<(), ConfirmError> {
+        let (height, theirs) = (block.height(), block.hash());
+        let expected = self.head.number.saturating_add(1);
+        if height > self.head.number {
+            return if height == expected { Ok(()) } else { Err(ConfirmError::Gap { expected, actual: height }) };
+        }
+        match self.confirmed_hash(height)? {
+            Some(ours) if ours != theirs => Err(ConfirmError::Conflict { height, ours, theirs }),
+            _ => Err(ConfirmError::Known { height }),
+        }
+    }
+
+    fn confirmed_hash(&self, height: u64) -> Result<Option<B256>, crate::StateReadError> {
+        match self.recent.iter().find(|(at, _)| *at == height) {
+            Some((_, hash)) => Ok(Some(*hash)),
+            None => View { overlay: &self.overlay, base: &self.base }.block_hash(height),
+        }
+    }
+
+    fn apply_to_trie(&mut self, block: &Block, changes: &mut BlockChanges) -> Result<(), ConfirmError> {
+        let expected = block.header().state_root;
+        let actual = self.trie.apply(&self.base, changes)?;
+        if actual == expected {
+            return Ok(());
+        }
+        self.trie.revert(&self.base, changes)?;
+        Err(ConfirmError::StateRoot { height: block.height(), expected, actual })
+    }
+
+    fn advance(&mut self, block: Verified<Block>, receipts: Arc<[Receipt]>, changes: BlockChanges) -> Confirmed<Block> {
+        self.head = block.value().header().clone();
+        self.head_hash = block.value().hash();
+        self.overlay.apply(self.head.number, self.head_hash, &changes);
+        if self.recent.len() == RECENT_HASHES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((self.head.number, self.head_hash));
+        let confirmed = Confirmed::new(block, receipts, Arc::new(changes));
+        self.unstored.push(confirmed.clone());
+        confirmed
+    }
+}
+
+impl<R> std::fmt::Debug for LiveState<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let height = self.head.number;
+        f.debug_struct("LiveState").field("height", &height).field("unstored", &self.unstored.len()).finish()
+    }
+}
+
+fn check_execution(header: &Header, executed: &Executed) -> Result<(), ConfirmError> {
+    let height = header.number;
+    if executed.gas_used != header.gas_used {
+        return Err(ConfirmError::GasUsed { height, expected: header.gas_used, actual: executed.gas_used });
+    }
+    let actual = receipts_root(&executed.receipts);
+    if actual != header.receipts_root {
+        return Err(ConfirmError::ReceiptsRoot { height, expected: header.receipts_root, actual });
+    }
+    check_bloom(height, &header.logs_bloom, &executed.logs_bloom)
+}
+
+fn check_bloom(height: u64, expected: &Bloom, actual: &Bloom) -> Result<(), ConfirmError> {
+    if expected == actual {
+        return Ok(());
+    }
+    Err(ConfirmError::LogsBloom { height, expected: Box::new(*expected), actual: Box::new(*actual) })
+}
