@@ -2,7 +2,9 @@
 //! messages that all go through [`send`], and by the routing table in [`callboard`].
 
 pub mod callboard;
+pub mod event_stream;
 pub mod guard;
+pub mod monitor;
 pub mod send;
 pub mod transport;
 

@@ -104,7 +104,7 @@ impl HistogramSnapshot {
             out.push((Duration::from_micros(1 << octave).as_secs_f64(), self.buckets[from..to].iter().sum()));
             from = to;
         }
-        out.push((f64::MAX, self.buckets[from..].iter().sum()));
+        out.push((f64::INFINITY, self.buckets[from..].iter().sum()));
         out
     }
 }
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(buckets[0], (0.000_001, 1));
         assert_eq!(buckets[1], (0.000_004, 2));
         assert_eq!(buckets[2], (0.000_016, 2));
-        assert_eq!(buckets.last().expect("there are buckets"), &(f64::MAX, 1));
+        assert_eq!(buckets.last().expect("there are buckets"), &(f64::INFINITY, 1));
         assert!(buckets.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 

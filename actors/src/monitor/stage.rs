@@ -1,0 +1,153 @@
+//! How busy each stage of the sync pipeline is.
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// A stage whose share of busy time is at least this is called the bottleneck if no other is busier. Below it the
+/// pipeline waits for something outside: blocks to arrive.
+const BOTTLENECK_BUSY: f64 = 0.5;
+
+/// Busy time and items of one stage.
+#[derive(Debug)]
+pub struct StageMeter {
+    name: &'static str,
+    workers: f64,
+    nanos: AtomicU64,
+    items: AtomicU64,
+    window: Mutex<Window>,
+}
+
+/// Busy time at the start of this measuring window and of the one before.
+#[derive(Debug)]
+struct Window {
+    before: (Instant, u64),
+    current: (Instant, u64),
+}
+
+impl StageMeter {
+    /// A stage with this many workers, which can all be busy at once.
+    pub fn new(name: &'static str, workers: usize) -> Arc<Self> {
+        let start = (Instant::now(), 0);
+        Arc::new(Self {
+            name,
+            workers: workers.max(1) as f64,
+            nanos: AtomicU64::new(0),
+            items: AtomicU64::new(0),
+            window: Mutex::new(Window { before: start, current: start }),
+        })
+    }
+
+    /// Counts `items`, and the time until the answer is dropped as busy.
+    pub fn busy(self: &Arc<Self>, items: u64) -> StageBusy {
+        StageBusy { stage: self.clone(), items, since: Instant::now() }
+    }
+
+    /// The stage's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// All its workers' busy time together.
+    pub fn total(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Relaxed))
+    }
+
+    /// Starts a new measuring window.
+    pub(super) fn roll(&self, now: Instant) {
+        let mut window = self.window.lock();
+        window.before = std::mem::replace(&mut window.current, (now, self.nanos.load(Relaxed)));
+    }
+
+    /// The figures as `callboard_syncStatus` shows them.
+    pub fn figures(&self, now: Instant) -> StageFigures {
+        let (since, before) = self.window.lock().before;
+        let seconds = now.saturating_duration_since(since).as_secs_f64();
+        let recent = Duration::from_nanos(self.nanos.load(Relaxed).saturating_sub(before)).as_secs_f64();
+        StageFigures {
+            name: self.name,
+            busy: if seconds > 0.0 { (recent / seconds / self.workers).min(1.0) } else { 0.0 },
+            items: self.items.load(Relaxed),
+            seconds: self.total().as_secs_f64(),
+        }
+    }
+}
+
+/// A worker at work.
+#[derive(Debug)]
+#[must_use = "the stage is busy until this is dropped"]
+pub struct StageBusy {
+    stage: Arc<StageMeter>,
+    items: u64,
+    since: Instant,
+}
+
+impl Drop for StageBusy {
+    fn drop(&mut self) {
+        self.stage.nanos.fetch_add(u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.stage.items.fetch_add(self.items, Relaxed);
+    }
+}
+
+/// One of the `stages` of `callboard_syncStatus`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageFigures {
+    /// fetch, verify, execute, root or commit.
+    pub name: &'static str,
+    /// Recent share of its workers' time that it was busy, 0 to 1.
+    pub busy: f64,
+    /// Items done since the start.
+    pub items: u64,
+    /// Busy seconds of all workers since the start.
+    pub seconds: f64,
+}
+
+/// The stages of the sync pipeline. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stages {
+    /// Blocks arrive from peers.
+    pub fetch: Arc<StageMeter>,
+    /// Decoding, hashes, senders, seal.
+    pub verify: Arc<StageMeter>,
+    /// Transactions run.
+    pub execute: Arc<StageMeter>,
+    /// State root.
+    pub root: Arc<StageMeter>,
+    /// Writing to disk.
+    pub commit: Arc<StageMeter>,
+}
+
+impl Stages {
+    /// All idle; `verify_workers` threads verify.
+    pub fn new(verify_workers: usize) -> Self {
+        Self {
+            fetch: StageMeter::new("fetch", 1),
+            verify: StageMeter::new("verify", verify_workers),
+            execute: StageMeter::new("execute", 1),
+            root: StageMeter::new("root", 1),
+            commit: StageMeter::new("commit", 1),
+        }
+    }
+
+    /// All stages in the order in which a block passes them.
+    pub fn all(&self) -> [&Arc<StageMeter>; 5] {
+        [&self.fetch, &self.verify, &self.execute, &self.root, &self.commit]
+    }
+
+    /// The figures of all stages.
+    pub fn figures(&self, now: Instant) -> Vec<StageFigures> {
+        self.all().map(|stage| stage.figures(now)).into()
+    }
+
+    pub(super) fn roll(&self, now: Instant) {
+        self.all().iter().for_each(|stage| stage.roll(now));
+    }
+
+    /// The stage that limits the pipeline: the busiest, or `fetch` where none is busy half of the time.
+    pub fn bottleneck(figures: &[StageFigures]) -> &'static str {
+        let busiest = figures.iter().max_by(|a, b| a.busy.total_cmp(&b.busy));
+        busiest.filter(|stage| stage.busy >= BOTTLENECK_BUSY).map_or("fetch", |stage| stage.name)
+    }
+}
