@@ -3,6 +3,9 @@
 //! a missing set or an unread file fails.
 #![allow(missing_docs)]
 
+#[path = "../execution/memory.rs"]
+mod memory;
+mod state;
 mod trie;
 
 use serde_json::Value;

@@ -1,0 +1,4 @@
+//! Executing transactions.
+#![allow(missing_docs)]
+
+mod memory;
