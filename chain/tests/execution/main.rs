@@ -1,4 +1,7 @@
-//! Executing transactions.
+//! Executing transactions, in blocks and as calls.
 #![allow(missing_docs)]
 
+mod blocks;
+mod calls;
 mod memory;
+mod support;
