@@ -1,0 +1,83 @@
+//! What Ethereum has no method for: the genesis, sealed blocks, transactions by address.
+
+use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::rest::shape::Time;
+use crate::rpc_frontend::rest::transactions::{Before, DEFAULT_LIMIT, direction, page};
+use crate::rpc_frontend::rest::import_bytes;
+use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::view::storage;
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Address, Bytes};
+use callboard_store::AddressQuery;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use std::net::SocketAddr;
+
+/// The signed `genesis.json` itself, byte for byte.
+pub(super) async fn genesis(frontend: &Frontend) -> RpcResult {
+    frontend
+        .load(|view| {
+            let bytes = view.snapshot.genesis_json().map_err(storage)?;
+            let text = String::from_utf8(bytes.into()).map_err(|error| RpcError::internal(error.to_string()))?;
+            RawValue::from_string(text).map_err(|error| RpcError::internal(error.to_string()))
+        })
+        .await
+}
+
+/// The canonical bytes of a block.
+pub(super) async fn sealed_block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let NumberOrHash(id) = params.required(0, "block")?;
+    frontend
+        .read(move |view| {
+            let height = view.height(id)?;
+            Ok(view.block(height)?.bytes().clone())
+        })
+        .await
+}
+
+pub(super) async fn import_block(frontend: &Frontend, params: &Params<'_>, from: Option<SocketAddr>) -> RpcResult {
+    let bytes: Bytes = params.required(0, "canonical bytes")?;
+    let done = import_bytes(frontend, bytes, from).await?;
+    json(serde_json::json!({ "imported": done.imported, "height": done.height, "hash": done.hash }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PageRequest {
+    limit: Option<usize>,
+    before: Option<String>,
+    direction: Option<String>,
+}
+
+pub(super) async fn transactions_by_address(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let address: Address = params.required(0, "address")?;
+    let request: PageRequest = params.optional(1, "options")?.unwrap_or_default();
+    let before = request.before.map(|before| before.parse::<Before>()).transpose();
+    let before = before.map_err(|_| RpcError::invalid_params("before must be a \"next\" of this method, or a height"))?;
+    let direction = direction(request.direction.as_deref())
+        .ok_or_else(|| RpcError::invalid_params("direction must be sent, received or both"))?;
+    let query = AddressQuery {
+        before: before.map(|before| before.0),
+        limit: request.limit.unwrap_or(DEFAULT_LIMIT),
+        direction,
+    };
+    frontend.read(move |view| page(&view, address, query, Time::Seconds)).await
+}
+
+/// A block by JSON number, or as Ethereum's methods name it.
+struct NumberOrHash(BlockId);
+
+impl<'de> Deserialize<'de> for NumberOrHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Number(u64),
+            Id(BlockId),
+        }
+        Form::deserialize(deserializer).map(|form| match form {
+            Form::Number(height) => Self(BlockId::Number(BlockNumberOrTag::Number(height))),
+            Form::Id(id) => Self(id),
+        })
+    }
+}

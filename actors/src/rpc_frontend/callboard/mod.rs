@@ -1,0 +1,40 @@
+//! Callboard's own methods. Heights, counts and seconds are JSON numbers, wei are decimal strings.
+
+mod chain;
+
+use super::jsonrpc::{Params, RpcError, RpcResult, json};
+use super::server::Frontend;
+use std::net::SocketAddr;
+
+/// Every method of this module.
+pub(crate) const METHODS: &[&str] = &[
+    "callboard_actors",
+    "callboard_genesis",
+    "callboard_getSealedBlock",
+    "callboard_getTransactionsByAddress",
+    "callboard_importBlock",
+    "callboard_peers",
+    "callboard_routes",
+    "callboard_syncStatus",
+];
+
+/// Answers one of [`METHODS`].
+pub(crate) async fn call(
+    frontend: &Frontend,
+    method: &str,
+    params: &Params<'_>,
+    from: Option<SocketAddr>,
+) -> RpcResult {
+    let status = &frontend.ports.status;
+    match method {
+        "callboard_actors" => json(status.actors()),
+        "callboard_peers" => json(status.peers()),
+        "callboard_routes" => json(status.routes()),
+        "callboard_syncStatus" => json(status.sync_status()),
+        "callboard_genesis" => chain::genesis(frontend).await,
+        "callboard_getSealedBlock" => chain::sealed_block(frontend, params).await,
+        "callboard_getTransactionsByAddress" => chain::transactions_by_address(frontend, params).await,
+        "callboard_importBlock" => chain::import_block(frontend, params, from).await,
+        other => Err(RpcError::method_not_found(other)),
+    }
+}

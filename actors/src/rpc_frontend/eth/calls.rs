@@ -1,0 +1,195 @@
+//! `eth_call`, `eth_estimateGas`, `eth_createAccessList`: bounded in gas and time, on threads of their own.
+
+use super::{Quantity, block_or_latest};
+use crate::rpc_frontend::config::{CALL_GAS, CALL_TIME};
+use crate::rpc_frontend::jsonrpc::{EXECUTION_REVERTED, Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::view::{View, state_read};
+use alloy_eips::BlockId;
+use alloy_eips::eip2930::AccessListResult;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_rpc_types_eth::state::{AccountOverride as RpcAccountOverride, StateOverride};
+use alloy_rpc_types_eth::{BlockOverrides as RpcBlockOverrides, TransactionRequest};
+use callboard_chain::execution::{
+    self, AccountOverride, BlockContext, BlockOverrides, CallError, CallLimits, CallRequest, EstimateError,
+    OverriddenState, Outcome,
+};
+use callboard_store::HistoricState;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+pub(super) async fn call(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let question = Question::parse(params)?;
+    let output = frontend.compute(move |view| question.ask(&view, run_call)).await?;
+    json(output)
+}
+
+pub(super) async fn estimate_gas(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let question = Question::parse(params)?;
+    let gas = frontend
+        .compute(move |view| {
+            question.ask(&view, |state, context, request, limits| {
+                execution::estimate_gas(state, context, request, limits).map_err(estimate_error)
+            })
+        })
+        .await?;
+    json(Quantity::from(gas))
+}
+
+pub(super) async fn create_access_list(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let question = Question::parse(params)?;
+    let list = frontend.compute(move |view| question.ask(&view, run_access_list)).await?;
+    json(list)
+}
+
+type State<'a> = OverriddenState<'a, HistoricState>;
+
+fn run_call(
+    state: &State<'_>,
+    context: BlockContext,
+    request: &CallRequest,
+    limits: CallLimits<'_>,
+) -> Result<Bytes, RpcError> {
+    match execution::call(state, context, request, limits).map_err(call_error)?.outcome {
+        Outcome::Success { output } => Ok(output),
+        Outcome::Revert { output } => Err(reverted(&output)),
+        Outcome::Halt { reason } => Err(RpcError::refused(reason.to_string())),
+    }
+}
+
+fn run_access_list(
+    state: &State<'_>,
+    context: BlockContext,
+    request: &CallRequest,
+    limits: CallLimits<'_>,
+) -> Result<AccessListResult, RpcError> {
+    let list = execution::create_access_list(state, context, request, limits).map_err(call_error)?;
+    let error = match &list.outcome {
+        Outcome::Success { .. } => None,
+        Outcome::Revert { output } => Some(reverted(output).message),
+        Outcome::Halt { reason } => Some(reason.to_string()),
+    };
+    Ok(AccessListResult { access_list: list.access_list, gas_used: U256::from(list.gas_used), error })
+}
+
+/// What a caller wants to have run, and on which state.
+struct Question {
+    request: CallRequest,
+    block: BlockId,
+    accounts: BTreeMap<Address, AccountOverride>,
+    overrides: BlockOverrides,
+}
+
+impl Question {
+    /// Request, block, state overrides, block overrides; all but the first may be left out.
+    fn parse(params: &Params<'_>) -> Result<Self, RpcError> {
+        let accounts: StateOverride = params.optional(2, "state overrides")?.unwrap_or_default();
+        let overrides: Option<RpcBlockOverrides> = params.optional(3, "block overrides")?;
+        Ok(Self {
+            request: call_request(params.required(0, "transaction")?)?,
+            block: block_or_latest(params, 1)?,
+            accounts: accounts
+                .into_iter()
+                .map(|(address, account)| Ok((address, account_override(account)?)))
+                .collect::<Result<_, RpcError>>()?,
+            overrides: block_overrides(overrides.unwrap_or_default())?,
+        })
+    }
+
+    fn ask<T>(
+        self,
+        view: &View,
+        run: impl FnOnce(&State<'_>, BlockContext, &CallRequest, CallLimits<'_>) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let until = Instant::now() + CALL_TIME;
+        let state = view.state(self.block)?;
+        let header = view.header(state.height())?;
+        let state = OverriddenState::new(&state, self.accounts)
+            .map_err(|error| RpcError::invalid_params(error.to_string()))?;
+        let context = self.overrides.apply(BlockContext::for_header(&header, &view.config));
+        let limits = CallLimits { gas: CALL_GAS, expired: &|| Instant::now() > until };
+        run(&state, context, &self.request, limits)
+    }
+}
+
+fn call_request(request: TransactionRequest) -> Result<CallRequest, RpcError> {
+    let data = request
+        .input
+        .try_into_unique_input()
+        .map_err(|_| RpcError::invalid_params("both \"data\" and \"input\" are set and not equal"))?;
+    Ok(CallRequest {
+        from: request.from.unwrap_or_default(),
+        to: request.to.and_then(|to| to.to().copied()),
+        gas: request.gas,
+        gas_price: request.gas_price,
+        max_fee_per_gas: request.max_fee_per_gas,
+        max_priority_fee_per_gas: request.max_priority_fee_per_gas,
+        value: request.value.unwrap_or_default(),
+        data: data.unwrap_or_default(),
+        chain_id: request.chain_id,
+        access_list: request.access_list,
+        authorization_list: request.authorization_list.unwrap_or_default(),
+    })
+}
+
+fn account_override(account: RpcAccountOverride) -> Result<AccountOverride, RpcError> {
+    if account.move_precompile_to.is_some() {
+        return Err(RpcError::invalid_params("state override movePrecompileToAddress is not supported"));
+    }
+    let slots = |slots: alloy_primitives::map::B256HashMap<B256>| -> HashMap<U256, U256> {
+        slots.into_iter().map(|(slot, value)| (slot.into(), value.into())).collect()
+    };
+    Ok(AccountOverride {
+        balance: account.balance,
+        nonce: account.nonce,
+        code: account.code,
+        state: account.state.map(slots),
+        state_diff: account.state_diff.map(slots),
+    })
+}
+
+/// Difficulty, blob base fee and beacon root are taken and have no effect: nothing here depends on them.
+fn block_overrides(overrides: RpcBlockOverrides) -> Result<BlockOverrides, RpcError> {
+    if overrides.block_hash.is_some() {
+        return Err(RpcError::invalid_params("block override blockHash is not supported"));
+    }
+    let number = |value: U256, name: &str| {
+        u64::try_from(value).map_err(|_| RpcError::invalid_params(format!("block override {name} exceeds 64 bits")))
+    };
+    Ok(BlockOverrides {
+        height: overrides.number.map(|value| number(value, "number")).transpose()?,
+        timestamp: overrides.time,
+        gas_limit: overrides.gas_limit,
+        beneficiary: overrides.coinbase,
+        mix_hash: overrides.random,
+        base_fee: overrides.base_fee.map(|value| number(value, "baseFee")).transpose()?,
+    })
+}
+
+fn call_error(error: CallError) -> RpcError {
+    match error {
+        CallError::State(error) => state_read(error),
+        CallError::Evm { reason } => {
+            tracing::error!(%reason, "a call for the RPC failed inside the EVM");
+            RpcError::internal("the EVM failed")
+        }
+        refused => RpcError::refused(refused.to_string()),
+    }
+}
+
+fn estimate_error(error: EstimateError) -> RpcError {
+    match error {
+        EstimateError::Call(error) => call_error(error),
+        EstimateError::Reverted { output } => reverted(&output),
+        refused => RpcError::refused(refused.to_string()),
+    }
+}
+
+/// Code 3 and the output as data: what every client decodes custom errors from.
+fn reverted(output: &Bytes) -> RpcError {
+    let message = match execution::revert_reason(output) {
+        Some(reason) => format!("execution reverted: {reason}"),
+        None => "execution reverted".to_owned(),
+    };
+    RpcError { code: EXECUTION_REVERTED, message, data: Some(output.to_string().into()) }
+}

@@ -1,0 +1,108 @@
+//! Ethereum's own methods: which method is answered where.
+
+mod blocks;
+mod calls;
+mod fees;
+mod logs;
+mod node;
+mod param;
+mod send;
+pub(crate) mod shape;
+mod state;
+mod transactions;
+
+use super::jsonrpc::{Params, RpcError, RpcResult};
+use super::server::Frontend;
+
+pub(crate) use param::{Quantity, block_or_latest};
+pub(crate) use send::submit;
+
+/// Every method of this module. Filters and subscriptions are answered elsewhere or not at all.
+pub(crate) const METHODS: &[&str] = &[
+    "web3_clientVersion",
+    "web3_sha3",
+    "net_version",
+    "net_listening",
+    "net_peerCount",
+    "txpool_status",
+    "eth_accounts",
+    "eth_blobBaseFee",
+    "eth_blockNumber",
+    "eth_call",
+    "eth_chainId",
+    "eth_coinbase",
+    "eth_createAccessList",
+    "eth_estimateGas",
+    "eth_feeHistory",
+    "eth_gasPrice",
+    "eth_getBalance",
+    "eth_getBlockByHash",
+    "eth_getBlockByNumber",
+    "eth_getBlockReceipts",
+    "eth_getBlockTransactionCountByHash",
+    "eth_getBlockTransactionCountByNumber",
+    "eth_getCode",
+    "eth_getLogs",
+    "eth_getRawTransactionByHash",
+    "eth_getStorageAt",
+    "eth_getTransactionByBlockHashAndIndex",
+    "eth_getTransactionByBlockNumberAndIndex",
+    "eth_getTransactionByHash",
+    "eth_getTransactionCount",
+    "eth_getTransactionReceipt",
+    "eth_getUncleByBlockHashAndIndex",
+    "eth_getUncleByBlockNumberAndIndex",
+    "eth_getUncleCountByBlockHash",
+    "eth_getUncleCountByBlockNumber",
+    "eth_maxPriorityFeePerGas",
+    "eth_sendRawTransaction",
+    "eth_syncing",
+];
+
+/// Answers one of [`METHODS`].
+pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>) -> RpcResult {
+    match method {
+        "web3_clientVersion" => node::client_version(frontend),
+        "web3_sha3" => node::sha3(params),
+        "net_version" => node::net_version(frontend),
+        "net_listening" => node::listening(),
+        "net_peerCount" => node::peer_count(frontend),
+        "txpool_status" => node::pool_status(frontend).await,
+        "eth_accounts" => node::accounts(frontend),
+        "eth_blockNumber" => node::block_number(frontend).await,
+        "eth_chainId" => node::chain_id(frontend),
+        "eth_coinbase" => node::coinbase(frontend),
+        "eth_syncing" => node::syncing(frontend).await,
+        "eth_blobBaseFee" => fees::blob_base_fee(frontend),
+        "eth_feeHistory" => fees::fee_history(frontend, params).await,
+        "eth_gasPrice" => fees::gas_price(frontend).await,
+        "eth_maxPriorityFeePerGas" => fees::tip(frontend),
+        "eth_call" => calls::call(frontend, params).await,
+        "eth_createAccessList" => calls::create_access_list(frontend, params).await,
+        "eth_estimateGas" => calls::estimate_gas(frontend, params).await,
+        "eth_getBalance" => state::balance(frontend, params).await,
+        "eth_getCode" => state::code(frontend, params).await,
+        "eth_getStorageAt" => state::storage(frontend, params).await,
+        "eth_getTransactionCount" => state::nonce(frontend, params).await,
+        "eth_getBlockByHash" | "eth_getBlockByNumber" => blocks::block(frontend, params).await,
+        "eth_getBlockReceipts" => blocks::receipts(frontend, params).await,
+        "eth_getBlockTransactionCountByHash" | "eth_getBlockTransactionCountByNumber" => {
+            blocks::transaction_count(frontend, params).await
+        }
+        "eth_getUncleByBlockHashAndIndex" | "eth_getUncleByBlockNumberAndIndex" => {
+            blocks::uncle(frontend, params).await
+        }
+        "eth_getUncleCountByBlockHash" | "eth_getUncleCountByBlockNumber" => {
+            blocks::uncle_count(frontend, params).await
+        }
+        "eth_getLogs" => logs::logs(frontend, params).await,
+        "eth_getRawTransactionByHash" => transactions::raw(frontend, params).await,
+        "eth_getTransactionByBlockHashAndIndex" | "eth_getTransactionByBlockNumberAndIndex" => {
+            transactions::by_block(frontend, params).await
+        }
+        "eth_getTransactionByHash" => transactions::by_hash(frontend, params).await,
+        "eth_getTransactionReceipt" => transactions::receipt(frontend, params).await,
+        "eth_sendRawTransaction" => send::send_raw(frontend, params).await,
+        other => Err(RpcError::method_not_found(other)),
+    }
+}

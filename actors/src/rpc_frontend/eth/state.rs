@@ -1,0 +1,61 @@
+//! Accounts at the head and at any block whose state is kept.
+
+use super::node::unavailable;
+use super::param::Slot;
+use super::{Quantity, block_or_latest};
+use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::view::state_read;
+use alloy_eips::BlockId;
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use callboard_chain::{Account, StateReader};
+
+pub(super) async fn balance(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let (address, block) = account_params(params)?;
+    frontend.read(move |view| Ok(account(&view.state(block)?, address)?.balance)).await
+}
+
+pub(super) async fn code(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let (address, block) = account_params(params)?;
+    frontend
+        .read(move |view| {
+            let state = view.state(block)?;
+            match account(&state, address)?.code_hash {
+                KECCAK256_EMPTY => Ok(Bytes::new()),
+                hash => state.code(hash).map_err(state_read),
+            }
+        })
+        .await
+}
+
+pub(super) async fn storage(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let address: Address = params.required(0, "address")?;
+    let Slot(slot) = params.required(1, "slot")?;
+    let block = block_or_latest(params, 2)?;
+    frontend
+        .read(move |view| {
+            let value: U256 = view.state(block)?.storage(address, slot).map_err(state_read)?;
+            Ok(B256::from(value))
+        })
+        .await
+}
+
+/// The nonce after the sender's confirmed transactions; with the tag `pending`, after those that wait as well.
+pub(super) async fn nonce(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let (address, block) = account_params(params)?;
+    let confirmed = frontend.load(move |view| Ok(account(&view.state(block)?, address)?.nonce)).await?;
+    if !block.is_pending() {
+        return json(Quantity::from(confirmed));
+    }
+    let pending = frontend.ports.pool.pending_nonce(address).await.map_err(unavailable)?;
+    json(Quantity::from(pending.unwrap_or(confirmed).max(confirmed)))
+}
+
+fn account_params(params: &Params<'_>) -> Result<(Address, BlockId), RpcError> {
+    Ok((params.required(0, "address")?, block_or_latest(params, 1)?))
+}
+
+/// The account; one that does not exist reads as empty, as Ethereum's standard has it.
+fn account(state: &impl StateReader, address: Address) -> Result<Account, RpcError> {
+    Ok(state.account(address).map_err(state_read)?.unwrap_or_default())
+}

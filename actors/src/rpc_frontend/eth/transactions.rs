@@ -1,0 +1,78 @@
+//! Transactions and receipts, confirmed and pending.
+
+use super::node::unavailable;
+use super::{Quantity, shape};
+use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::ports::Pending;
+use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::view::View;
+use alloy_eips::BlockId;
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{B256, Bytes};
+use shape::RpcTransaction;
+
+pub(super) async fn by_hash(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let hash = params.required(0, "transaction hash")?;
+    if let Some(transaction) = frontend.load(move |view| confirmed(&view, hash)).await? {
+        return json(transaction);
+    }
+    match pending(frontend, hash).await? {
+        Some(pending) => json(shape::pending(pending.transaction, pending.sender)),
+        // It may have been confirmed between the two looks.
+        None => frontend.read(move |view| confirmed(&view, hash)).await,
+    }
+}
+
+pub(super) async fn raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let hash = params.required(0, "transaction hash")?;
+    let encode = move |view: View| {
+        let transaction = confirmed(&view, hash)?;
+        Ok(transaction.map(|transaction| Bytes::from(transaction.inner.encoded_2718())))
+    };
+    if let Some(bytes) = frontend.load(encode).await? {
+        return json(bytes);
+    }
+    match pending(frontend, hash).await? {
+        Some(pending) => json(Bytes::from(pending.transaction.encoded_2718())),
+        None => frontend.read(encode).await,
+    }
+}
+
+pub(super) async fn by_block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let id: BlockId = params.required(0, "block")?;
+    let index: Quantity = params.required(1, "index")?;
+    frontend
+        .read(move |view| {
+            let Some(height) = view.known_height(id)? else { return Ok(None) };
+            let Ok(index) = usize::try_from(index) else { return Ok(None) };
+            at(&view, height, index)
+        })
+        .await
+}
+
+/// Null until the transaction is confirmed.
+pub(super) async fn receipt(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let hash = params.required(0, "transaction hash")?;
+    frontend
+        .read(move |view| {
+            let Some((height, index)) = view.location(hash)? else { return Ok(None) };
+            Ok(shape::receipts(&view.executed(height)?).into_iter().nth(index))
+        })
+        .await
+}
+
+/// The confirmed transaction with `hash`.
+fn confirmed(view: &View, hash: B256) -> Result<Option<RpcTransaction>, RpcError> {
+    let Some((height, index)) = view.location(hash)? else { return Ok(None) };
+    at(view, height, index)
+}
+
+fn at(view: &View, height: u64, index: usize) -> Result<Option<RpcTransaction>, RpcError> {
+    let senders = view.senders(height)?;
+    let Some(sender) = senders.get(index) else { return Ok(None) };
+    Ok(Some(shape::transaction(&view.block(height)?, index, *sender)))
+}
+
+async fn pending(frontend: &Frontend, hash: B256) -> Result<Option<Pending>, RpcError> {
+    frontend.ports.pool.pending(hash).await.map_err(unavailable)
+}

@@ -1,0 +1,69 @@
+//! Work that reads the database or runs the EVM: off the server threads, and bounded in number.
+
+use super::jsonrpc::RpcError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Database reads at once. They are short; more of them would only wait for the disk.
+const READS: usize = 64;
+/// How long work waits for its turn before it is refused.
+const TURN: Duration = Duration::from_secs(5);
+
+/// Two bounded lanes: reads, and calls that may take seconds and must not hold up reads.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    reads: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    turn: Duration,
+}
+
+impl Gate {
+    /// Lanes for this machine: as many calls at once as it has cores.
+    pub(crate) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
+        Self::with(READS, cores, TURN)
+    }
+
+    pub(crate) fn with(reads: usize, calls: usize, turn: Duration) -> Self {
+        Self { reads: Arc::new(Semaphore::new(reads)), calls: Arc::new(Semaphore::new(calls)), turn }
+    }
+
+    /// Runs a short read.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, RpcError> + Send + 'static,
+    {
+        run(&self.reads, self.turn, work).await
+    }
+
+    /// Runs a call that may take as long as its own time bound.
+    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, RpcError> + Send + 'static,
+    {
+        run(&self.calls, self.turn, work).await
+    }
+}
+
+async fn run<T, F>(lane: &Arc<Semaphore>, turn: Duration, work: F) -> Result<T, RpcError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, RpcError> + Send + 'static,
+{
+    let permit = match tokio::time::timeout(turn, Arc::clone(lane).acquire_owned()).await {
+        Ok(Ok(permit)) => permit,
+        Ok(Err(_)) | Err(_) => return Err(RpcError::refused("busy: too many requests at once, try again later")),
+    };
+    // The permit goes with the work: a caller that hangs up does not make room for a second one beside it.
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    done.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request's work ended abnormally");
+        Err(RpcError::internal("internal error"))
+    })
+}

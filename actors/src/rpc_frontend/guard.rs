@@ -1,0 +1,152 @@
+//! What is checked of every HTTP request before anything reads it: connections, host, origin, content type.
+
+use super::server::Frontend;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, web};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How long a browser may keep the answer to a preflight, seconds.
+const PREFLIGHT_SECONDS: &str = "600";
+
+/// One open connection; counts itself out when it closes.
+pub(crate) struct Connection(Arc<AtomicUsize>);
+
+impl Connection {
+    pub(crate) fn open(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The middleware around every route.
+pub(crate) async fn guard<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let frontend = request
+        .app_data::<web::Data<Frontend>>()
+        .expect("the server puts the frontend into every application it builds")
+        .clone();
+    let origin = allowed_origin(request.headers(), &frontend.config.cors);
+    let refusal = refusal(&request, &frontend);
+    let mut response = if let Some(refusal) = refusal {
+        request.into_response(refusal)
+    } else if request.method() == Method::OPTIONS {
+        request.into_response(HttpResponse::NoContent().finish())
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    if !frontend.config.cors.is_empty() {
+        add_cors(response.headers_mut(), origin);
+    }
+    Ok(response)
+}
+
+fn refusal(request: &ServiceRequest, frontend: &Frontend) -> Option<HttpResponse> {
+    let limit = frontend.config.max_connections;
+    if frontend.connections.load(Ordering::Relaxed) > limit {
+        let mut response = refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("too many connections: at most {limit} (rpc.max_connections)"),
+        );
+        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+        return Some(response);
+    }
+    // A browser always names a host; a client that names none is none.
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or(""));
+    if let Some(host) = host.filter(|host| !host_allowed(host, &frontend.config.hosts)) {
+        let name: String = host.chars().take(100).collect();
+        return Some(refuse(
+            StatusCode::FORBIDDEN,
+            &format!("host {name:?} is not allowed: name it in rpc.hosts, or use an IP address"),
+        ));
+    }
+    if request.method() == Method::POST && !is_json(request.headers()) {
+        return Some(refuse(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be JSON: send the header Content-Type: application/json",
+        ));
+    }
+    None
+}
+
+/// A refusal before any route: one JSON shape for all of them.
+pub(crate) fn refuse(status: StatusCode, message: &str) -> HttpResponse {
+    HttpResponse::build(status).json(serde_json::json!({ "success": false, "error": message }))
+}
+
+/// DNS rebinding lets a web page reach this port under the page's own name: only names that this node goes by are
+/// answered. An IP address is never a page's name.
+fn host_allowed(host: &str, allowed: &[String]) -> bool {
+    let name = host_name(host);
+    let loopback = name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
+    loopback
+        || name.parse::<IpAddr>().is_ok()
+        || allowed.iter().any(|entry| entry == "*" || entry.eq_ignore_ascii_case(name))
+}
+
+/// The name in `name:port` or `[v6]:port`.
+fn host_name(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn allowed_origin(headers: &HeaderMap, cors: &[String]) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    if cors.iter().any(|entry| entry == "*") {
+        return Some(HeaderValue::from_static("*"));
+    }
+    cors.iter().any(|entry| entry.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+}
+
+fn add_cors(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin else { return };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_names_and_addresses_are_hosts_of_every_node() {
+        for host in ["localhost", "localhost:8545", "LOCALHOST:1", "node.localhost", "127.0.0.1:8545", "[::1]:8545", "10.1.2.3"] {
+            assert!(host_allowed(host, &[]), "{host}");
+        }
+    }
+
+    #[test]
+    fn other_names_must_be_configured() {
+        for host in ["evil.example", "evil.example:8545", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", ":80"] {
+            assert!(!host_allowed(host, &["node.example".to_owned()]), "{host}");
+        }
+        assert!(host_allowed("Node.example:8545", &["node.example".to_owned()]));
+        assert!(host_allowed("anything", &["*".to_owned()]));
+    }
+}

@@ -1,0 +1,33 @@
+//! The RPC frontend: JSON-RPC 2.0 and REST on one HTTP listener.
+//!
+//! *Role*: answers clients. *Owns*: the listener, nothing of the chain. *Receives*: HTTP requests. *Sends*:
+//! transactions to the pool and blocks to the importer, through [`RpcPorts`]. *When behind*: refuses; every lane has
+//! a bound ([`RpcConfig`], `gate`). *On failure*: an answer that fails is an error to its caller and nothing else.
+//!
+//! What is read comes from one store snapshot per call, so an answer never mixes two heads. Nothing that reads the
+//! disk or runs the EVM runs on a server thread.
+
+mod body;
+mod callboard;
+mod config;
+mod eth;
+mod gate;
+mod guard;
+mod jsonrpc;
+mod metrics;
+mod ports;
+mod rest;
+mod server;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::RpcConfig;
+pub use jsonrpc::RpcError;
+pub use metrics::RpcMetrics;
+pub use ports::{
+    Chain, ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus,
+    PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
+};
+pub use server::{BindError, RpcServer};

@@ -1,0 +1,199 @@
+//! All that the frontend knows of the rest of the node. Everything here can be faked in a test.
+
+use alloy_primitives::{Address, B256, Bytes};
+use callboard_chain::{Blame, Transaction};
+use callboard_store::Store;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+/// What the frontend asks of the node.
+#[derive(Clone)]
+pub struct RpcPorts {
+    /// The chain, once there is one.
+    pub chain: ChainAccess,
+    /// Pending transactions.
+    pub pool: Arc<dyn PoolPort>,
+    /// Blocks from operators.
+    pub import: Arc<dyn ImportPort>,
+    /// What the node is doing.
+    pub status: Arc<dyn StatusPort>,
+}
+
+/// The chain's store, from the moment the genesis is known. Before that everything about the chain is answered
+/// with `genesis not known yet`. Cheap to clone; all clones see the same chain.
+#[derive(Clone, Default)]
+pub struct ChainAccess(Arc<OnceLock<Chain>>);
+
+/// A known chain: where to read it and what its genesis fixed.
+#[derive(Clone)]
+pub struct Chain {
+    /// Snapshot reads.
+    pub store: Store,
+    /// The configuration every header commits to.
+    pub config: Arc<callboard_chain::ChainConfig>,
+}
+
+impl ChainAccess {
+    /// No chain yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The genesis is known and stored. A second call changes nothing: a node's genesis never does.
+    pub fn open(&self, chain: Chain) {
+        // A second chain cannot replace the first one.
+        let _ = self.0.set(chain);
+    }
+
+    /// The chain, where it is known.
+    pub fn chain(&self) -> Option<&Chain> {
+        self.0.get()
+    }
+}
+
+/// A transaction that a client sent: decoded, valid by itself, its sender recovered.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// Who signed it.
+    pub sender: Address,
+}
+
+/// A transaction in the pool.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// Who signed it.
+    pub sender: Address,
+}
+
+/// Why the pool did not take a transaction. The texts begin as Ethereum clients match them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// It is in the pool.
+    #[error("already known")]
+    Known,
+    /// A confirmed transaction of the sender bears that nonce or a higher one.
+    #[error("nonce too low: next nonce {next}, tx nonce {nonce}")]
+    NonceTooLow {
+        /// The nonce the sender has to use next.
+        next: u64,
+        /// The transaction's.
+        nonce: u64,
+    },
+    /// Another transaction with that nonce waits, and this one does not pay enough more.
+    #[error("replacement transaction underpriced")]
+    Underpriced,
+    /// Any other refusal, with the pool's sentence.
+    #[error("{0}")]
+    Refused(String),
+    /// The pool did not answer in time, or is stopping.
+    #[error("the transaction pool is busy: {0}")]
+    Busy(String),
+}
+
+/// The pool did not answer in time, or is stopping.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the transaction pool does not answer: {0}")]
+pub struct PoolUnavailable(pub String);
+
+/// Counts of the pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Transactions that the next block could take.
+    pub pending: u64,
+    /// Transactions behind a nonce gap.
+    pub queued: u64,
+}
+
+/// The pool, as the frontend sees it. Every answer has a deadline of the implementation's.
+pub trait PoolPort: Send + Sync {
+    /// Offers a transaction; when it returns, the pool holds it.
+    fn submit(&self, submission: Submission) -> BoxFuture<'static, Result<(), SubmitError>>;
+    /// The nonce after the sender's gapless pending transactions; `None` where none of the sender's is pending.
+    fn pending_nonce(&self, address: Address) -> BoxFuture<'static, Result<Option<u64>, PoolUnavailable>>;
+    /// The pending transaction with `hash`.
+    fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>>;
+    /// How much is pending.
+    fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>>;
+}
+
+/// A block from an operator is in the chain: durable and executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Imported {
+    /// Whether this import put it there; false where it was there before.
+    pub imported: bool,
+    /// Its height.
+    pub height: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// What kind of refusal an [`ImportError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportErrorKind {
+    /// A check failed: the block will never be taken.
+    Invalid,
+    /// The parent is not in the chain: send it first.
+    ParentUnknown,
+    /// The node is busy or stopping: send it again.
+    Busy,
+}
+
+/// Why a block from an operator was not imported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} (check {check}: expected {expected}, actual {actual})")]
+pub struct ImportError {
+    /// What kind of refusal.
+    pub kind: ImportErrorKind,
+    /// The check that failed, a stable name.
+    pub check: String,
+    /// What the check asks for.
+    pub expected: String,
+    /// What the block has.
+    pub actual: String,
+    /// One sentence for people.
+    pub message: String,
+    /// Who is at fault.
+    pub blame: Blame,
+}
+
+/// Where blocks from operators go.
+pub trait ImportPort: Send + Sync {
+    /// Imports the block with these canonical bytes; when it returns, the block is durable and executed.
+    /// `from` is the operator's address.
+    fn import(&self, bytes: Bytes, from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>>;
+}
+
+/// How far catching up has come, for `eth_syncing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncProgress {
+    /// Height at which catching up began.
+    pub starting: u64,
+    /// The height to reach.
+    pub target: u64,
+}
+
+/// What the node is doing. Reads values that actors publish, so it answers at once, however busy they are.
+pub trait StatusPort: Send + Sync {
+    /// The answer to `callboard_syncStatus`.
+    fn sync_status(&self) -> Value;
+    /// The answer to `callboard_actors`.
+    fn actors(&self) -> Value;
+    /// The answer to `callboard_routes`.
+    fn routes(&self) -> Value;
+    /// The answer to `callboard_peers`.
+    fn peers(&self) -> Value;
+    /// Peers with a session.
+    fn peer_count(&self) -> u64;
+    /// `None` while not catching up.
+    fn progress(&self) -> Option<SyncProgress>;
+    /// Whether the node is ready, or the one reason why not.
+    fn ready(&self) -> Result<(), String>;
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}

@@ -1,0 +1,123 @@
+//! A block as an operator posts it. `raw` decides; a field beside it that says something else is an error, so that a
+//! tool that mixes up blocks learns of it.
+
+use super::time::rfc3339;
+use crate::rpc_frontend::ports::{ImportError, ImportErrorKind};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, B256, Bytes};
+use callboard_chain::transaction::recover_sender;
+use callboard_chain::{Blame, Block, Transaction};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::fmt::Debug;
+
+/// Fields that are not listed here are not looked at.
+#[derive(Deserialize)]
+struct Posted<'a> {
+    raw: Option<Bytes>,
+    height: Option<u64>,
+    hash: Option<B256>,
+    parent_hash: Option<B256>,
+    timestamp: Option<String>,
+    proposer: Option<Address>,
+    state_root: Option<B256>,
+    tx_count: Option<usize>,
+    #[serde(borrow)]
+    transactions: Option<&'a RawValue>,
+}
+
+/// What of a transaction follows from `raw`; its status follows from executing it.
+#[derive(Deserialize)]
+struct PostedTransaction {
+    tx_hash: Option<B256>,
+    hash: Option<B256>,
+    block_height: Option<u64>,
+    index: Option<usize>,
+    sender: Option<Address>,
+    recipient: Option<Address>,
+    value: Option<String>,
+    nonce: Option<u64>,
+    data: Option<Bytes>,
+}
+
+/// The canonical bytes in a posted body, once everything else in it agrees with them.
+pub(super) fn canonical_bytes(body: &[u8]) -> Result<Bytes, ImportError> {
+    let posted: Posted<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+    let Some(raw) = posted.raw.clone() else { return Err(body_missing()) };
+    let block = Block::decode(raw.clone()).map_err(|error| {
+        refusal("canonical_form", "a block's canonical bytes", &format!("{} other bytes", raw.len()), error.to_string())
+    })?;
+    posted.agrees_with(&block)?;
+    Ok(raw)
+}
+
+impl Posted<'_> {
+    fn agrees_with(self, block: &Block) -> Result<(), ImportError> {
+        let header = block.header();
+        agree("height", self.height, block.height())?;
+        agree("hash", self.hash, block.hash())?;
+        agree("parent_hash", self.parent_hash, header.parent_hash)?;
+        agree("timestamp", self.timestamp, rfc3339(header.timestamp))?;
+        agree("proposer", self.proposer, header.beneficiary)?;
+        agree("state_root", self.state_root, header.state_root)?;
+        agree("tx_count", self.tx_count, block.transactions().len())?;
+        let Some(transactions) = self.transactions else { return Ok(()) };
+        let transactions: Vec<PostedTransaction> = serde_json::from_str(transactions.get()).map_err(unreadable)?;
+        agree("transactions", Some(transactions.len()), block.transactions().len())?;
+        let pairs = transactions.into_iter().zip(block.transactions());
+        for (index, (posted, transaction)) in pairs.enumerate() {
+            posted.agrees_with(block.height(), index, transaction)?;
+        }
+        Ok(())
+    }
+}
+
+impl PostedTransaction {
+    fn agrees_with(self, height: u64, index: usize, transaction: &Transaction) -> Result<(), ImportError> {
+        let field = |name: &str| format!("transactions[{index}].{name}");
+        agree(&field("tx_hash"), self.tx_hash, *transaction.tx_hash())?;
+        agree(&field("hash"), self.hash, *transaction.tx_hash())?;
+        agree(&field("block_height"), self.block_height, height)?;
+        agree(&field("index"), self.index, index)?;
+        agree(&field("recipient"), self.recipient.map(Some), transaction.to())?;
+        agree(&field("value"), self.value, transaction.value().to_string())?;
+        agree(&field("nonce"), self.nonce, transaction.nonce())?;
+        agree(&field("data"), self.data.as_ref(), transaction.input())?;
+        // A signature without a signer is the verifier's to refuse.
+        match (self.sender, recover_sender(transaction)) {
+            (sender @ Some(_), Ok(signer)) => agree(&field("sender"), sender, signer),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn agree<T: PartialEq + Debug>(field: &str, posted: Option<T>, raw: T) -> Result<(), ImportError> {
+    match posted {
+        Some(posted) if posted != raw => {
+            let (expected, actual) = (format!("{raw:?}"), format!("{posted:?}"));
+            let message = format!("the field {field} disagrees with raw: raw says {expected}, the field {actual}");
+            Err(refusal("field_mismatch", &expected, &actual, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn body_missing() -> ImportError {
+    let message = "the block has no field raw: without its canonical bytes it has no body, and is not imported";
+    refusal("body_missing", "raw: the canonical bytes", "no raw", message.to_owned())
+}
+
+fn unreadable(error: serde_json::Error) -> ImportError {
+    refusal("json", "a block as blocks-range gives it", &error.to_string(), format!("the body cannot be read: {error}"))
+}
+
+fn refusal(check: &str, expected: &str, actual: &str, message: String) -> ImportError {
+    ImportError {
+        kind: ImportErrorKind::Invalid,
+        check: check.to_owned(),
+        expected: expected.to_owned(),
+        actual: actual.to_owned(),
+        message,
+        blame: Blame::Peer,
+    }
+}

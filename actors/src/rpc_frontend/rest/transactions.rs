@@ -1,0 +1,167 @@
+//! Transactions: by address, by hash, and new ones.
+
+use super::query::{Query, parse};
+use super::shape::{RestTransaction, Time};
+use super::{RestResult, error::RestError, ok_json, record};
+use crate::rpc_frontend::body::read_body;
+use crate::rpc_frontend::eth::submit;
+use crate::rpc_frontend::guard::refuse;
+use crate::rpc_frontend::jsonrpc::{RpcError, SERVER_ERROR};
+use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::view::{View, storage};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use alloy_primitives::{Address, B256, Bytes};
+use callboard_store::{AddressQuery, Direction, TransactionLocation};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::str::FromStr;
+use std::time::Instant;
+
+/// Transactions of one answer where no limit is asked for.
+pub(crate) const DEFAULT_LIMIT: usize = 50;
+/// Most transactions of one answer: each costs a read of its block.
+const MAX_LIMIT: usize = 500;
+
+/// A page of an account's transactions, newest first.
+#[derive(Serialize)]
+pub(crate) struct Page {
+    success: bool,
+    transactions: Vec<RestTransaction>,
+    count: usize,
+    /// What to ask for as `before` to go on; null at the end.
+    next: Option<String>,
+}
+
+/// Where a page begins: `height:index` as `next` gives it, or a height: only transactions below are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Before(pub(crate) TransactionLocation);
+
+impl FromStr for Before {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (height, index) = text.split_once(':').unwrap_or((text, "0"));
+        Ok(Self(TransactionLocation { height: height.parse()?, index: index.parse()? }))
+    }
+}
+
+/// `sent`, `received` or `both`.
+pub(crate) fn direction(text: Option<&str>) -> Option<Direction> {
+    match text {
+        None | Some("both") => Some(Direction::Both),
+        Some("sent") => Some(Direction::Sent),
+        Some("received") => Some(Direction::Received),
+        Some(_) => None,
+    }
+}
+
+/// Reads one page. Shared with `callboard_getTransactionsByAddress`.
+pub(crate) fn page(
+    view: &View,
+    address: Address,
+    query: AddressQuery,
+    time: fn(u64) -> Time,
+) -> Result<Page, RpcError> {
+    let query = AddressQuery { limit: query.limit.clamp(1, MAX_LIMIT), ..query };
+    let found = view.snapshot.by_address(address, query).map_err(storage)?;
+    let mut transactions = Vec::with_capacity(found.entries.len());
+    let mut last = None;
+    for entry in found.entries {
+        let (height, index) = (entry.location.height, entry.location.index as usize);
+        // Neighbours often stand in the same block: read it once.
+        let executed = match last.take() {
+            Some((read, executed)) if read == height => executed,
+            _ => view.executed(height)?,
+        };
+        transactions.push(RestTransaction::confirmed(
+            &executed.block,
+            index,
+            executed.senders[index],
+            &executed.receipts[index],
+            time,
+        ));
+        last = Some((height, executed));
+    }
+    let next = found.next.map(|location| format!("{}:{}", location.height, location.index));
+    Ok(Page { success: true, count: transactions.len(), transactions, next })
+}
+
+pub(super) async fn by_address(frontend: web::Data<Frontend>, request: HttpRequest) -> RestResult {
+    let begun = Instant::now();
+    let result = match parse_query(&Query::parse(request.query_string())) {
+        Ok((address, query)) => ok_json(frontend.read(move |view| page(&view, address, query, Time::text)).await),
+        Err(error) => Err(error),
+    };
+    record(&frontend, "rest_transactions", begun, result)
+}
+
+fn parse_query(query: &Query) -> Result<(Address, AddressQuery), RestError> {
+    let address = query.required("address")?;
+    let direction = direction(query.optional::<String>("direction")?.as_deref())
+        .ok_or_else(|| RestError::bad_request("the parameter direction must be sent, received or both"))?;
+    let before = query.optional::<Before>("before")?.map(|before| before.0);
+    let limit = query.optional("limit")?.unwrap_or(DEFAULT_LIMIT);
+    Ok((address, AddressQuery { before, limit, direction }))
+}
+
+pub(super) async fn by_hash(frontend: web::Data<Frontend>, path: web::Path<String>) -> RestResult {
+    let begun = Instant::now();
+    let result = match parse::<B256>("hash", &path) {
+        Ok(hash) => look_up(&frontend, hash).await,
+        Err(error) => Err(error),
+    };
+    record(&frontend, "rest_transaction", begun, result)
+}
+
+async fn look_up(frontend: &Frontend, hash: B256) -> RestResult {
+    let mut found = frontend.load(move |view| confirmed(&view, hash)).await?;
+    if found.is_none() {
+        let pending = frontend.ports.pool.pending(hash).await;
+        let pending = pending.map_err(|error| RestError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+        found = pending.as_ref().map(RestTransaction::pending);
+    }
+    if found.is_none() {
+        // It may have been confirmed between the two looks.
+        found = frontend.load(move |view| confirmed(&view, hash)).await?;
+    }
+    Ok(match found {
+        Some(transaction) => HttpResponse::Ok().json(json!({ "success": true, "transaction": transaction })),
+        None => refuse(StatusCode::NOT_FOUND, "Transaction not found"),
+    })
+}
+
+fn confirmed(view: &View, hash: B256) -> Result<Option<RestTransaction>, RpcError> {
+    let Some((height, index)) = view.location(hash)? else { return Ok(None) };
+    let executed = view.executed(height)?;
+    let place = executed.senders.get(index).zip(executed.receipts.get(index));
+    Ok(place.map(|(sender, receipt)| RestTransaction::confirmed(&executed.block, index, *sender, receipt, Time::text)))
+}
+
+/// The body of POST /rpc/transactions: the signed bytes alone, or as the member `raw`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Signed {
+    Bytes(Bytes),
+    Object { raw: Bytes },
+}
+
+pub(super) async fn send(frontend: web::Data<Frontend>, payload: web::Payload) -> RestResult {
+    let begun = Instant::now();
+    let result = accept(&frontend, payload).await;
+    record(&frontend, "rest_send", begun, result)
+}
+
+async fn accept(frontend: &Frontend, payload: web::Payload) -> RestResult {
+    let body = read_body(payload, frontend.config.max_body_bytes).await?;
+    let signed = serde_json::from_slice(&body).map_err(|_| {
+        RestError::bad_request("the body must be {\"raw\": \"0x…\"} or \"0x…\", the signed transaction")
+    })?;
+    let (Signed::Bytes(bytes) | Signed::Object { raw: bytes }) = signed;
+    frontend.chain()?;
+    let hash = submit(frontend, bytes).await.map_err(|error| match error.code {
+        SERVER_ERROR => RestError::new(StatusCode::UNPROCESSABLE_ENTITY, error.message),
+        _ => error.into(),
+    })?;
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "hash": hash })))
+}

@@ -1,0 +1,140 @@
+//! The HTTP server: one listener for JSON-RPC and REST.
+
+use super::config::RpcConfig;
+use super::gate::Gate;
+use super::guard::{Connection, guard};
+use super::metrics::RpcMetrics;
+use super::ports::RpcPorts;
+use super::rest::ImportLimits;
+use super::{jsonrpc, rest};
+use actix_web::dev::{Extensions, Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+/// How long a client may take to send its headers.
+const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Seconds that requests in flight get when the server stops.
+const STOP_SECONDS: u64 = 5;
+/// Connections over the limit that are still accepted, to be told so.
+const SPARE_CONNECTIONS: usize = 64;
+
+/// The listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Not an address of this machine.
+    #[error("rpc.listen {listen:?} is not an address to listen on, write host:port: {source}")]
+    Address {
+        /// The configured value.
+        listen: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Another program listens there.
+    #[error("rpc.listen {listen}: the port is in use, stop the other program or choose another port")]
+    InUse {
+        /// The configured value.
+        listen: String,
+    },
+    /// Everything else.
+    #[error("rpc.listen {listen} could not be opened: {source}")]
+    Io {
+        /// The configured value.
+        listen: String,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(listen: &str, source: io::Error) -> Self {
+        let listen = listen.to_owned();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { listen },
+            io::ErrorKind::InvalidInput | io::ErrorKind::AddrNotAvailable => Self::Address { listen, source },
+            _ => Self::Io { listen, source },
+        }
+    }
+}
+
+/// Everything a request handler needs. One for all server threads.
+pub(crate) struct Frontend {
+    pub(crate) config: RpcConfig,
+    pub(crate) ports: RpcPorts,
+    pub(crate) gate: Gate,
+    pub(crate) metrics: RpcMetrics,
+    pub(crate) import: ImportLimits,
+    pub(crate) connections: Arc<AtomicUsize>,
+}
+
+/// A running server.
+pub struct RpcServer {
+    address: SocketAddr,
+    handle: ServerHandle,
+}
+
+impl RpcServer {
+    /// Opens the listener and starts to serve. Must be called inside an actix system.
+    pub fn start(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics) -> Result<Self, BindError> {
+        let listen = config.listen.clone();
+        let fail = |source| BindError::new(&listen, source);
+        let listener = TcpListener::bind(&listen).map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        let server = serve(listener, frontend(config, ports, metrics)).map_err(fail)?;
+        let handle = server.handle();
+        actix_web::rt::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the RPC server ended");
+            }
+        });
+        tracing::info!(%address, "RPC is listening");
+        Ok(Self { address, handle })
+    }
+
+    /// Where it listens; the port is the one the system gave where port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts nothing more and waits for requests in flight, up to five seconds.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+    }
+}
+
+fn frontend(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics) -> web::Data<Frontend> {
+    let import = ImportLimits::new(config.import_blocks_per_second);
+    web::Data::new(Frontend { config, ports, gate: Gate::new(), metrics, import, connections: Arc::default() })
+}
+
+fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Server> {
+    let workers = frontend.config.workers.max(1);
+    let per_worker = (frontend.config.max_connections + SPARE_CONNECTIONS).div_ceil(workers);
+    let connections = Arc::clone(&frontend.connections);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(frontend.clone())
+            .wrap(from_fn(guard))
+            .configure(jsonrpc::routes)
+            .configure(rest::routes)
+            .default_service(web::to(rest::not_found))
+    })
+    .on_connect(move |_io, extensions: &mut Extensions| {
+        extensions.insert(Connection::open(&connections));
+    })
+    .workers(workers)
+    .max_connections(per_worker)
+    .client_request_timeout(HEADERS_WITHIN)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(STOP_SECONDS)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}

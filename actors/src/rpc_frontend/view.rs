@@ -1,0 +1,157 @@
+//! One store snapshot, and the chain as a call sees it through it.
+
+use super::jsonrpc::{RpcError, RpcResult, json};
+use super::ports::Chain;
+use super::server::Frontend;
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Address, B256};
+use callboard_chain::{Block, ChainConfig, Receipt, StateReadError};
+use callboard_store::{Head, HistoricState, HistoryError, Snapshot, StorageError};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A chain at one moment. All answers of a call come from one view.
+pub(crate) struct View {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) config: Arc<ChainConfig>,
+    pub(crate) head: Head,
+}
+
+/// A confirmed block with what its execution gave.
+pub(crate) struct ExecutedBlock {
+    pub(crate) block: Block,
+    pub(crate) senders: Vec<Address>,
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+impl View {
+    fn new(chain: &Chain) -> Result<Self, RpcError> {
+        let snapshot = chain.store.snapshot().map_err(storage)?;
+        let head = snapshot.head();
+        Ok(Self { snapshot, config: Arc::clone(&chain.config), head })
+    }
+
+    /// The height that a block parameter names. `pending`, `safe` and `finalized` are the head: a confirmed block
+    /// is final, and the next one is nobody's to see before it is durable.
+    pub(crate) fn height(&self, id: BlockId) -> Result<u64, RpcError> {
+        match self.known_height(id)? {
+            Some(height) => Ok(height),
+            None => Err(self.unknown_block(id)),
+        }
+    }
+
+    /// As [`Self::height`], where Ethereum answers null for a block that is not known.
+    pub(crate) fn known_height(&self, id: BlockId) -> Result<Option<u64>, RpcError> {
+        match id {
+            BlockId::Hash(hash) => self.snapshot.height_of(hash.block_hash).map_err(storage),
+            BlockId::Number(BlockNumberOrTag::Number(height)) => Ok((height <= self.head.height).then_some(height)),
+            BlockId::Number(BlockNumberOrTag::Earliest) => Ok(Some(0)),
+            BlockId::Number(_) => Ok(Some(self.head.height)),
+        }
+    }
+
+    fn unknown_block(&self, id: BlockId) -> RpcError {
+        match id {
+            BlockId::Hash(hash) => RpcError::refused(format!("unknown block: {}", hash.block_hash)),
+            BlockId::Number(number) => {
+                let height = number.as_number().unwrap_or_default();
+                RpcError::refused(format!("unknown block: {height} is ahead of the head {}", self.head.height))
+            }
+        }
+    }
+
+    /// The state after the block that a parameter names.
+    pub(crate) fn state(&self, id: BlockId) -> Result<HistoricState, RpcError> {
+        let height = self.height(id)?;
+        self.snapshot.state_at(height).map_err(|error| match error {
+            HistoryError::Storage(error) => storage(error),
+            refused => RpcError::refused(refused.to_string()),
+        })
+    }
+
+    /// The block at a height that is known.
+    pub(crate) fn block(&self, height: u64) -> Result<Block, RpcError> {
+        self.snapshot.block(height).map_err(storage)?.ok_or_else(|| missing("block", height))
+    }
+
+    /// The header at a height that is known.
+    pub(crate) fn header(&self, height: u64) -> Result<alloy_consensus::Header, RpcError> {
+        self.snapshot.header(height).map_err(storage)?.ok_or_else(|| missing("header", height))
+    }
+
+    /// The senders of a known block's transactions.
+    pub(crate) fn senders(&self, height: u64) -> Result<Vec<Address>, RpcError> {
+        self.snapshot.senders(height).map_err(storage)?.ok_or_else(|| missing("senders", height))
+    }
+
+    /// The receipts of a known block's transactions.
+    pub(crate) fn receipts(&self, height: u64) -> Result<Vec<Receipt>, RpcError> {
+        self.snapshot.receipts(height).map_err(storage)?.ok_or_else(|| missing("receipts", height))
+    }
+
+    /// A known block with senders and receipts.
+    pub(crate) fn executed(&self, height: u64) -> Result<ExecutedBlock, RpcError> {
+        let (senders, receipts) = (self.senders(height)?, self.receipts(height)?);
+        Ok(ExecutedBlock { block: self.block(height)?, senders, receipts })
+    }
+
+    /// Where a confirmed transaction stands.
+    pub(crate) fn location(&self, hash: B256) -> Result<Option<(u64, usize)>, RpcError> {
+        let location = self.snapshot.transaction_location(hash).map_err(storage)?;
+        Ok(location.map(|location| (location.height, location.index as usize)))
+    }
+}
+
+impl Frontend {
+    /// The chain, or the error that says there is none yet.
+    pub(crate) fn chain(&self) -> Result<&Chain, RpcError> {
+        self.ports.chain.chain().ok_or_else(|| RpcError::refused("genesis not known yet"))
+    }
+
+    /// Runs a read on a view of its own; the answer is written as JSON on the same thread.
+    pub(crate) async fn read<T, F>(&self, read: F) -> RpcResult
+    where
+        T: Serialize,
+        F: FnOnce(View) -> Result<T, RpcError> + Send + 'static,
+    {
+        let chain = self.chain()?.clone();
+        self.gate.read(move || json(read(View::new(&chain)?)?)).await
+    }
+
+    /// As [`Self::read`], for a value that the caller goes on with.
+    pub(crate) async fn load<T, F>(&self, read: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(View) -> Result<T, RpcError> + Send + 'static,
+    {
+        let chain = self.chain()?.clone();
+        self.gate.read(move || read(View::new(&chain)?)).await
+    }
+
+    /// As [`Self::load`], for work that may take as long as a call may.
+    pub(crate) async fn compute<T, F>(&self, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(View) -> Result<T, RpcError> + Send + 'static,
+    {
+        let chain = self.chain()?.clone();
+        self.gate.call(move || work(View::new(&chain)?)).await
+    }
+}
+
+/// The database failed. Details go to the log, not to clients.
+pub(crate) fn storage(error: StorageError) -> RpcError {
+    tracing::error!(%error, "a read for the RPC failed");
+    RpcError::internal("this node could not read its database")
+}
+
+/// State could not be read: the same failure, met below the EVM.
+pub(crate) fn state_read(error: StateReadError) -> RpcError {
+    tracing::error!(%error, "a state read for the RPC failed");
+    RpcError::internal("this node could not read its database")
+}
+
+fn missing(what: &str, height: u64) -> RpcError {
+    tracing::error!(what, height, "the database lacks a part of a block below its head");
+    RpcError::internal(format!("this node lacks the {what} of block {height}"))
+}
