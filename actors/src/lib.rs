@@ -9,3 +9,4 @@ pub mod send;
 pub mod transport;
 
 pub mod proposer;
+pub mod rpc_frontend;

@@ -1,7 +1,7 @@
 //! Reading a request body within bounds of size and time.
 
-use actix_web::web::{self, BytesMut};
 use actix_web::http::StatusCode;
+use actix_web::web::{self, BytesMut};
 use futures_util::StreamExt;
 use std::time::Duration;
 

@@ -136,14 +136,18 @@ mod tests {
 
     #[test]
     fn loopback_names_and_addresses_are_hosts_of_every_node() {
-        for host in ["localhost", "localhost:8545", "LOCALHOST:1", "node.localhost", "127.0.0.1:8545", "[::1]:8545", "10.1.2.3"] {
+        for host in
+            ["localhost", "localhost:8545", "LOCALHOST:1", "node.localhost", "127.0.0.1:8545", "[::1]:8545", "10.1.2.3"]
+        {
             assert!(host_allowed(host, &[]), "{host}");
         }
     }
 
     #[test]
     fn other_names_must_be_configured() {
-        for host in ["evil.example", "evil.example:8545", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", ":80"] {
+        for host in
+            ["evil.example", "evil.example:8545", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", ":80"]
+        {
             assert!(!host_allowed(host, &["node.example".to_owned()]), "{host}");
         }
         assert!(host_allowed("Node.example:8545", &["node.example".to_owned()]));

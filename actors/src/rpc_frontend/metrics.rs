@@ -30,12 +30,18 @@ pub struct RpcMetrics {
 impl RpcMetrics {
     /// Registers the metrics as `callboard_rpc_requests_total` and `callboard_rpc_seconds`.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            requests: Family::default(),
-            seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
-        };
-        registry.register("callboard_rpc_requests", "Requests answered, by method and outcome", metrics.requests.clone());
-        registry.register("callboard_rpc_seconds", "Seconds from request to answer, by method", metrics.seconds.clone());
+        let metrics =
+            Self { requests: Family::default(), seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)) };
+        registry.register(
+            "callboard_rpc_requests",
+            "Requests answered, by method and outcome",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "callboard_rpc_seconds",
+            "Seconds from request to answer, by method",
+            metrics.seconds.clone(),
+        );
         metrics
     }
 

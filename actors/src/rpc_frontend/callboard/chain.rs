@@ -1,9 +1,9 @@
 //! What Ethereum has no method for: the genesis, sealed blocks, transactions by address.
 
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::rest::import_bytes;
 use crate::rpc_frontend::rest::shape::Time;
 use crate::rpc_frontend::rest::transactions::{Before, DEFAULT_LIMIT, direction, page};
-use crate::rpc_frontend::rest::import_bytes;
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::storage;
 use alloy_eips::{BlockId, BlockNumberOrTag};
@@ -53,7 +53,8 @@ pub(super) async fn transactions_by_address(frontend: &Frontend, params: &Params
     let address: Address = params.required(0, "address")?;
     let request: PageRequest = params.optional(1, "options")?.unwrap_or_default();
     let before = request.before.map(|before| before.parse::<Before>()).transpose();
-    let before = before.map_err(|_| RpcError::invalid_params("before must be a \"next\" of this method, or a height"))?;
+    let before =
+        before.map_err(|_| RpcError::invalid_params("before must be a \"next\" of this method, or a height"))?;
     let direction = direction(request.direction.as_deref())
         .ok_or_else(|| RpcError::invalid_params("direction must be sent, received or both"))?;
     let query = AddressQuery {

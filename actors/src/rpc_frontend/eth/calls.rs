@@ -11,8 +11,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types_eth::state::{AccountOverride as RpcAccountOverride, StateOverride};
 use alloy_rpc_types_eth::{BlockOverrides as RpcBlockOverrides, TransactionRequest};
 use callboard_chain::execution::{
-    self, AccountOverride, BlockContext, BlockOverrides, CallError, CallLimits, CallRequest, EstimateError,
-    OverriddenState, Outcome,
+    self, AccountOverride, BlockContext, BlockOverrides, CallError, CallLimits, CallRequest, EstimateError, Outcome,
+    OverriddenState,
 };
 use callboard_store::HistoricState;
 use std::collections::{BTreeMap, HashMap};
@@ -104,8 +104,8 @@ impl Question {
         let until = Instant::now() + CALL_TIME;
         let state = view.state(self.block)?;
         let header = view.header(state.height())?;
-        let state = OverriddenState::new(&state, self.accounts)
-            .map_err(|error| RpcError::invalid_params(error.to_string()))?;
+        let state =
+            OverriddenState::new(&state, self.accounts).map_err(|error| RpcError::invalid_params(error.to_string()))?;
         let context = self.overrides.apply(BlockContext::for_header(&header, &view.config));
         let limits = CallLimits { gas: CALL_GAS, expired: &|| Instant::now() > until };
         run(&state, context, &self.request, limits)

@@ -93,11 +93,7 @@ fn collect(view: &View, count: u64, newest: BlockId, percentiles: &[f64]) -> Res
 }
 
 /// The tips at each percentile of a block's gas; zeros for an empty block.
-fn reward_row(
-    view: &View,
-    header: &alloy_consensus::Header,
-    percentiles: &[f64],
-) -> Result<Vec<u128>, RpcError> {
+fn reward_row(view: &View, header: &alloy_consensus::Header, percentiles: &[f64]) -> Result<Vec<u128>, RpcError> {
     if header.gas_used == 0 {
         return Ok(vec![0; percentiles.len()]);
     }
@@ -130,4 +126,3 @@ fn tips(executed: &ExecutedBlock) -> Vec<(u128, u64)> {
     tips.sort_unstable();
     tips
 }
-

@@ -22,7 +22,10 @@ impl<'de> Deserialize<'de> for Slot {
         let text = String::deserialize(deserializer)?;
         let digits = text.strip_prefix("0x").ok_or_else(|| D::Error::custom("a slot begins with 0x"))?;
         if digits.len() > 64 {
-            return Err(D::Error::custom(format!("a slot has at most 32 bytes, {} hex digits were given", digits.len())));
+            return Err(D::Error::custom(format!(
+                "a slot has at most 32 bytes, {} hex digits were given",
+                digits.len()
+            )));
         }
         if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(D::Error::custom("a slot is written in hex digits"));

@@ -6,9 +6,7 @@ use crate::rpc_frontend::ports::{Submission, SubmitError};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
 use alloy_primitives::{B256, Bytes};
-use callboard_chain::transaction::{
-    DecodeTransactionError, decode_transaction, recover_sender, validate_transaction,
-};
+use callboard_chain::transaction::{DecodeTransactionError, decode_transaction, recover_sender, validate_transaction};
 use callboard_chain::verify::next_base_fee;
 
 pub(super) async fn send_raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
@@ -31,8 +29,7 @@ fn check(view: &View, bytes: &[u8]) -> Result<Submission, RpcError> {
     let base_fee = next_base_fee(&head, &view.config);
     validate_transaction(&transaction, &view.config, head.number.saturating_add(1), base_fee)
         .map_err(|error| RpcError::refused(error.to_string()))?;
-    let sender =
-        recover_sender(&transaction).map_err(|error| RpcError::refused(format!("invalid sender: {error}")))?;
+    let sender = recover_sender(&transaction).map_err(|error| RpcError::refused(format!("invalid sender: {error}")))?;
     Ok(Submission { transaction, sender })
 }
 

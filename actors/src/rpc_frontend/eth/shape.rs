@@ -2,8 +2,8 @@
 
 use crate::rpc_frontend::view::ExecutedBlock;
 use alloy_consensus::transaction::Recovered;
-use alloy_consensus::{Eip658Value, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, Typed2718};
-use alloy_primitives::{Address, B256, Bloom, Sealable, U256};
+use alloy_consensus::{Eip658Value, ReceiptEnvelope, ReceiptWithBloom, Transaction as _};
+use alloy_primitives::{Address, B256, Bloom, U256};
 use alloy_rpc_types_eth as rpc;
 use callboard_chain::{Block, Receipt, Transaction};
 

@@ -5,10 +5,8 @@ mod envelope;
 mod error;
 mod params;
 
-pub use error::{
-    EXECUTION_REVERTED, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, RpcError,
-    SERVER_ERROR,
-};
+pub use error::RpcError;
+pub(crate) use error::{EXECUTION_REVERTED, INVALID_PARAMS, SERVER_ERROR};
 pub(crate) use params::Params;
 
 use super::body::read_body;

@@ -60,11 +60,7 @@ impl std::fmt::Display for Wait {
     }
 }
 
-pub(super) async fn import(
-    frontend: web::Data<Frontend>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> HttpResponse {
+pub(super) async fn import(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let begun = Instant::now();
     let answer = answer(&frontend, request.peer_addr(), payload).await;
     frontend.metrics.record("rest_import_block", answer.status().is_success(), begun.elapsed());

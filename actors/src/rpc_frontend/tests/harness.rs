@@ -1,0 +1,221 @@
+//! A running frontend, the fakes behind it, and an HTTP client that shows every byte.
+
+use crate::rpc_frontend::*;
+use alloy_primitives::{Address, B256, Bytes};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A pool that keeps what it is given, or refuses as it is told.
+#[derive(Default)]
+pub(super) struct FakePool {
+    pub(super) taken: Mutex<Vec<Submission>>,
+    pub(super) refusal: Mutex<Option<SubmitError>>,
+    pub(super) nonces: Mutex<HashMap<Address, u64>>,
+}
+
+impl PoolPort for FakePool {
+    fn submit(&self, submission: Submission) -> BoxFuture<'static, Result<(), SubmitError>> {
+        let refusal = self.refusal.lock().clone();
+        if refusal.is_none() {
+            self.taken.lock().push(submission);
+        }
+        async move { refusal.map_or(Ok(()), Err) }.boxed()
+    }
+
+    fn pending_nonce(&self, address: Address) -> BoxFuture<'static, Result<Option<u64>, PoolUnavailable>> {
+        let nonce = self.nonces.lock().get(&address).copied();
+        async move { Ok(nonce) }.boxed()
+    }
+
+    fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>> {
+        let taken = self.taken.lock();
+        let found = taken.iter().find(|submission| *submission.transaction.tx_hash() == hash).cloned();
+        async move { Ok(found.map(|found| Pending { transaction: found.transaction, sender: found.sender })) }.boxed()
+    }
+
+    fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {
+        let pending = self.taken.lock().len() as u64;
+        async move { Ok(PoolStatus { pending, queued: 0 }) }.boxed()
+    }
+}
+
+/// An importer that keeps what it is given and answers as it is told.
+pub(super) struct FakeImport {
+    pub(super) received: Mutex<Vec<Bytes>>,
+    pub(super) answer: Mutex<Result<Imported, ImportError>>,
+}
+
+impl Default for FakeImport {
+    fn default() -> Self {
+        let imported = Imported { imported: true, height: 1, hash: B256::ZERO };
+        Self { received: Mutex::default(), answer: Mutex::new(Ok(imported)) }
+    }
+}
+
+impl ImportPort for FakeImport {
+    fn import(&self, bytes: Bytes, _from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>> {
+        self.received.lock().push(bytes);
+        let answer = self.answer.lock().clone();
+        async move { answer }.boxed()
+    }
+}
+
+/// A status that says what it is told.
+#[derive(Default)]
+pub(super) struct FakeStatus {
+    pub(super) not_ready: Mutex<Option<String>>,
+    pub(super) progress: Mutex<Option<SyncProgress>>,
+    pub(super) registry: Arc<Mutex<Registry>>,
+}
+
+impl StatusPort for FakeStatus {
+    fn sync_status(&self) -> Value {
+        json!({ "phase": "following" })
+    }
+
+    fn actors(&self) -> Value {
+        json!([])
+    }
+
+    fn routes(&self) -> Value {
+        json!({ "table": [], "counts": [] })
+    }
+
+    fn peers(&self) -> Value {
+        json!([])
+    }
+
+    fn peer_count(&self) -> u64 {
+        2
+    }
+
+    fn progress(&self) -> Option<SyncProgress> {
+        *self.progress.lock()
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.not_ready.lock().clone().map_or(Ok(()), Err)
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry.lock()).unwrap();
+        text
+    }
+}
+
+/// A server and what stands behind it.
+pub(super) struct Harness {
+    pub(super) server: RpcServer,
+    pub(super) chain: ChainAccess,
+    pub(super) pool: Arc<FakePool>,
+    pub(super) import: Arc<FakeImport>,
+    pub(super) status: Arc<FakeStatus>,
+}
+
+impl Harness {
+    /// Without a chain, with small defaults.
+    pub(super) fn start() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut RpcConfig)) -> Self {
+        let mut config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
+        change(&mut config);
+        let (chain, pool, import) = (ChainAccess::new(), Arc::<FakePool>::default(), Arc::<FakeImport>::default());
+        let status = Arc::<FakeStatus>::default();
+        let ports =
+            RpcPorts { chain: chain.clone(), pool: pool.clone(), import: import.clone(), status: status.clone() };
+        let metrics = RpcMetrics::register(&mut status.registry.lock());
+        let server = RpcServer::start(config, ports, metrics).unwrap();
+        Self { server, chain, pool, import, status }
+    }
+
+    /// POSTs a JSON body.
+    pub(super) async fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Response {
+        self.request("POST", path, &[("Content-Type", "application/json")], body.as_ref()).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Response {
+        self.request("GET", path, &[], b"").await
+    }
+
+    pub(super) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let host = self.server.address().to_string();
+        let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            text.push_str(&format!("Host: {host}\r\n"));
+        }
+        for (name, value) in headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        let mut stream = TcpStream::connect(self.server.address()).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        // A server that refuses by the headers may close before it has read the body.
+        let _ = stream.write_all(body).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        Response::parse(&answer)
+    }
+
+    /// The answer to one JSON-RPC call.
+    pub(super) async fn call(&self, method: &str, params: Value) -> Value {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let response = self.post("/", body.to_string()).await;
+        assert_eq!(response.status, 200, "{method}");
+        response.json()
+    }
+
+    /// The result of a call that succeeds.
+    pub(super) async fn result(&self, method: &str, params: Value) -> Value {
+        let answer = self.call(method, params).await;
+        assert!(answer.get("error").is_none(), "{method}: {answer}");
+        answer.get("result").unwrap_or_else(|| panic!("{method}: {answer}")).clone()
+    }
+
+    /// Code and message of a call that fails.
+    pub(super) async fn error(&self, method: &str, params: Value) -> (i64, String) {
+        let answer = self.call(method, params).await;
+        let error = answer.get("error").unwrap_or_else(|| panic!("{method}: {answer}"));
+        (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: HashMap<String, String>,
+    pub(super) body: String,
+}
+
+impl Response {
+    fn parse(answer: &[u8]) -> Self {
+        let text = String::from_utf8(answer.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    pub(super) fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap_or_default().to_owned()
+    }
+}
