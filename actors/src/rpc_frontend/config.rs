@@ -4,15 +4,15 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// Default bound of a request body, bytes: geth's 5 MB, so batches made for it fit.
-pub const DEFAULT_MAX_BODY_BYTES: usize = 5_000_000;
+pub(crate) const DEFAULT_MAX_BODY_BYTES: usize = 5_000_000;
 /// Default bound of calls in a batch: viem sends up to 1,000.
-pub const DEFAULT_MAX_BATCH: usize = 1_000;
+pub(crate) const DEFAULT_MAX_BATCH: usize = 1_000;
 /// Default bound of open connections.
-pub const DEFAULT_MAX_CONNECTIONS: usize = 500;
+pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 500;
 /// Gas bound of `eth_call` and `eth_estimateGas` (what reth allows a call).
-pub const CALL_GAS: u64 = 50_000_000;
+pub(crate) const CALL_GAS: u64 = 50_000_000;
 /// Time bound of `eth_call` and `eth_estimateGas`.
-pub const CALL_TIME: Duration = Duration::from_secs(5);
+pub(crate) const CALL_TIME: Duration = Duration::from_secs(5);
 
 /// Configuration of the frontend: the `[rpc]` and `[rpc.limit]` sections.
 #[derive(Debug, Clone)]

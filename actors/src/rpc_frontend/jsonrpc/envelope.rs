@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Deepest nesting of arrays and objects in a request. Real calls stay below ten; serde_json's own bound is 128.
-pub const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// A body that is JSON: one call or several.
 #[derive(Debug)]
-pub enum Envelope<'a> {
+pub(crate) enum Envelope<'a> {
     /// One value.
     Single(&'a RawValue),
     /// The elements of an array.
@@ -19,27 +19,27 @@ pub enum Envelope<'a> {
 
 /// A well-formed call.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// What the caller calls the answer by, as it was written; `None` in a notification.
-    pub id: Option<&'a RawValue>,
+    pub(crate) id: Option<&'a RawValue>,
     /// The method's name.
-    pub method: String,
+    pub(crate) method: String,
     /// The parameters, as they were written.
-    pub params: Option<&'a RawValue>,
+    pub(crate) params: Option<&'a RawValue>,
 }
 
 /// Why a value of a body is no call, with the id to answer to where there is one.
 #[derive(Debug)]
-pub struct MalformedCall<'a> {
+pub(crate) struct MalformedCall<'a> {
     /// The id, where it could be read.
-    pub id: Option<&'a RawValue>,
+    pub(crate) id: Option<&'a RawValue>,
     /// What is wrong.
-    pub error: RpcError,
+    pub(crate) error: RpcError,
 }
 
 /// An answer to a call.
 #[derive(Serialize)]
-pub struct Answer<'a> {
+pub(crate) struct Answer<'a> {
     jsonrpc: &'static str,
     id: Option<&'a RawValue>,
     #[serde(flatten)]
@@ -55,7 +55,7 @@ enum Outcome {
 
 impl<'a> Answer<'a> {
     /// The answer to the call with `id`.
-    pub fn new(id: Option<&'a RawValue>, outcome: Result<Box<RawValue>, RpcError>) -> Self {
+    pub(crate) fn new(id: Option<&'a RawValue>, outcome: Result<Box<RawValue>, RpcError>) -> Self {
         let outcome = match outcome {
             Ok(result) => Outcome::Result(result),
             Err(error) => Outcome::Error(error),
@@ -64,13 +64,13 @@ impl<'a> Answer<'a> {
     }
 
     /// The answer as JSON text.
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings, numbers and raw JSON always serialise")
     }
 }
 
 /// Splits a body into calls. `max_batch` bounds the elements of an array.
-pub fn parse(body: &[u8], max_batch: usize) -> Result<Envelope<'_>, RpcError> {
+pub(crate) fn parse(body: &[u8], max_batch: usize) -> Result<Envelope<'_>, RpcError> {
     let text = std::str::from_utf8(body).map_err(|error| RpcError::parse(format!("parse error: {error}")))?;
     check_depth(text)?;
     let value: &RawValue =
@@ -90,7 +90,7 @@ pub fn parse(body: &[u8], max_batch: usize) -> Result<Envelope<'_>, RpcError> {
 }
 
 /// Reads one value of a body as a call.
-pub fn parse_call(value: &RawValue) -> Result<Call<'_>, MalformedCall<'_>> {
+pub(crate) fn parse_call(value: &RawValue) -> Result<Call<'_>, MalformedCall<'_>> {
     let request: RawRequest<'_> = serde_json::from_str(value.get()).map_err(|error| MalformedCall {
         id: None,
         error: RpcError::invalid_request(format!("invalid request: {error}")),

@@ -4,19 +4,19 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 /// Not JSON.
-pub const PARSE_ERROR: i64 = -32700;
+pub(crate) const PARSE_ERROR: i64 = -32700;
 /// JSON, but no JSON-RPC 2.0 request.
-pub const INVALID_REQUEST: i64 = -32600;
+pub(crate) const INVALID_REQUEST: i64 = -32600;
 /// No such method.
-pub const METHOD_NOT_FOUND: i64 = -32601;
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 /// The parameters cannot be understood.
-pub const INVALID_PARAMS: i64 = -32602;
+pub(crate) const INVALID_PARAMS: i64 = -32602;
 /// This node failed; clients may retry.
-pub const INTERNAL_ERROR: i64 = -32603;
+pub(crate) const INTERNAL_ERROR: i64 = -32603;
 /// The request was understood and refused; clients do not retry on it.
-pub const SERVER_ERROR: i64 = -32000;
+pub(crate) const SERVER_ERROR: i64 = -32000;
 /// A call ran and reverted (geth's code; `data` is what it returned).
-pub const EXECUTION_REVERTED: i64 = 3;
+pub(crate) const EXECUTION_REVERTED: i64 = 3;
 
 /// The `error` member of an answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -9,11 +9,11 @@ const MAX_PARAMS: usize = 16;
 
 /// The parameters of a call, read one by one.
 #[derive(Debug)]
-pub struct Params<'a>(Vec<&'a RawValue>);
+pub(crate) struct Params<'a>(Vec<&'a RawValue>);
 
 impl<'a> Params<'a> {
     /// Splits the `params` member; absent and null are no parameters.
-    pub fn parse(params: Option<&'a RawValue>) -> Result<Self, RpcError> {
+    pub(crate) fn parse(params: Option<&'a RawValue>) -> Result<Self, RpcError> {
         let Some(params) = params else { return Ok(Self(Vec::new())) };
         if !params.get().starts_with('[') {
             return Err(RpcError::invalid_params("parameters must be an array"));
@@ -27,13 +27,13 @@ impl<'a> Params<'a> {
     }
 
     /// The parameter at `index`; missing or null is an error that names it.
-    pub fn required<T: DeserializeOwned>(&self, index: usize, name: &str) -> Result<T, RpcError> {
+    pub(crate) fn required<T: DeserializeOwned>(&self, index: usize, name: &str) -> Result<T, RpcError> {
         self.optional(index, name)?
             .ok_or_else(|| RpcError::invalid_params(format!("missing value for required argument {index} ({name})")))
     }
 
     /// The parameter at `index`, where it is given and not null.
-    pub fn optional<T: DeserializeOwned>(&self, index: usize, name: &str) -> Result<Option<T>, RpcError> {
+    pub(crate) fn optional<T: DeserializeOwned>(&self, index: usize, name: &str) -> Result<Option<T>, RpcError> {
         match self.0.get(index).map(|value| value.get()) {
             None | Some("null") => Ok(None),
             Some(text) => serde_json::from_str(text)
