@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`config`] | the configuration every header commits to |
 //! | [`block`] | blocks and their one canonical byte form |
+//! | [`genesis`] | block 0: geth's `genesis.json`, completed and sealed |
 //! | [`keys`] | secret keys and signing |
 //! | [`proof`] | transaction and receipt roots, proofs of inclusion |
 //! | [`recovery`] | from a signature to its signer |
@@ -23,6 +24,7 @@ pub mod block;
 pub mod config;
 pub mod error;
 pub mod execution;
+pub mod genesis;
 pub mod keccak;
 pub mod keys;
 pub mod live;
@@ -38,6 +40,7 @@ pub mod verify;
 pub use block::{Block, Receipt, Transaction};
 pub use config::{BaseFeePolicy, ChainConfig, Hardfork};
 pub use error::Blame;
+pub use genesis::{Genesis, SealedGenesis};
 pub use keccak::keccak256;
 pub use keys::SecretKey;
 pub use seal::Seal;
