@@ -33,6 +33,8 @@ pub mod recovery;
 pub mod seal;
 pub mod stage;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transaction;
 pub mod trie;
 pub mod verify;

@@ -85,3 +85,6 @@ impl Block {
         &self.0.bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

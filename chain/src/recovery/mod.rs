@@ -5,15 +5,9 @@
 //! n − 1, s at most n/2 (EIP-2), yParity 0 or 1. The other form of the same signature is refused, so a signature has
 //! exactly one form.
 
-#[cfg(any(test, not(feature = "secp256k1")))]
 mod k256;
 #[cfg(feature = "secp256k1")]
 mod libsecp256k1;
-
-#[cfg(not(feature = "secp256k1"))]
-use self::k256 as backend;
-#[cfg(feature = "secp256k1")]
-use libsecp256k1 as backend;
 
 use crate::{Blame, keys::address_of};
 use alloy_primitives::{Address, B256, hex};
@@ -65,10 +59,31 @@ impl RecoverError {
     }
 }
 
-/// The address whose key signed `hash`; `signature` is r ‖ s ‖ yParity.
+/// The address whose key signed `hash`; `signature` is r ‖ s ‖ yParity. By the faster library that is compiled in.
 pub fn recover(hash: B256, signature: &[u8; 65]) -> Result<Address, RecoverError> {
+    #[cfg(feature = "secp256k1")]
+    return recover_with_libsecp256k1(hash, signature);
+    #[cfg(not(feature = "secp256k1"))]
+    recover_with_k256(hash, signature)
+}
+
+/// As [`recover`], by the C library libsecp256k1.
+#[cfg(feature = "secp256k1")]
+pub fn recover_with_libsecp256k1(hash: B256, signature: &[u8; 65]) -> Result<Address, RecoverError> {
+    recover_by(libsecp256k1::recover, hash, signature)
+}
+
+/// As [`recover`], by `k256`.
+pub fn recover_with_k256(hash: B256, signature: &[u8; 65]) -> Result<Address, RecoverError> {
+    recover_by(k256::recover, hash, signature)
+}
+
+/// A library's part: from hash, r ‖ s and the parity of y to the key's coordinates.
+type Backend = fn(&[u8; 32], &[u8; 64], bool) -> Option<[u8; 64]>;
+
+fn recover_by(backend: Backend, hash: B256, signature: &[u8; 65]) -> Result<Address, RecoverError> {
     let (rs, y_is_odd) = check(signature)?;
-    backend::recover(&hash.0, rs, y_is_odd).map(|point| address_of(&point)).ok_or(RecoverError::NoKey { hash })
+    backend(&hash.0, rs, y_is_odd).map(|point| address_of(&point)).ok_or(RecoverError::NoKey { hash })
 }
 
 /// r ‖ s, and whether y is odd, where the signature's numbers are in their ranges.
@@ -91,6 +106,6 @@ fn check(signature: &[u8; 65]) -> Result<(&[u8; 64], bool), RecoverError> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 #[cfg(test)]
 pub(crate) use tests::high_s_twin;

@@ -20,16 +20,10 @@ fn signature(r: U256, s: U256, y_parity: u8) -> [u8; 65] {
     out
 }
 
-/// What the pure-Rust library makes of a signature, after the same checks.
-fn by_k256(hash: B256, signature: &[u8; 65]) -> Result<Address, RecoverError> {
-    let (rs, y_is_odd) = check(signature)?;
-    super::k256::recover(&hash.0, rs, y_is_odd).map(|point| address_of(&point)).ok_or(RecoverError::NoKey { hash })
-}
-
 /// Both libraries agree, and the answer. Without feature `secp256k1` both are the same one.
 fn agreed(hash: B256, signature: &[u8; 65]) -> Result<Address, RecoverError> {
     let answer = recover(hash, signature);
-    assert_eq!(answer, by_k256(hash, signature), "hash {hash}, signature {}", hex::encode(signature));
+    assert_eq!(answer, recover_with_k256(hash, signature), "hash {hash}, signature {}", hex::encode(signature));
     answer
 }
 

@@ -2,8 +2,17 @@
 
 use super::MAX_TRANSACTION_BYTES;
 use crate::{Blame, Transaction};
-use alloy_eips::eip2718::{Decodable2718, Eip2718Error, Encodable2718};
+use alloy_consensus::{TxLegacy, transaction::RlpEcdsaDecodableTx};
+use alloy_eips::eip2718::{Decodable2718, EIP2930_TX_TYPE_ID, EIP7702_TX_TYPE_ID, Encodable2718};
 use alloy_rlp::Header as RlpHeader;
+use std::ops::RangeInclusive;
+
+/// The first byte of an RLP list is at least this: a legacy transaction.
+const LIST: u8 = 0xc0;
+/// The first byte of an RLP string of more than one byte is at least this; below it is a type (EIP-2718).
+const STRING: u8 = 0x80;
+/// The EIP-2718 types there are. A legacy transaction has no type byte, not a zero.
+const TYPES: RangeInclusive<u8> = EIP2930_TX_TYPE_ID..=EIP7702_TX_TYPE_ID;
 
 /// Bytes are not the EIP-2718 form of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,11 +76,13 @@ pub(crate) fn decode_envelope(bytes: &[u8]) -> Result<Transaction, DecodeTransac
         return Err(DecodeTransactionError::TooLong { actual: bytes.len(), limit: MAX_TRANSACTION_BYTES });
     }
     let mut rest = bytes;
-    let transaction = Transaction::decode_2718(&mut rest).map_err(|error| match error {
-        Eip2718Error::RlpError(source) => DecodeTransactionError::Malformed { source },
-        Eip2718Error::UnexpectedType(transaction_type) => DecodeTransactionError::UnknownType { transaction_type },
-        _ => alloy_rlp::Error::Custom("no EIP-2718 transaction").into(),
-    })?;
+    let transaction = match bytes.first() {
+        Some(&first) if first >= LIST => TxLegacy::rlp_decode_signed(&mut rest)?.into(),
+        Some(&transaction_type) if transaction_type < STRING && !TYPES.contains(&transaction_type) => {
+            return Err(DecodeTransactionError::UnknownType { transaction_type });
+        }
+        _ => Transaction::decode_2718(&mut rest).map_err(alloy_rlp::Error::from)?,
+    };
     match rest.len() {
         0 => Ok(transaction),
         count => Err(DecodeTransactionError::TrailingBytes { count }),

@@ -25,3 +25,6 @@ pub fn recover_sender(transaction: &Transaction) -> Result<Address, RecoverError
     signature[64] = parts.v().into();
     recover(transaction.signature_hash(), &signature)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@
 
 #[path = "../execution/memory.rs"]
 mod memory;
+mod rlp;
 mod state;
+mod transactions;
 mod trie;
 
 use serde_json::Value;
