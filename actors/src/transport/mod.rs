@@ -1,11 +1,31 @@
 //! How nodes talk: the hello, blocks as frames, the client and the server of `/peer/v1`.
 //!
 //! No actor here: the actors `peer_discovery` and `broadcaster` and the sync coordinator use these parts.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`hello`] | how two nodes prove to each other who they are |
+//! | [`frames`] | blocks on the wire |
+//! | [`wire`] | JSON bodies and limits |
+//! | [`client`] | asking other nodes |
+//! | [`sessions`] | who is let in, and for how long |
 
+pub mod client;
 pub mod frames;
 pub mod hello;
 mod node_id;
+mod sealed_head;
+pub mod sessions;
 mod url;
+pub mod wire;
 
 pub use node_id::{BootId, InvalidNodeId, NodeId};
+pub use sealed_head::{SealedHead, StatusError};
 pub use url::{InvalidPeerUrl, MAX_URL_BYTES, PeerUrl, is_local_only};
+
+/// Fresh random bytes of the operating system.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system's random source works once the process runs");
+    bytes
+}

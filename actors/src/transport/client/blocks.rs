@@ -1,0 +1,48 @@
+//! Blocks as they come from a peer.
+
+use super::{CallError, body::Answer};
+use crate::transport::frames::{FrameDecoder, max_frame};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// A stream of blocks in height order, as the peer sends them: unchecked canonical bytes.
+#[derive(Debug)]
+pub struct BlockStream {
+    answer: Answer,
+    decoder: FrameDecoder,
+    /// How long nothing may come between two blocks; `None` where blocks are due at once.
+    silence: Option<Duration>,
+}
+
+impl BlockStream {
+    pub(super) fn new(answer: Answer, max_block_bytes: u64, silence: Option<Duration>) -> Self {
+        Self { answer, decoder: FrameDecoder::new(max_frame(max_block_bytes)), silence }
+    }
+
+    /// The next block's bytes; `None` where the peer has no more. After an error the stream is of no more use.
+    pub async fn next_block(&mut self) -> Result<Option<Bytes>, CallError> {
+        if !self.decoder.is_inside_frame() {
+            // What the reader did with the last block is not the peer's slowness.
+            self.answer.new_window();
+        }
+        loop {
+            if let Some(frame) = self.decoder.next_frame().map_err(|error| self.answer.fail(error))? {
+                return Ok(Some(frame));
+            }
+            match self.next_chunk().await? {
+                Some(chunk) => self.decoder.push(&chunk),
+                None => {
+                    self.decoder.finish().map_err(|error| self.answer.fail(error))?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Bytes>, CallError> {
+        match self.silence {
+            Some(silence) if !self.decoder.is_inside_frame() => self.answer.chunk_after_silence(silence).await,
+            _ => self.answer.chunk().await,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Asking other nodes.
+//!
+//! No proxy, no redirect, no compression; each connection within [`CONNECT_TIMEOUT`], each answer bounded in length
+//! and slowness ([`Pace`]). Host names are resolved on each new connection.
+
+mod blocks;
+mod body;
+mod error;
+mod resolver;
+mod session;
+
+pub use blocks::BlockStream;
+pub use body::Pace;
+pub use error::{CallError, Problem};
+pub use session::Session;
+
+use super::hello::{Identity, MAX_HELLO_BYTES, OpenedHello, PROTOCOL_VERSION};
+use super::wire::{MAX_GENESIS_BYTES, MAX_STATUS_BYTES, StatusBody};
+use super::{NodeId, PeerUrl, SealedHead};
+use alloy_primitives::{Address, B256};
+use body::Answer;
+use bytes::Bytes;
+use reqwest::redirect::Policy;
+use std::{sync::Arc, time::Duration};
+
+/// A connection that is not made within this time will not be: three SYN retransmissions are sent in 3 s.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A dead connection under an idle stream is noticed this soon.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How far an address may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// Anywhere: the operator wrote the address, or a node of this machine or link told it.
+    Anywhere,
+    /// Not to this machine or link, whatever the host name resolves to: a stranger told the address.
+    NotLocal,
+}
+
+/// What a peer's chain must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainIdentity {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Hash of block 0.
+    pub genesis_hash: B256,
+    /// Whose seal makes a block.
+    pub authority: Address,
+    /// Longest block, bytes.
+    pub max_block_bytes: u64,
+}
+
+/// The client side of the peer protocol. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PeerClient {
+    anywhere: reqwest::Client,
+    not_local: reqwest::Client,
+    pace: Pace,
+}
+
+/// The HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for peers cannot be set up: {0}")]
+pub struct ClientSetupError(#[source] reqwest::Error);
+
+/// A peer's answer to `status`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerState {
+    /// Who answered, by its own word.
+    pub node_id: NodeId,
+    /// Its head.
+    pub head: SealedHead,
+}
+
+impl PeerClient {
+    /// A client with the given patience. The process must have installed a rustls crypto provider.
+    pub fn new(pace: Pace) -> Result<Self, ClientSetupError> {
+        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(ClientSetupError);
+        Ok(Self {
+            anywhere: build(plain_client())?,
+            not_local: build(plain_client().dns_resolver(Arc::new(resolver::NotLocal)))?,
+            pace,
+        })
+    }
+
+    /// Proves to the node at `url` who this node is, and who it is. With `expected`, nobody else will do.
+    pub async fn hello(
+        &self,
+        url: &PeerUrl,
+        reach: Reach,
+        identity: &Identity,
+        chain: ChainIdentity,
+        expected: Option<NodeId>,
+    ) -> Result<Session, CallError> {
+        self.check_reach(url, reach)?;
+        let route = url.route("hello");
+        let fail = |problem: super::hello::HelloError| CallError { url: route.to_string(), problem: problem.into() };
+        let (opened, open) = OpenedHello::open(identity, expected, super::random());
+        let (challenge, _) = self.post_hello(url, reach, open).await?;
+        let (proved, proof) = opened.on_challenge(identity, &challenge).map_err(fail)?;
+        let (session, remote) = self.post_hello(url, reach, proof).await?;
+        let greeted = proved.on_session(&session).map_err(fail)?;
+        Ok(Session::new(self.clone(), url.clone(), reach, chain, greeted, remote))
+    }
+
+    /// The signed `genesis.json` of the node at `url`, unchecked.
+    pub async fn genesis(&self, url: &PeerUrl, reach: Reach) -> Result<Bytes, CallError> {
+        self.check_reach(url, reach)?;
+        self.get(url.route("genesis"), reach, None).await?.bytes(MAX_GENESIS_BYTES).await
+    }
+
+    /// What the node at `url` says of itself, unchecked.
+    pub async fn raw_status(&self, url: &PeerUrl, reach: Reach) -> Result<StatusBody, CallError> {
+        self.check_reach(url, reach)?;
+        self.get(url.route("status"), reach, None).await?.json(MAX_STATUS_BYTES, "a status").await
+    }
+
+    /// The head of the node at `url`, proven by its seal.
+    pub async fn status(&self, url: &PeerUrl, reach: Reach, chain: ChainIdentity) -> Result<PeerState, CallError> {
+        let status = self.raw_status(url, reach).await?;
+        let fail = |problem: Problem| CallError { url: url.route("status").to_string(), problem };
+        if status.version != PROTOCOL_VERSION {
+            let (expected, actual) = (PROTOCOL_VERSION, status.version);
+            return Err(fail(super::hello::HelloError::Version { expected, actual }.into()));
+        }
+        if status.genesis_hash != chain.genesis_hash {
+            let (expected, actual) = (chain.genesis_hash, status.genesis_hash);
+            return Err(fail(super::hello::HelloError::WrongChain { expected, actual }.into()));
+        }
+        let head = SealedHead::verify(&status, chain.authority).map_err(|error| fail(error.into()))?;
+        Ok(PeerState { node_id: status.node_id, head })
+    }
+
+    async fn post_hello(
+        &self,
+        url: &PeerUrl,
+        reach: Reach,
+        message: Vec<u8>,
+    ) -> Result<(Bytes, Option<std::net::IpAddr>), CallError> {
+        let route = url.route("hello");
+        let request = self.http(reach).post(route.clone()).header("content-type", "application/json").body(message);
+        let mut answer = Answer::to(request, &route, self.pace).await?;
+        Ok((answer.bytes(MAX_HELLO_BYTES as u64).await?, answer.remote()))
+    }
+
+    async fn get(
+        &self,
+        route: reqwest::Url,
+        reach: Reach,
+        session: Option<&Session>,
+    ) -> Result<Answer, CallError> {
+        let mut request = self.http(reach).get(route.clone());
+        if let Some(session) = session {
+            request = request.header(super::wire::SESSION_HEADER, session.token().to_hex());
+        }
+        Answer::to(request, &route, self.pace).await
+    }
+
+    fn http(&self, reach: Reach) -> &reqwest::Client {
+        match reach {
+            Reach::Anywhere => &self.anywhere,
+            Reach::NotLocal => &self.not_local,
+        }
+    }
+
+    /// Addresses written as numbers never reach the resolver.
+    fn check_reach(&self, url: &PeerUrl, reach: Reach) -> Result<(), CallError> {
+        if reach == Reach::NotLocal && url.is_local_only() {
+            let reason = "the address is one of this machine or link, and a stranger told it".to_owned();
+            return Err(CallError { url: url.to_string(), problem: Problem::Unreachable { reason } });
+        }
+        Ok(())
+    }
+}
+
+fn plain_client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .http1_only()
+        .no_proxy()
+        .redirect(Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_nodelay(true)
+        .user_agent(concat!("callboard/", env!("CARGO_PKG_VERSION")))
+}

@@ -1,0 +1,152 @@
+//! The JSON bodies of the peer protocol, and its limits.
+
+use super::{NodeId, PeerUrl, SealedHead};
+use crate::callboard::Role;
+use alloy_primitives::{B256, Bytes};
+use serde::{Deserialize, Serialize};
+
+/// Request header that carries the session token.
+pub const SESSION_HEADER: &str = "callboard-session";
+/// Longest `genesis.json` a node serves or fetches: about a million accounts.
+pub const MAX_GENESIS_BYTES: u64 = 256 << 20;
+/// Longest status, bytes; a header has about 600.
+pub const MAX_STATUS_BYTES: u64 = 8 << 10;
+/// Most addresses in one exchange.
+pub const MAX_ADDRESSES: usize = 64;
+/// Longest list of addresses, bytes.
+pub const MAX_ADDRESSES_BYTES: u64 = 64 << 10;
+/// Most transactions in one request.
+pub const MAX_TRANSACTIONS: usize = 1_024;
+/// Longest request with transactions, bytes: eight of the largest, or a thousand of the usual size.
+pub const MAX_TRANSACTIONS_BYTES: u64 = 1 << 20;
+/// Longest transaction, bytes (as in the pool and in blocks).
+pub const MAX_TRANSACTION_BYTES: u64 = 128 << 10;
+/// Longest answer to transactions, bytes.
+pub const MAX_ANSWERS_BYTES: u64 = 1 << 20;
+/// Longest refusal that is read, bytes.
+pub const MAX_REFUSAL_BYTES: u64 = 8 << 10;
+/// Longest reason that is passed on, characters: a sentence.
+pub const MAX_REASON: usize = 500;
+
+/// Answer to `GET status`: what a node says of its chain. Needs no session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusBody {
+    /// Version of the peer protocol.
+    pub version: u32,
+    /// Who answers.
+    pub node_id: NodeId,
+    /// What it says it is.
+    pub role: Role,
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// Hash of block 0.
+    pub genesis_hash: B256,
+    /// Height of its head.
+    pub height: u64,
+    /// Hash of its head.
+    pub hash: B256,
+    /// Timestamp of its head, unix seconds.
+    pub timestamp: u64,
+    /// RLP of its head's header, from which the three before can be checked.
+    pub header: Bytes,
+    /// Seal over its head.
+    pub seal: Bytes,
+}
+
+/// One peer's address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PeerAddress {
+    /// Who is said to answer there.
+    pub node_id: NodeId,
+    /// Where.
+    pub url: PeerUrl,
+}
+
+/// Answer to `GET peers`, body of `POST peers`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressesBody {
+    /// At most [`MAX_ADDRESSES`].
+    pub peers: Vec<PeerAddress>,
+}
+
+/// What a node did with one transaction that a peer sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransactionAnswer {
+    /// Hash of the transaction's bytes.
+    pub hash: B256,
+    /// What was done.
+    #[serde(flatten)]
+    pub result: TransactionResult,
+}
+
+/// See [`TransactionAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "lowercase")]
+pub enum TransactionResult {
+    /// Into the pool.
+    Taken,
+    /// In the pool or in a block already.
+    Known,
+    /// Not taken.
+    Refused {
+        /// Why, for people.
+        reason: String,
+        /// Whether it may be taken when it is sent again later: the pool is full, or the node is catching up.
+        #[serde(default)]
+        later: bool,
+    },
+}
+
+/// Answer to `POST transactions`, in the order of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswersBody {
+    /// One for each transaction.
+    pub answers: Vec<TransactionAnswer>,
+}
+
+/// Body of every answer that is no success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalBody {
+    /// Why.
+    pub error: Refusal,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// A short name, for programs.
+    pub code: String,
+    /// A sentence, for people.
+    pub message: String,
+    /// With code `wrong_chain`: hash of the refusing node's genesis block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis_hash: Option<B256>,
+}
+
+impl StatusBody {
+    /// The status of a node whose head is `head`.
+    pub fn new(node_id: NodeId, role: Role, chain_id: u64, genesis_hash: B256, head: &SealedHead) -> Self {
+        Self {
+            version: super::hello::PROTOCOL_VERSION,
+            node_id,
+            role,
+            chain_id,
+            genesis_hash,
+            height: head.height(),
+            hash: head.hash(),
+            timestamp: head.timestamp(),
+            header: alloy_rlp::encode(head.header()).into(),
+            seal: Bytes::copy_from_slice(&head.seal().0),
+        }
+    }
+}
+
+/// Text from outside for a log line or an error: without control characters, and at most [`MAX_REASON`] characters.
+pub fn printable(text: &str) -> String {
+    text.chars().take(MAX_REASON).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
