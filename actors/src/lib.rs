@@ -6,6 +6,8 @@ pub mod event_stream;
 pub mod guard;
 pub mod monitor;
 pub mod send;
+pub mod broadcaster;
+pub mod peer_discovery;
 pub mod transport;
 
 pub mod proposer;

@@ -8,6 +8,7 @@
 //! | [`frames`] | blocks on the wire |
 //! | [`wire`] | JSON bodies and limits |
 //! | [`client`] | asking other nodes |
+//! | [`server`] | the listener |
 //! | [`sessions`] | who is let in, and for how long |
 
 pub mod client;
@@ -15,6 +16,7 @@ pub mod frames;
 pub mod hello;
 mod node_id;
 mod sealed_head;
+pub mod server;
 pub mod sessions;
 mod url;
 pub mod wire;

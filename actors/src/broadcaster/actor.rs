@@ -1,0 +1,243 @@
+//! The broadcaster's shell.
+//!
+//! *Role*: brings durable blocks to those who follow, and transactions to connected peers.
+//! *Owns*: a bounded queue for each follow stream and each connected peer.
+//! *Receives*: `BroadcastBlock`, `RelayBlock`, `RelayTransactions`, `ForwardTransactions`, `Subscribe`,
+//! `PeerConnected`, `PeerLost`, `BroadcastCountsRequest`, `Stop`.
+//! *Sends*: `TransactionForwarded` to the pool, `SessionBroken` to PeerDiscovery.
+//! *When behind*: a stream that falls behind goes on from the store; a peer's full queue misses transactions, counted.
+//! *On failure*: nothing is lost but time; blocks are in the store and transactions in the pool.
+
+use super::messages::*;
+use super::state::{Effect, NotDelivered, State};
+use crate::guard::Stop;
+use crate::peer_discovery::{PeerConnected, PeerLost, SessionBroken};
+use crate::send::{Inbox, OnTimer, Timed, Timers};
+use crate::transport::{NodeId, client::Session};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use bytes::Bytes;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// Announcements that wait for one stream. Its writer holds a few MiB besides; who is further behind reads from the
+/// store.
+const SUBSCRIBER_QUEUE: usize = 16;
+/// How often what waits for time is looked at: the shortest pause.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Where its messages go.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// The pool.
+    pub forwarded: Inbox<TransactionForwarded>,
+    /// PeerDiscovery.
+    pub broken: Inbox<SessionBroken>,
+}
+
+/// Brings blocks and transactions to other nodes.
+#[derive(Debug)]
+pub struct Broadcaster {
+    ports: Ports,
+    state: State,
+    subscribers: HashMap<u64, mpsc::Sender<Announcement>>,
+    sessions: HashMap<NodeId, Session>,
+    timers: Timers<Tick>,
+}
+
+/// The one timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tick;
+
+impl Broadcaster {
+    /// A broadcaster without subscribers and peers.
+    pub fn new(ports: Ports) -> Self {
+        Self {
+            ports,
+            state: State::default(),
+            subscribers: HashMap::new(),
+            sessions: HashMap::new(),
+            timers: Timers::default(),
+        }
+    }
+
+    fn apply(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Announce { subscriber, announcement } => self.announce(subscriber, announcement),
+                Effect::Deliver { peer, session, batch } => self.deliver(peer, session, batch, ctx),
+                Effect::Report { hash, outcome } => self.report(TransactionForwarded { hash, outcome }),
+                Effect::SessionBroken { peer, reason } => self.report_broken(peer, reason),
+            }
+        }
+    }
+
+    fn announce(&mut self, subscriber: u64, announcement: Announcement) {
+        let Some(queue) = self.subscribers.get(&subscriber) else { return };
+        let was_full = match queue.try_send(announcement) {
+            Ok(()) => return,
+            Err(TrySendError::Full(_)) => true,
+            Err(TrySendError::Closed(_)) => false,
+        };
+        // Dropping the sender ends the queue behind what it holds; the stream then reads the store and comes back.
+        self.subscribers.remove(&subscriber);
+        self.state.on_unsubscribed(subscriber, was_full);
+    }
+
+    fn deliver(&mut self, peer: NodeId, number: u64, batch: Vec<OutgoingTransaction>, ctx: &mut Context<Self>) {
+        let Some(session) = self.sessions.get(&peer).cloned() else { return };
+        let delivery = async move {
+            let transactions: Vec<Bytes> = batch.into_iter().map(|transaction| transaction.bytes).collect();
+            session.submit(&transactions).await.map_err(|error| NotDelivered {
+                session_gone: error.refusal_code() == Some("no_session"),
+                reason: error.to_string(),
+            })
+        };
+        ctx.spawn(delivery.into_actor(self).map(move |result, actor, ctx| {
+            let effects = actor.state.on_delivered(Instant::now(), peer, number, result);
+            actor.apply(effects, ctx);
+        }));
+    }
+
+    fn report(&mut self, forwarded: TransactionForwarded) {
+        // The pool counts what it refuses; the time line of a transaction then ends with "forwarded".
+        self.ports.forwarded.offer(forwarded).ok();
+    }
+
+    fn report_broken(&mut self, node_id: NodeId, reason: String) {
+        self.ports.broken.signal(SessionBroken { node_id, reason });
+    }
+
+    fn subscribe(&mut self, peer: NodeId) -> mpsc::Receiver<Announcement> {
+        self.forget_closed();
+        let (sender, receiver) = mpsc::channel(SUBSCRIBER_QUEUE);
+        self.subscribers.insert(self.state.on_subscribe(peer), sender);
+        receiver
+    }
+
+    fn forget_closed(&mut self) {
+        let closed: Vec<u64> =
+            self.subscribers.iter().filter(|(_, queue)| queue.is_closed()).map(|(number, _)| *number).collect();
+        for subscriber in closed {
+            self.subscribers.remove(&subscriber);
+            self.state.on_unsubscribed(subscriber, false);
+        }
+    }
+}
+
+impl Actor for Broadcaster {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.timers.set(ctx, Tick, TICK);
+    }
+}
+
+impl OnTimer<Tick> for Broadcaster {
+    fn timers(&mut self) -> &mut Timers<Tick> {
+        &mut self.timers
+    }
+
+    fn on_timer(&mut self, _: Tick, ctx: &mut Self::Context) {
+        self.forget_closed();
+        let effects = self.state.on_tick(Instant::now());
+        self.apply(effects, ctx);
+        self.timers.set(ctx, Tick, TICK);
+    }
+}
+
+impl Handler<Timed<BroadcastBlock>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<BroadcastBlock>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |BroadcastBlock { block }, ctx| {
+            let block = block.value();
+            let effects = self.state.on_block(block.height(), &block.bytes().0, None);
+            self.apply(effects, ctx);
+        });
+    }
+}
+
+impl Handler<Timed<RelayBlock>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<RelayBlock>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |RelayBlock { block, from }, ctx| {
+            let block = block.value();
+            let effects = self.state.on_block(block.height(), &block.bytes().0, from);
+            self.apply(effects, ctx);
+        });
+    }
+}
+
+impl Handler<Timed<RelayTransactions>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<RelayTransactions>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |RelayTransactions { transactions, from }, ctx| {
+            let effects = self.state.on_relay(Instant::now(), &transactions, from);
+            self.apply(effects, ctx);
+        });
+    }
+}
+
+impl Handler<Timed<ForwardTransactions>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<ForwardTransactions>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |ForwardTransactions { transactions }, ctx| {
+            let effects = self.state.on_forward(Instant::now(), transactions);
+            self.apply(effects, ctx);
+        });
+    }
+}
+
+impl Handler<Timed<Subscribe>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<Subscribe>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |Subscribe { peer }, _| self.subscribe(peer));
+    }
+}
+
+impl Handler<Timed<PeerConnected>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<PeerConnected>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |PeerConnected { session, is_seed }, ctx| {
+            let (peer, role) = (session.node_id(), session.role());
+            self.sessions.insert(peer, session);
+            let effects = self.state.on_connected(Instant::now(), peer, role, is_seed);
+            self.apply(effects, ctx);
+        });
+    }
+}
+
+impl Handler<Timed<PeerLost>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<PeerLost>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |PeerLost { node_id, .. }, _| {
+            self.sessions.remove(&node_id);
+            self.state.on_lost(node_id);
+        });
+    }
+}
+
+impl Handler<Timed<BroadcastCountsRequest>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<BroadcastCountsRequest>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |BroadcastCountsRequest, _| self.state.counts());
+    }
+}
+
+impl Handler<Timed<Stop>> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<Stop>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |Stop, ctx| ctx.stop());
+    }
+}

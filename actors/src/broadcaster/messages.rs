@@ -1,0 +1,145 @@
+//! Messages of the broadcaster.
+
+use crate::transport::{NodeId, wire::TransactionAnswer};
+use actix::Message;
+use alloy_primitives::B256;
+use bytes::Bytes;
+use callboard_chain::Block;
+use callboard_store::Durable;
+use tokio::sync::mpsc;
+
+/// From the assembly, on route `BroadcastBlock`: a block sealed here is durable and goes to every subscriber.
+/// A subscriber that is behind loses its place in the queue, not the block: its stream goes on from the store.
+#[derive(Debug, Clone)]
+pub struct BroadcastBlock {
+    /// The block.
+    pub block: Durable<Block>,
+}
+
+/// From the assembly, on route `RelayBlock`: an imported block is durable and goes to every subscriber but its
+/// sender. A subscriber that is behind goes on from the store.
+#[derive(Debug, Clone)]
+pub struct RelayBlock {
+    /// The block.
+    pub block: Durable<Block>,
+    /// Who sent it; `None` for a block that the operator handed in.
+    pub from: Option<NodeId>,
+}
+
+/// A transaction on its way to other nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingTransaction {
+    /// Its hash.
+    pub hash: B256,
+    /// Its EIP-2718 bytes.
+    pub bytes: Bytes,
+}
+
+/// From the assembly: tell every connected peer but the sender. Peers whose queue is full miss it, counted.
+#[derive(Debug, Clone)]
+pub struct RelayTransactions {
+    /// What to relay.
+    pub transactions: Vec<OutgoingTransaction>,
+    /// Who sent it here.
+    pub from: Option<NodeId>,
+}
+
+/// From the assembly, on a follower: bring these to the authority. They are sent to every connected authority and
+/// seed, again and again until one takes them, it refuses them for good, or [`super::FORWARD_LIFETIME`] has passed;
+/// then one [`TransactionForwarded`] tells what became of each.
+#[derive(Debug, Clone)]
+pub struct ForwardTransactions {
+    /// What to forward.
+    pub transactions: Vec<OutgoingTransaction>,
+}
+
+/// To the pool: what became of a forwarded transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionForwarded {
+    /// Its hash.
+    pub hash: B256,
+    /// What became of it.
+    pub outcome: ForwardOutcome,
+}
+
+/// See [`TransactionForwarded`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForwardOutcome {
+    /// A peer answered for good.
+    Answered {
+        /// Who.
+        by: NodeId,
+        /// What.
+        answer: TransactionAnswer,
+    },
+    /// Nobody answered for good in time, or too many others were waiting.
+    Unacknowledged,
+}
+
+/// From the server's follow streams: what is new from here on. Blocks that were durable before the answer are in the
+/// store. The stream of a subscriber that falls behind ends; it subscribes again and goes on from the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscribe {
+    /// Who follows.
+    pub peer: NodeId,
+}
+
+/// A durable block, announced to one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its height.
+    pub height: u64,
+    /// Its canonical bytes; `None` where the subscriber sent it itself and does not get it back.
+    pub canonical: Option<Bytes>,
+}
+
+/// From the monitor: how much was sent, and how much was not.
+#[derive(Debug, Clone, Copy)]
+pub struct BroadcastCountsRequest;
+
+/// The answer to [`BroadcastCountsRequest`]; all since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BroadcastCounts {
+    /// Blocks announced, once for each subscriber.
+    pub announced: u64,
+    /// Subscribers that fell behind and went on from the store.
+    pub subscribers_skipped: u64,
+    /// Transactions delivered, once for each peer.
+    pub transactions_delivered: u64,
+    /// Transactions that a peer missed because its queue was full.
+    pub transactions_skipped: u64,
+    /// Batches of transactions that could not be delivered.
+    pub batches_failed: u64,
+    /// Follow streams now.
+    pub subscribers: usize,
+    /// Forwarded transactions that wait for an answer now.
+    pub unacknowledged: usize,
+}
+
+impl Message for BroadcastBlock {
+    type Result = ();
+}
+
+impl Message for RelayBlock {
+    type Result = ();
+}
+
+impl Message for RelayTransactions {
+    type Result = ();
+}
+
+impl Message for ForwardTransactions {
+    type Result = ();
+}
+
+impl Message for TransactionForwarded {
+    type Result = ();
+}
+
+impl Message for Subscribe {
+    type Result = mpsc::Receiver<Announcement>;
+}
+
+impl Message for BroadcastCountsRequest {
+    type Result = BroadcastCounts;
+}

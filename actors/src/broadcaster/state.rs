@@ -1,0 +1,232 @@
+//! The broadcaster's core: to whom, and when a slow one is skipped.
+
+use super::messages::{Announcement, BroadcastCounts, ForwardOutcome, OutgoingTransaction};
+use super::outbox::{Outbox, Queued};
+use super::{FORWARD_LIFETIME, forwards::Forwards};
+use crate::callboard::Role;
+use crate::transport::{NodeId, wire::TransactionAnswer, wire::TransactionResult};
+use alloy_primitives::B256;
+use bytes::Bytes;
+use std::{collections::BTreeMap, time::Duration, time::Instant};
+
+/// Transactions that nobody has answered for good are sent again after this.
+pub(super) const FORWARD_AGAIN: Duration = Duration::from_secs(5);
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Put this into the subscriber's queue.
+    Announce { subscriber: u64, announcement: Announcement },
+    /// Send these to the peer and report with [`State::on_delivered`].
+    Deliver { peer: NodeId, session: u64, batch: Vec<OutgoingTransaction> },
+    /// Tell the pool.
+    Report { hash: B256, outcome: ForwardOutcome },
+    /// Tell PeerDiscovery that the peer no longer knows this node.
+    SessionBroken { peer: NodeId, reason: String },
+}
+
+/// Why a batch was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotDelivered {
+    pub(super) reason: String,
+    /// The peer has forgotten the session.
+    pub(super) session_gone: bool,
+}
+
+/// Owns the list of subscribers, a queue for each connected peer, and the transactions that wait for an answer.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    subscribers: BTreeMap<u64, NodeId>,
+    peers: BTreeMap<NodeId, Peer>,
+    forwards: Forwards,
+    counts: BroadcastCounts,
+    last_number: u64,
+}
+
+#[derive(Debug)]
+struct Peer {
+    session: u64,
+    role: Role,
+    /// Whether forwarded transactions go there: an authority or a configured seed.
+    is_target: bool,
+    outbox: Outbox,
+    forwarded: Instant,
+}
+
+impl State {
+    /// A follow stream begins; its number.
+    pub(super) fn on_subscribe(&mut self, peer: NodeId) -> u64 {
+        let number = self.next_number();
+        self.subscribers.insert(number, peer);
+        number
+    }
+
+    /// A follow stream's queue was full, or its reader is gone: it is forgotten. It subscribes again if it lives.
+    pub(super) fn on_unsubscribed(&mut self, subscriber: u64, was_full: bool) {
+        if self.subscribers.remove(&subscriber).is_some() && was_full {
+            self.counts.subscribers_skipped += 1;
+        }
+    }
+
+    /// A block is durable: everybody hears of it, and its sender without the bytes.
+    pub(super) fn on_block(&mut self, height: u64, canonical: &Bytes, from: Option<NodeId>) -> Vec<Effect> {
+        let announce = |(subscriber, peer): (&u64, &NodeId)| {
+            let canonical = (Some(*peer) != from).then(|| canonical.clone());
+            Effect::Announce { subscriber: *subscriber, announcement: Announcement { height, canonical } }
+        };
+        self.counts.announced += self.subscribers.len() as u64;
+        self.subscribers.iter().map(announce).collect()
+    }
+
+    /// A peer can be sent transactions.
+    pub(super) fn on_connected(&mut self, now: Instant, peer: NodeId, role: Role, is_seed: bool) -> Vec<Effect> {
+        let is_target = is_seed || role == Role::Authority;
+        let session = self.next_number();
+        let entry = Peer { session, role, is_target, outbox: Outbox::default(), forwarded: now };
+        self.peers.insert(peer, entry);
+        self.forward_again(now, peer);
+        self.deliver(now, peer).into_iter().collect()
+    }
+
+    /// A peer is gone; what its queue held is dropped. What waits for an answer waits for the next one.
+    pub(super) fn on_lost(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
+    }
+
+    /// Transactions to tell every peer but `from`.
+    pub(super) fn on_relay(
+        &mut self,
+        now: Instant,
+        transactions: &[OutgoingTransaction],
+        from: Option<NodeId>,
+    ) -> Vec<Effect> {
+        let peers: Vec<NodeId> = self.peers.keys().copied().filter(|peer| Some(*peer) != from).collect();
+        self.send(now, &peers, transactions)
+    }
+
+    /// Transactions to bring to the authority.
+    pub(super) fn on_forward(&mut self, now: Instant, transactions: Vec<OutgoingTransaction>) -> Vec<Effect> {
+        let given_up = self.forwards.add(now, &transactions);
+        let targets: Vec<NodeId> =
+            self.peers.iter().filter(|(_, entry)| entry.is_target).map(|(peer, _)| *peer).collect();
+        let mut effects = unacknowledged(given_up);
+        effects.extend(self.send(now, &targets, &transactions));
+        effects
+    }
+
+    /// A batch was delivered or not.
+    pub(super) fn on_delivered(
+        &mut self,
+        now: Instant,
+        peer: NodeId,
+        session: u64,
+        result: Result<Vec<TransactionAnswer>, NotDelivered>,
+    ) -> Vec<Effect> {
+        let Some(entry) = self.peers.get_mut(&peer).filter(|entry| entry.session == session) else {
+            return Vec::new();
+        };
+        let sent = entry.outbox.finish(now, result.is_ok());
+        let mut effects = match result {
+            Ok(answers) => {
+                self.counts.transactions_delivered += answers.len() as u64;
+                self.on_answers(peer, &sent, answers)
+            }
+            Err(error) => {
+                self.counts.batches_failed += 1;
+                self.on_not_delivered(peer, error)
+            }
+        };
+        effects.extend(self.deliver(now, peer));
+        effects
+    }
+
+    /// Time has passed: what waited for it goes on.
+    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = unacknowledged(self.forwards.take_expired(now, FORWARD_LIFETIME));
+        let peers: Vec<NodeId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            if self.is_forward_due(now, peer) {
+                self.forward_again(now, peer);
+            }
+            effects.extend(self.deliver(now, peer));
+        }
+        effects
+    }
+
+    /// What was sent and what was not.
+    pub(super) fn counts(&self) -> BroadcastCounts {
+        BroadcastCounts { subscribers: self.subscribers.len(), unacknowledged: self.forwards.len(), ..self.counts }
+    }
+
+    fn send(&mut self, now: Instant, peers: &[NodeId], transactions: &[OutgoingTransaction]) -> Vec<Effect> {
+        for peer in peers {
+            let Some(entry) = self.peers.get_mut(peer) else { continue };
+            let skipped = transactions.iter().filter(|transaction| entry.outbox.push(transaction) == Queued::Full).count();
+            self.counts.transactions_skipped += skipped as u64;
+        }
+        peers.iter().filter_map(|peer| self.deliver(now, *peer)).collect()
+    }
+
+    fn deliver(&mut self, now: Instant, peer: NodeId) -> Option<Effect> {
+        let entry = self.peers.get_mut(&peer)?;
+        let batch = entry.outbox.next_batch(now)?;
+        Some(Effect::Deliver { peer, session: entry.session, batch })
+    }
+
+    /// By position: a peer answers in the order of the request, and what it calls the hash is not relied on.
+    fn on_answers(&mut self, peer: NodeId, sent: &[B256], answers: Vec<TransactionAnswer>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (hash, answer) in sent.iter().zip(answers) {
+            if self.is_final(peer, &answer.result) && self.forwards.remove(hash) {
+                let answer = TransactionAnswer { hash: *hash, ..answer };
+                effects.push(Effect::Report { hash: *hash, outcome: ForwardOutcome::Answered { by: peer, answer } });
+            }
+        }
+        effects
+    }
+
+    /// The authority's answer counts; a seed's "taken" counts because it forwards in its turn, its "no" only as long
+    /// as no authority can be asked.
+    fn is_final(&self, peer: NodeId, result: &TransactionResult) -> bool {
+        let Some(entry) = self.peers.get(&peer).filter(|entry| entry.is_target) else { return false };
+        match result {
+            TransactionResult::Taken | TransactionResult::Known => true,
+            TransactionResult::Refused { later: true, .. } => false,
+            TransactionResult::Refused { later: false, .. } => {
+                entry.role == Role::Authority || self.peers.values().all(|other| other.role != Role::Authority)
+            }
+        }
+    }
+
+    fn on_not_delivered(&mut self, peer: NodeId, error: NotDelivered) -> Vec<Effect> {
+        tracing::debug!(%peer, reason = error.reason, "transactions were not delivered");
+        let broken = Effect::SessionBroken { peer, reason: error.reason };
+        if error.session_gone { vec![broken] } else { Vec::new() }
+    }
+
+    fn is_forward_due(&self, now: Instant, peer: NodeId) -> bool {
+        let due = |entry: &Peer| entry.is_target && now.saturating_duration_since(entry.forwarded) >= FORWARD_AGAIN;
+        self.peers.get(&peer).is_some_and(due)
+    }
+
+    /// Queues everything that waits for an answer and is not on its way to this peer.
+    fn forward_again(&mut self, now: Instant, peer: NodeId) {
+        let Some(entry) = self.peers.get_mut(&peer).filter(|entry| entry.is_target) else { return };
+        entry.forwarded = now;
+        for transaction in self.forwards.iter() {
+            if entry.outbox.push(transaction) == Queued::Full {
+                break;
+            }
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+}
+
+fn unacknowledged(hashes: Vec<B256>) -> Vec<Effect> {
+    let report = |hash| Effect::Report { hash, outcome: ForwardOutcome::Unacknowledged };
+    hashes.into_iter().map(report).collect()
+}

@@ -1,0 +1,167 @@
+//! The listener of `/peer/v1`.
+//!
+//! `hello`, `genesis` and `status` are for everybody; all else carries a session's token. Every body is bounded in
+//! length and time, every refusal says why, and blocks come from the store by height, so a reader that is slow costs
+//! nobody but itself.
+
+mod body;
+mod meter;
+mod ports;
+mod refused;
+mod routes;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use ports::{PeerBlock, PeerTransactions, ServerPorts};
+
+use super::client::ChainIdentity;
+use super::hello::{HelloAnswerer, Identity};
+use super::sessions::Sessions;
+use super::wire::StatusBody;
+use super::{NodeId, SealedHead};
+use crate::callboard::Role;
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use alloy_primitives::B256;
+use callboard_store::{StorageError, Store};
+use parking_lot::Mutex;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+use tokio::sync::{Semaphore, watch};
+
+/// Threads that serve peers. Blocks are read on others; two keep up with the disk.
+const WORKERS: usize = 2;
+/// Connections of each thread; together more than a full table of peers needs.
+const CONNECTIONS_PER_WORKER: usize = 256;
+/// A request's head that is not there within this time does not come.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+/// An idle connection is closed after this: peers poll every second.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long open answers may take to end once the server stops, seconds.
+const STOP_SECONDS: u64 = 2;
+/// Blocks being pushed at a time, each in memory.
+const MAX_PUSHES: usize = 4;
+
+/// What the server needs.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What this node says in hellos.
+    pub identity: Identity,
+    /// The chain.
+    pub chain: ChainIdentity,
+    /// Where blocks come from.
+    pub store: Store,
+    /// Who is let in.
+    pub sessions: Sessions,
+    /// Where requests go.
+    pub ports: ServerPorts,
+}
+
+/// The listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the peer listener cannot listen on {listen}: {source}")]
+pub struct ListenError {
+    /// The configured address.
+    pub listen: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// A running listener. Dropping it does not stop it; [`Self::stop`] does.
+#[derive(Debug)]
+pub struct PeerServer {
+    address: SocketAddr,
+    handle: ServerHandle,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    node_id: NodeId,
+    role: Role,
+    chain_id: u64,
+    genesis_hash: B256,
+    max_block_bytes: u64,
+    store: Store,
+    sessions: Sessions,
+    ports: ServerPorts,
+    answerer: Mutex<HelloAnswerer>,
+    meter: Mutex<meter::HelloMeter>,
+    /// The status as of the head it names; made anew when the head is another.
+    status: Mutex<Option<StatusBody>>,
+    pushes: Semaphore,
+    stop: watch::Receiver<bool>,
+}
+
+impl PeerServer {
+    /// Opens the listener and serves on threads of its own. Call it within an actix system.
+    pub fn start(config: ServerConfig) -> Result<Self, ListenError> {
+        let listen = config.listen;
+        let fail = |source| ListenError { listen, source };
+        let listener = TcpListener::bind(listen).map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        let (stop, stopped) = watch::channel(false);
+        let shared = web::Data::new(Shared::new(config, stopped));
+        let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes::configure))
+            .workers(WORKERS)
+            .max_connections(CONNECTIONS_PER_WORKER)
+            .client_request_timeout(REQUEST_DEADLINE)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(STOP_SECONDS)
+            .disable_signals()
+            .listen(listener)
+            .map_err(fail)?
+            .run();
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Ok(Self { address, handle, stop })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends follow streams between two blocks, gives other answers two seconds, and closes the listener.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.handle.stop(true).await;
+    }
+}
+
+impl Shared {
+    fn new(config: ServerConfig, stop: watch::Receiver<bool>) -> Self {
+        let ServerConfig { identity, chain, store, sessions, ports, .. } = config;
+        Self {
+            node_id: identity.node_id(),
+            role: identity.role,
+            chain_id: chain.chain_id,
+            genesis_hash: chain.genesis_hash,
+            max_block_bytes: chain.max_block_bytes,
+            store,
+            sessions,
+            ports,
+            answerer: Mutex::new(HelloAnswerer::new(identity)),
+            meter: Mutex::default(),
+            status: Mutex::default(),
+            pushes: Semaphore::new(MAX_PUSHES),
+            stop,
+        }
+    }
+
+    fn status(&self) -> Result<Option<StatusBody>, StorageError> {
+        let snapshot = self.store.snapshot()?;
+        let head = snapshot.head();
+        let mut cached = self.status.lock();
+        if cached.as_ref().is_none_or(|status| status.hash != head.hash) {
+            let head = snapshot.block(head.height)?.map(|block| SealedHead::of(&block));
+            *cached = head.map(|head| StatusBody::new(self.node_id, self.role, self.chain_id, self.genesis_hash, &head));
+        }
+        Ok(cached.clone())
+    }
+}

@@ -1,0 +1,86 @@
+//! Refusals, so that the other side can read why.
+
+use crate::send::{AskError, OfferError};
+use crate::transport::hello::HelloError;
+use crate::transport::wire::{Refusal, RefusalBody, printable};
+use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    refusal: Refusal,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
+        let message = printable(&message.to_string());
+        Self { status, refusal: Refusal { code: code.to_owned(), message, genesis_hash: None } }
+    }
+
+    pub(super) fn malformed(message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    pub(super) fn busy(message: impl ToString) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+    }
+
+    pub(super) fn no_session() -> Self {
+        let message = "this request needs a session: say hello first, and send its token in callboard-session";
+        Self::new(StatusCode::UNAUTHORIZED, "no_session", message)
+    }
+
+    pub(super) fn internal(error: impl std::fmt::Display) -> Self {
+        tracing::error!(%error, "a peer's request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this node could not read its own data")
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.refusal.message)
+    }
+}
+
+impl ResponseError for Refused {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status).json(RefusalBody { error: self.refusal.clone() })
+    }
+}
+
+impl From<HelloError> for Refused {
+    fn from(error: HelloError) -> Self {
+        let status = match error {
+            HelloError::Malformed { .. } | HelloError::Version { .. } => StatusCode::BAD_REQUEST,
+            HelloError::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            HelloError::ThisNode | HelloError::CopiedDirectory { .. } | HelloError::WrongChain { .. } => {
+                StatusCode::CONFLICT
+            }
+            _ => StatusCode::FORBIDDEN,
+        };
+        let mut refused = Self::new(status, error.code(), &error);
+        // As the asker sees it: "there" is this node.
+        if let HelloError::WrongChain { expected, actual } = error {
+            refused.refusal.genesis_hash = Some(expected);
+            refused.refusal.message = format!("wrong chain: this node's genesis is {expected}, yours is {actual}");
+        }
+        refused
+    }
+}
+
+impl From<AskError> for Refused {
+    fn from(error: AskError) -> Self {
+        Self::busy(error)
+    }
+}
+
+impl<M> From<OfferError<M>> for Refused {
+    fn from(error: OfferError<M>) -> Self {
+        Self::busy(error)
+    }
+}

@@ -1,0 +1,153 @@
+//! The routes of `/peer/v1`.
+
+use super::stream::{self, Blocks};
+use super::{PeerBlock, PeerTransactions, Shared, body, refused::Refused};
+use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
+use crate::transport::frames::max_frame;
+use crate::transport::hello::{HelloAnswerer, HelloReply, MAX_HELLO_BYTES, Token};
+use crate::transport::sessions::{Guest, STREAMS_PER_NODE};
+use crate::transport::wire::{
+    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS,
+    MAX_TRANSACTIONS_BYTES, SESSION_HEADER,
+};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use serde::Deserialize;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long an actor may take to answer a peer's question.
+const ASK_DEADLINE: Duration = Duration::from_secs(8);
+
+type State = web::Data<Shared>;
+
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    config.service(
+        web::scope("/peer/v1")
+            .route("/hello", web::post().to(hello))
+            .route("/genesis", web::get().to(genesis))
+            .route("/status", web::get().to(status))
+            .route("/peers", web::get().to(peers))
+            .route("/peers", web::post().to(told_peers))
+            .route("/blocks", web::get().to(blocks))
+            .route("/blocks", web::post().to(pushed_block))
+            .route("/transactions", web::post().to(transactions)),
+    );
+    config.default_service(web::to(no_such_route));
+}
+
+async fn hello(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
+    let remote = request.peer_addr().map(|address| address.ip());
+    let now = Instant::now();
+    if remote.is_some_and(|remote| !state.meter.lock().admit(now, remote)) {
+        return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, "too_many_hellos", "too many hellos from your address"));
+    }
+    let message = body::read(payload, MAX_HELLO_BYTES as u64).await?;
+    let reply = state.answerer.lock().on_message(now, super::super::random(), &message)?;
+    let answer = match reply {
+        HelloReply::Challenge(challenge) => challenge,
+        HelloReply::Proven(party) => {
+            let guest = Guest { party, remote };
+            let token = state.sessions.open(now, guest.clone(), super::super::random())?;
+            // A full mailbox only means that the report of peers is late.
+            state.ports.greeted.offer(PeerGreeted { guest }).ok();
+            HelloAnswerer::session_message(token)
+        }
+    };
+    Ok(HttpResponse::Ok().content_type("application/json").body(answer))
+}
+
+async fn genesis(state: State) -> Result<HttpResponse, Refused> {
+    let store = state.store.clone();
+    let length = web::block(move || store.snapshot()?.genesis_length()).await;
+    let length = length.map_err(Refused::internal)?.map_err(Refused::internal)?;
+    let stream = stream::genesis(state.store.clone());
+    Ok(HttpResponse::Ok().content_type("application/json").no_chunking(length).streaming(stream))
+}
+
+async fn status(state: State) -> Result<HttpResponse, Refused> {
+    let shared = state.into_inner();
+    let status = web::block(move || shared.status()).await;
+    let status = status.map_err(Refused::internal)?.map_err(Refused::internal)?;
+    Ok(HttpResponse::Ok().json(status.ok_or_else(|| Refused::internal("the head block is missing"))?))
+}
+
+async fn peers(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
+    let guest = guest(&request, &state)?;
+    let question = AddressesRequest { node_id: guest.party.node_id };
+    let mut peers = state.ports.addresses.ask(question, ASK_DEADLINE).await?.ok_or_else(discovery_off)?;
+    peers.truncate(MAX_ADDRESSES);
+    Ok(HttpResponse::Ok().json(AddressesBody { peers }))
+}
+
+async fn told_peers(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
+    let guest = guest(&request, &state)?;
+    let message = body::read(payload, MAX_ADDRESSES_BYTES).await?;
+    let body: AddressesBody = serde_json::from_slice(&message).map_err(Refused::malformed)?;
+    if body.peers.len() > MAX_ADDRESSES {
+        let (actual, expected) = (body.peers.len(), MAX_ADDRESSES);
+        return Err(Refused::malformed(format!("{actual} addresses came; at most {expected} are allowed")));
+    }
+    let told = AddressesTold { node_id: guest.party.node_id, remote: guest.remote, addresses: body.peers };
+    state.ports.told.offer(told)?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlocksQuery {
+    from: u64,
+    count: Option<u64>,
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn blocks(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
+    let guest = guest(&request, &state)?;
+    let query = web::Query::<BlocksQuery>::from_query(request.query_string()).map_err(Refused::malformed)?;
+    let end = match (query.count, query.follow) {
+        (Some(count), false) => Some(query.from.saturating_add(count)),
+        (None, true) => None,
+        _ => return Err(Refused::malformed("write from and count, or from and follow=true")),
+    };
+    let peer = guest.party.node_id;
+    let slot = state.sessions.open_stream(peer).ok_or_else(|| {
+        Refused::busy(format!("{STREAMS_PER_NODE} streams of blocks are open for your node, which is the limit"))
+    })?;
+    let shared: Arc<Shared> = state.into_inner();
+    let blocks = Blocks { shared, peer, next: query.from, end, news: None, _slot: slot };
+    Ok(HttpResponse::Ok().content_type("application/octet-stream").streaming(blocks.into_stream()))
+}
+
+async fn pushed_block(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
+    let from = guest(&request, &state)?.party.node_id;
+    let _permit = state.pushes.try_acquire().map_err(|_| Refused::busy("too many blocks are being pushed"))?;
+    let max = max_frame(state.max_block_bytes);
+    let message = body::read(payload, max.saturating_add(4)).await?;
+    let canonical = body::frames(&message, 1, max)?.pop().ok_or_else(|| Refused::malformed("no block came"))?;
+    state.ports.blocks.offer(PeerBlock { from, canonical })?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+async fn transactions(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
+    let from = guest(&request, &state)?.party.node_id;
+    let message = body::read(payload, MAX_TRANSACTIONS_BYTES).await?;
+    let transactions = body::frames(&message, MAX_TRANSACTIONS, MAX_TRANSACTION_BYTES)?;
+    let answers = state.ports.transactions.ask(PeerTransactions { from, transactions }, ASK_DEADLINE).await?;
+    Ok(HttpResponse::Ok().json(AnswersBody { answers }))
+}
+
+async fn no_such_route() -> Result<HttpResponse, Refused> {
+    Err(Refused::new(StatusCode::NOT_FOUND, "no_such_route", "this is a Callboard peer listener; see /peer/v1"))
+}
+
+fn guest(request: &HttpRequest, state: &Shared) -> Result<Guest, Refused> {
+    let header = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
+    let token = header.and_then(Token::from_hex).ok_or_else(Refused::no_session)?;
+    state.sessions.find(Instant::now(), &token).ok_or_else(Refused::no_session)
+}
+
+fn discovery_off() -> Refused {
+    Refused::new(StatusCode::FORBIDDEN, "discovery_off", "peers.discovery is off on this node")
+}
