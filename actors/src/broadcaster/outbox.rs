@@ -1,7 +1,7 @@
 //! The transactions on their way to one peer.
 
 use super::messages::OutgoingTransaction;
-use crate::transport::wire::{MAX_TRANSACTIONS, MAX_TRANSACTIONS_BYTES};
+use crate::transport::wire::{MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS, MAX_TRANSACTIONS_BYTES};
 use alloy_primitives::B256;
 use std::{
     collections::{HashSet, VecDeque},
@@ -44,7 +44,11 @@ impl Outbox {
         if self.known.contains(&transaction.hash) {
             return Queued::Waiting;
         }
-        if self.waiting.len() >= MAX_QUEUED || self.bytes + transaction.bytes.len() > MAX_QUEUED_BYTES {
+        let fits_a_request = transaction.bytes.len() as u64 <= MAX_TRANSACTION_BYTES;
+        if !fits_a_request
+            || self.waiting.len() >= MAX_QUEUED
+            || self.bytes + transaction.bytes.len() > MAX_QUEUED_BYTES
+        {
             return Queued::Full;
         }
         self.bytes += transaction.bytes.len();

@@ -161,7 +161,8 @@ impl State {
     fn send(&mut self, now: Instant, peers: &[NodeId], transactions: &[OutgoingTransaction]) -> Vec<Effect> {
         for peer in peers {
             let Some(entry) = self.peers.get_mut(peer) else { continue };
-            let skipped = transactions.iter().filter(|transaction| entry.outbox.push(transaction) == Queued::Full).count();
+            let skipped =
+                transactions.iter().filter(|transaction| entry.outbox.push(transaction) == Queued::Full).count();
             self.counts.transactions_skipped += skipped as u64;
         }
         peers.iter().filter_map(|peer| self.deliver(now, *peer)).collect()

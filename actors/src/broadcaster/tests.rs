@@ -42,10 +42,8 @@ fn block_goes_to_every_subscriber_and_never_back_to_its_sender() {
     let mut state = State::default();
     let (one, two) = (state.on_subscribe(node(1)), state.on_subscribe(node(2)));
     let canonical = Bytes::from_static(b"block");
-    let announced = |subscriber, canonical| Effect::Announce {
-        subscriber,
-        announcement: Announcement { height: 7, canonical },
-    };
+    let announced =
+        |subscriber, canonical| Effect::Announce { subscriber, announcement: Announcement { height: 7, canonical } };
     assert_eq!(
         state.on_block(7, &canonical, Some(node(2))),
         [announced(one, Some(canonical.clone())), announced(two, None)]

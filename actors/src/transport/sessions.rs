@@ -138,7 +138,13 @@ impl Sessions {
         let mut table = self.0.lock();
         table.forget_idle(now);
         let mut seen = HashSet::new();
-        table.sessions.values().map(|entry| &entry.guest).filter(|guest| seen.insert(guest.party.node_id)).cloned().collect()
+        table
+            .sessions
+            .values()
+            .map(|entry| &entry.guest)
+            .filter(|guest| seen.insert(guest.party.node_id))
+            .cloned()
+            .collect()
     }
 }
 

@@ -143,12 +143,7 @@ impl PeerClient {
         Ok((answer.bytes(MAX_HELLO_BYTES as u64).await?, answer.remote()))
     }
 
-    async fn get(
-        &self,
-        route: reqwest::Url,
-        reach: Reach,
-        session: Option<&Session>,
-    ) -> Result<Answer, CallError> {
+    async fn get(&self, route: reqwest::Url, reach: Reach, session: Option<&Session>) -> Result<Answer, CallError> {
         let mut request = self.http(reach).get(route.clone());
         if let Some(session) = session {
             request = request.header(super::wire::SESSION_HEADER, session.token().to_hex());

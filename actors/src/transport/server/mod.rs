@@ -160,7 +160,8 @@ impl Shared {
         let mut cached = self.status.lock();
         if cached.as_ref().is_none_or(|status| status.hash != head.hash) {
             let head = snapshot.block(head.height)?.map(|block| SealedHead::of(&block));
-            *cached = head.map(|head| StatusBody::new(self.node_id, self.role, self.chain_id, self.genesis_hash, &head));
+            *cached =
+                head.map(|head| StatusBody::new(self.node_id, self.role, self.chain_id, self.genesis_hash, &head));
         }
         Ok(cached.clone())
     }

@@ -41,7 +41,11 @@ async fn hello(request: HttpRequest, payload: web::Payload, state: State) -> Res
     let remote = request.peer_addr().map(|address| address.ip());
     let now = Instant::now();
     if remote.is_some_and(|remote| !state.meter.lock().admit(now, remote)) {
-        return Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, "too_many_hellos", "too many hellos from your address"));
+        return Err(Refused::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_hellos",
+            "too many hellos from your address",
+        ));
     }
     let message = body::read(payload, MAX_HELLO_BYTES as u64).await?;
     let reply = state.answerer.lock().on_message(now, super::super::random(), &message)?;
