@@ -9,6 +9,7 @@ pub mod monitor;
 pub mod peer_discovery;
 pub mod send;
 pub mod transport;
+pub mod tx_pool;
 
 pub mod proposer;
 pub mod rpc_frontend;

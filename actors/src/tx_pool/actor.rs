@@ -1,0 +1,325 @@
+//! *Role*: holds pending transactions. *Owns*: the pool; nothing durable. *Receives*: `SubmitTransaction`,
+//! `SubmitTransactions`, `BestTransactions`, `PendingNonce`, `PendingTransaction`, `PoolContent`, `PoolStatus`,
+//! `DropTransaction`, `BlocksStored`, `ChainRolledBack`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster),
+//! `PendingChanged` (proposer). *When behind*: submissions are refused by the full mailbox. *On failure*: the death
+//! guard stops the node; an account that cannot be read refuses that transaction only.
+
+use super::config::PoolConfig;
+use super::error::PoolError;
+use super::messages::{
+    BestTransactions, BlocksStored, ChainRolledBack, DropTransaction, PendingChanged, PendingNonce, PendingTransaction,
+    PoolContent, PoolStatus, SubmitTransaction, SubmitTransactions, Taken, TransactionAccepted,
+};
+use super::metrics::PoolMetrics;
+use super::queue::AccountState;
+use super::state::{Effect, State};
+use crate::callboard::{Callboard, Delivery, Kind, Origin};
+use crate::guard::Stop;
+use crate::send::{Inbox, OnTimer, Timed, Timers};
+use crate::transport::NodeId;
+use actix::{Actor, ActorContext, Context, Handler};
+use alloy_primitives::{Address, B256};
+use callboard_chain::{Block, StateReadError, Transaction};
+use callboard_store::Durable;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often expired transactions are looked for. A ttl is hours.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Reads an account from the newest durable state; the default where there is none.
+pub type ReadAccount = Arc<dyn Fn(Address) -> Result<AccountState, StateReadError> + Send + Sync>;
+
+/// Where the pool sends, and what it reads.
+#[derive(Clone)]
+pub struct Ports {
+    /// The broadcaster: taken transactions that are to go on.
+    pub accepted: Inbox<TransactionAccepted>,
+    /// The proposer, on an authority.
+    pub proposer: Option<Inbox<PendingChanged>>,
+    /// Accounts.
+    pub accounts: ReadAccount,
+    /// The routing table.
+    pub callboard: Callboard,
+}
+
+/// The only timer: expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tick;
+
+/// The actor.
+pub struct TxPool {
+    ports: Ports,
+    state: State,
+    metrics: PoolMetrics,
+    timers: Timers<Tick>,
+    start: Instant,
+    /// What the proposer has last been told.
+    told_pending: bool,
+}
+
+impl TxPool {
+    /// An empty pool.
+    pub fn new(config: PoolConfig, ports: Ports, metrics: PoolMetrics) -> Self {
+        Self {
+            ports,
+            state: State::new(config),
+            metrics,
+            timers: Timers::default(),
+            start: Instant::now(),
+            told_pending: false,
+        }
+    }
+
+    fn account(&self, sender: Address) -> Result<AccountState, PoolError> {
+        (self.ports.accounts)(sender).map_err(|error| {
+            tracing::error!(%sender, %error, "account could not be read");
+            PoolError::State { sender, reason: error.to_string() }
+        })
+    }
+
+    fn submit(
+        &mut self,
+        transaction: Transaction,
+        sender: Address,
+        origin: Origin,
+        peer: Option<NodeId>,
+    ) -> Result<B256, PoolError> {
+        let hash = *transaction.hash();
+        self.take(transaction, sender, origin, peer).inspect_err(|error| {
+            self.metrics.refused(error.name());
+            tracing::debug!(%hash, %sender, %origin, %error, "transaction refused");
+        })?;
+        Ok(hash)
+    }
+
+    fn take(
+        &mut self,
+        transaction: Transaction,
+        sender: Address,
+        origin: Origin,
+        peer: Option<NodeId>,
+    ) -> Result<(), PoolError> {
+        let mut deliveries = self.ports.callboard.deliveries(origin, Kind::Transaction);
+        if deliveries.contains(&Delivery::DropTransaction) {
+            self.ports.callboard.count(origin, Kind::Transaction, Delivery::DropTransaction);
+            return Err(PoolError::NotNow { phase: self.ports.callboard.phase() });
+        }
+        let account = self.account(sender)?;
+        let effects = self.state.on_submit(self.start.elapsed(), transaction, sender, account)?;
+        self.ports.callboard.count(origin, Kind::Transaction, Delivery::PoolTransaction);
+        deliveries.retain(|delivery| *delivery != Delivery::PoolTransaction);
+        for effect in effects {
+            self.apply(effect, origin, peer, &deliveries);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, effect: Effect, origin: Origin, peer: Option<NodeId>, deliveries: &[Delivery]) {
+        match effect {
+            Effect::Accepted { transaction } => {
+                self.metrics.accepted();
+                self.tell_proposer(transaction.sender);
+                let deliveries = deliveries.to_vec();
+                if !deliveries.is_empty() {
+                    // A broadcaster that is behind skips the relay; the refusal is counted at its mailbox.
+                    self.ports.accepted.offer(TransactionAccepted { transaction, origin, peer, deliveries }).ok();
+                }
+            }
+            dropped @ Effect::Dropped { .. } => self.log_dropped(dropped),
+        }
+    }
+
+    fn log_dropped(&self, effect: Effect) {
+        if let Effect::Dropped { transaction, reason } = effect {
+            self.metrics.dropped(reason.name());
+            tracing::debug!(
+                hash = %transaction.hash(), sender = %transaction.sender, nonce = transaction.nonce(),
+                reason = reason.name(), "transaction left the pool"
+            );
+        }
+    }
+
+    fn tell_proposer(&mut self, sender: Address) {
+        if !self.told_pending && self.state.is_ready(sender) {
+            self.signal_pending(true);
+        }
+    }
+
+    fn signal_pending(&mut self, pending: bool) {
+        self.told_pending = pending;
+        if let Some(proposer) = &self.ports.proposer {
+            proposer.signal(PendingChanged { pending });
+        }
+    }
+
+    fn submit_batch(&mut self, batch: SubmitTransactions) -> Vec<Taken> {
+        let answers = batch.transactions.into_iter().map(|(transaction, sender)| {
+            match self.submit(transaction, sender, Origin::Peer, Some(batch.peer)) {
+                Ok(_) => Taken::Taken,
+                Err(PoolError::AlreadyKnown) => Taken::Known,
+                Err(error) => Taken::Refused(error),
+            }
+        });
+        answers.collect()
+    }
+
+    fn on_blocks(&mut self, blocks: &[Durable<Block>]) {
+        let included = blocks.iter().flat_map(|block| block.value().transactions()).map(|tx| *tx.hash()).collect();
+        // The last block that changed an account says how it is now.
+        let changes = blocks.iter().flat_map(|block| &block.changes().accounts);
+        let accounts: BTreeMap<_, _> = changes
+            .map(|change| {
+                let account = change.after.unwrap_or_default();
+                (change.address, AccountState { nonce: account.nonce, balance: account.balance })
+            })
+            .collect();
+        self.on_accounts(&accounts.into_iter().collect::<Vec<_>>(), &included);
+    }
+
+    fn on_accounts(&mut self, accounts: &[(Address, AccountState)], included: &HashSet<B256>) {
+        for effect in self.state.on_accounts(accounts, included) {
+            self.log_dropped(effect);
+        }
+        self.metrics.holds(self.state.status());
+        let pending = self.state.has_ready();
+        self.signal_pending(pending);
+    }
+
+    fn on_rollback(&mut self, returned: Vec<(Transaction, Address)>) {
+        let senders = self.state.senders();
+        let accounts: Vec<_> =
+            senders.into_iter().filter_map(|sender| Some((sender, self.account(sender).ok()?))).collect();
+        self.on_accounts(&accounts, &HashSet::new());
+        for (transaction, sender) in returned {
+            // They were routed when they first came; a refusal is counted and logged as any other.
+            let Ok(account) = self.account(sender) else { continue };
+            match self.state.on_submit(self.start.elapsed(), transaction, sender, account) {
+                Ok(effects) => effects.into_iter().for_each(|effect| self.apply(effect, Origin::Operator, None, &[])),
+                Err(error) => self.metrics.refused(error.name()),
+            }
+        }
+    }
+
+    fn drop_one(&mut self, command: DropTransaction) -> bool {
+        let dropped = self.state.on_drop(command.hash, command.reason);
+        let was_there = dropped.is_some();
+        dropped.into_iter().for_each(|effect| self.log_dropped(effect));
+        was_there
+    }
+}
+
+impl Actor for TxPool {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.metrics.holds(self.state.status());
+        self.timers.set(ctx, Tick, EXPIRY_INTERVAL);
+    }
+}
+
+impl OnTimer<Tick> for TxPool {
+    fn timers(&mut self) -> &mut Timers<Tick> {
+        &mut self.timers
+    }
+
+    fn on_timer(&mut self, tick: Tick, ctx: &mut Self::Context) {
+        for effect in self.state.on_tick(self.start.elapsed()) {
+            self.log_dropped(effect);
+        }
+        self.metrics.holds(self.state.status());
+        self.timers.set(ctx, tick, EXPIRY_INTERVAL);
+    }
+}
+
+impl Handler<Timed<SubmitTransaction>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<SubmitTransaction>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |submit, _| self.submit(submit.transaction, submit.sender, submit.origin, None));
+    }
+}
+
+impl Handler<Timed<SubmitTransactions>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<SubmitTransactions>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |batch, _| self.submit_batch(batch));
+    }
+}
+
+impl Handler<Timed<BestTransactions>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<BestTransactions>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |best, _| self.state.best(best.gas, best.bytes, best.base_fee));
+    }
+}
+
+impl Handler<Timed<PendingNonce>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<PendingNonce>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |PendingNonce { address }, _| {
+            Ok(self.state.pending_nonce(address, self.account(address)?.nonce))
+        });
+    }
+}
+
+impl Handler<Timed<PendingTransaction>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<PendingTransaction>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |question, _| self.state.transaction(question.hash).cloned());
+    }
+}
+
+impl Handler<Timed<PoolContent>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<PoolContent>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |question, _| self.state.content(question.sender));
+    }
+}
+
+impl Handler<Timed<PoolStatus>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<PoolStatus>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |_, _| self.state.status());
+    }
+}
+
+impl Handler<Timed<DropTransaction>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<DropTransaction>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |command, _| self.drop_one(command));
+    }
+}
+
+impl Handler<Timed<BlocksStored>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<BlocksStored>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |stored, _| self.on_blocks(&stored.blocks));
+    }
+}
+
+impl Handler<Timed<ChainRolledBack>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<ChainRolledBack>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |rollback, _| self.on_rollback(rollback.returned));
+    }
+}
+
+impl Handler<Timed<Stop>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<Stop>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |_, ctx| ctx.stop());
+    }
+}

@@ -1,0 +1,151 @@
+//! The transactions of one sender, by nonce.
+
+use super::error::PoolError;
+use super::state::Worth;
+use alloy_consensus::Transaction as _;
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, U256};
+use callboard_chain::Transaction;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A replacement offers at least this much more, in percent of what it replaces; see [`check_replacement`].
+const REPLACEMENT_PERCENT: u128 = 10;
+
+/// What the pool needs to know of an account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountState {
+    /// The next nonce.
+    pub nonce: u64,
+    /// Wei.
+    pub balance: U256,
+}
+
+/// A transaction with what the pool knows of it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PooledTransaction {
+    /// The transaction.
+    pub transaction: Arc<Transaction>,
+    /// Who signed it.
+    pub sender: Address,
+    /// Length in EIP-2718 form.
+    pub bytes: usize,
+    /// Most wei it can cost: gas limit × fee cap + value.
+    pub cost: U256,
+    /// The pool's count of arrivals when it came.
+    pub arrival: u64,
+    /// When it came, on the shell's monotonic clock.
+    pub arrived: Duration,
+}
+
+impl PooledTransaction {
+    pub(super) fn new(transaction: Transaction, sender: Address, arrival: u64, arrived: Duration) -> Self {
+        let price = U256::from(transaction.max_fee_per_gas());
+        // Rules that need no state (`validate_transaction`) keep the cost within 256 bits.
+        let cost = U256::from(transaction.gas_limit()).saturating_mul(price).saturating_add(transaction.value());
+        let bytes = transaction.encode_2718_len();
+        Self { transaction: Arc::new(transaction), sender, bytes, cost, arrival, arrived }
+    }
+
+    /// Its hash.
+    pub fn hash(&self) -> B256 {
+        *self.transaction.hash()
+    }
+
+    /// Its nonce.
+    pub fn nonce(&self) -> u64 {
+        self.transaction.nonce()
+    }
+
+    /// Its gas limit.
+    pub fn gas_limit(&self) -> u64 {
+        self.transaction.gas_limit()
+    }
+
+    /// Wei a gas that the authority gets at this base fee; `None` where the fee cap is below it.
+    pub fn tip(&self, base_fee: u64) -> Option<u128> {
+        self.transaction.effective_tip_per_gas(base_fee)
+    }
+}
+
+/// One sender's transactions.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// The account as of the last durable block the pool has seen.
+    pub(super) account: AccountState,
+    pub(super) transactions: BTreeMap<u64, PooledTransaction>,
+}
+
+impl Queue {
+    pub(super) fn new(account: AccountState) -> Self {
+        Self { account, transactions: BTreeMap::new() }
+    }
+
+    /// The transactions that can come into a block one after the other: no nonce gap, and covered by the balance.
+    pub(super) fn ready(&self) -> impl Iterator<Item = &PooledTransaction> {
+        let mut next = self.account.nonce;
+        let mut left = self.account.balance;
+        self.transactions.range(next..).map_while(move |(nonce, pooled)| {
+            if *nonce != next {
+                return None;
+            }
+            left = left.checked_sub(pooled.cost)?;
+            next = nonce.checked_add(1)?;
+            Some(pooled)
+        })
+    }
+
+    /// The nonce after the gapless ones from `confirmed` on.
+    pub(super) fn next_nonce(&self, confirmed: u64) -> u64 {
+        let from = self.account.nonce.max(confirmed);
+        let gapless =
+            self.transactions.range(from..).zip(from..).take_while(|((nonce, _), expected)| *nonce == expected);
+        from.saturating_add(gapless.count() as u64)
+    }
+
+    /// Wei that `new` and all transactions from `confirmed` up to it can cost.
+    pub(super) fn cost_with(&self, new: &PooledTransaction, confirmed: u64) -> U256 {
+        let before = self.transactions.range(confirmed..).take_while(|(nonce, _)| **nonce < new.nonce());
+        before.fold(new.cost, |sum, (_, pooled)| sum.saturating_add(pooled.cost))
+    }
+
+    /// How many of the transactions count as those of a sender without balance.
+    pub(super) fn unfunded(&self) -> usize {
+        if self.account.balance.is_zero() { self.transactions.len() } else { 0 }
+    }
+
+    /// What the last transaction is worth to a full pool.
+    pub(super) fn worth(&self) -> Option<Worth> {
+        let (nonce, tail) = self.transactions.last_key_value()?;
+        let held = self.transactions.len();
+        let gapless = nonce.checked_sub(self.account.nonce).is_some_and(|ahead| ahead < held as u64);
+        Some((gapless, tail.tip(0).unwrap_or(0), Reverse(held), Reverse(tail.arrival)))
+    }
+}
+
+/// Whether `new` may take the place of `old`, which has the same sender and nonce: fee cap and tip must each be
+/// higher, by at least [`REPLACEMENT_PERCENT`] (a legacy transaction's gas price counts as both). That is also the
+/// rule where gas is free: a replacement is relayed to every node, and one that offers nothing more could be repeated
+/// without end. So a free transaction is replaced by one that offers 1 wei, and never by another free one.
+pub(super) fn check_replacement(old: &PooledTransaction, new: &PooledTransaction) -> Result<(), PoolError> {
+    let (old_cap, old_tip) = offer(old);
+    let (cap, tip) = offer(new);
+    let (required_cap, required_tip) = (bump(old_cap), bump(old_tip));
+    if cap < required_cap || tip < required_tip {
+        return Err(PoolError::Underpriced { cap, tip, required_cap, required_tip });
+    }
+    Ok(())
+}
+
+fn offer(pooled: &PooledTransaction) -> (u128, u128) {
+    let cap = pooled.transaction.max_fee_per_gas();
+    (cap, pooled.transaction.max_priority_fee_per_gas().unwrap_or(cap))
+}
+
+fn bump(fee: u128) -> u128 {
+    fee.saturating_add((fee / 100).saturating_mul(REPLACEMENT_PERCENT))
+        .saturating_add(((fee % 100) * REPLACEMENT_PERCENT).div_ceil(100))
+        .max(fee.saturating_add(1))
+}

@@ -1,0 +1,429 @@
+//! The core: which transactions are held, replaced, evicted and offered for a block. Pure: time, accounts and blocks
+//! come in, effects go out.
+
+use super::config::{PoolConfig, UNFUNDED_PER_SENDER, UNFUNDED_SHARE, Unfunded};
+use super::error::PoolError;
+use super::queue::{AccountState, PooledTransaction, Queue, check_replacement};
+use alloy_primitives::{Address, B256};
+use callboard_chain::Transaction;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::time::Duration;
+
+/// What the core wants done.
+#[derive(Debug, Clone)]
+pub(super) enum Effect {
+    /// A transaction was taken: route it.
+    Accepted {
+        /// The transaction.
+        transaction: PooledTransaction,
+    },
+    /// A transaction has left the pool.
+    Dropped {
+        /// The transaction.
+        transaction: PooledTransaction,
+        /// Why.
+        reason: DropReason,
+    },
+}
+
+/// Why a transaction left the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// It is in a block.
+    Included,
+    /// A block holds another transaction with its nonce.
+    NonceUsed,
+    /// Another transaction with its nonce offers more.
+    Replaced,
+    /// It alone costs more than its sender now has.
+    InsufficientFunds,
+    /// The pool was full, and it was worth least.
+    Evicted,
+    /// It was in no block for as long as the pool keeps one.
+    Expired,
+    /// It failed when a block was built.
+    Invalid,
+    /// The operator took it out.
+    Operator,
+}
+
+impl DropReason {
+    /// A short name for logs and counters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Included => "included",
+            Self::NonceUsed => "nonce_used",
+            Self::Replaced => "replaced",
+            Self::InsufficientFunds => "insufficient_funds",
+            Self::Evicted => "evicted",
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// How much the pool holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Transactions that could come into the next block.
+    pub pending: usize,
+    /// Transactions that wait for one before them, or for funds.
+    pub queued: usize,
+    /// Bytes of all.
+    pub bytes: usize,
+}
+
+/// Everything in the pool, by sender and nonce.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    /// Could come into the next block.
+    pub pending: Vec<PooledTransaction>,
+    /// Wait for one before them, or for funds.
+    pub queued: Vec<PooledTransaction>,
+}
+
+/// One transaction displaces at most this many others of a full pool, so that its cost stays bounded.
+const MAX_DISPLACED: usize = 16;
+
+/// What a sender's last transaction is worth to a full pool; the least goes first: one behind a nonce gap before one
+/// that could be included, then by fee, then the sender with most transactions, then the newest.
+pub(super) type Worth = (bool, u128, Reverse<usize>, Reverse<u64>);
+
+/// What the pool holds.
+#[derive(Debug)]
+pub(super) struct State {
+    config: PoolConfig,
+    queues: BTreeMap<Address, Queue>,
+    /// The worth of each sender's last transaction.
+    tails: BTreeSet<(Worth, Address)>,
+    by_hash: HashMap<B256, (Address, u64)>,
+    bytes: usize,
+    /// Transactions of senders without balance.
+    unfunded: usize,
+    arrivals: u64,
+}
+
+impl State {
+    /// An empty pool.
+    pub(super) fn new(config: PoolConfig) -> Self {
+        Self {
+            config,
+            queues: BTreeMap::new(),
+            tails: BTreeSet::new(),
+            by_hash: HashMap::new(),
+            bytes: 0,
+            unfunded: 0,
+            arrivals: 0,
+        }
+    }
+
+    /// Takes a transaction, which is valid by itself and signed by `sender`, whose account now is `account`. On an
+    /// error the pool is as it was.
+    pub(super) fn on_submit(
+        &mut self,
+        now: Duration,
+        transaction: Transaction,
+        sender: Address,
+        account: AccountState,
+    ) -> Result<Vec<Effect>, PoolError> {
+        if self.by_hash.contains_key(transaction.hash()) {
+            return Err(PoolError::AlreadyKnown);
+        }
+        let new = PooledTransaction::new(transaction, sender, self.arrivals, now);
+        self.check_sender(sender)?;
+        self.check_nonce(&new, account)?;
+        self.check_funds(&new, account)?;
+        let victims = match self.with_nonce(sender, new.nonce()) {
+            Some(old) => {
+                check_replacement(old, &new)?;
+                self.victims(&new, account, old.bytes, 1)?
+            }
+            None => {
+                self.check_share(&new, account)?;
+                self.victims(&new, account, 0, 0)?
+            }
+        };
+        let mut effects = self.remove_all(&victims, DropReason::Evicted);
+        effects.extend(self.remove(sender, new.nonce(), DropReason::Replaced));
+        self.insert(new.clone(), account);
+        effects.push(Effect::Accepted { transaction: new });
+        Ok(effects)
+    }
+
+    fn check_sender(&self, sender: Address) -> Result<(), PoolError> {
+        if self.config.senders.is_empty() || self.config.senders.contains(&sender) {
+            return Ok(());
+        }
+        Err(PoolError::SenderNotAllowed { sender })
+    }
+
+    fn check_nonce(&self, new: &PooledTransaction, account: AccountState) -> Result<(), PoolError> {
+        let (expected, actual, limit) = (account.nonce, new.nonce(), self.config.max_per_sender);
+        match actual.checked_sub(expected) {
+            None => Err(PoolError::NonceTooLow { expected, actual }),
+            Some(ahead) if ahead >= limit as u64 => Err(PoolError::NonceTooHigh { expected, actual, limit }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The balance must cover this transaction and all of the sender's that come before it.
+    fn check_funds(&self, new: &PooledTransaction, account: AccountState) -> Result<(), PoolError> {
+        let queue = self.queues.get(&new.sender);
+        let required = queue.map_or(new.cost, |queue| queue.cost_with(new, account.nonce));
+        if required <= account.balance {
+            return Ok(());
+        }
+        Err(PoolError::InsufficientFunds { sender: new.sender, balance: account.balance, required })
+    }
+
+    /// Whether one sender, and senders without balance together, may have one more transaction.
+    fn check_share(&self, new: &PooledTransaction, account: AccountState) -> Result<(), PoolError> {
+        let (sender, limit) = (new.sender, self.config.max_per_sender);
+        let held = self.queues.get(&sender).map_or(0, |queue| queue.transactions.len());
+        if held >= limit {
+            return Err(PoolError::SenderFull { sender, limit });
+        }
+        if !account.balance.is_zero() {
+            return Ok(());
+        }
+        match self.config.unfunded {
+            Unfunded::Accept => Ok(()),
+            Unfunded::Refuse => Err(PoolError::Unfunded { sender, limit: 0 }),
+            Unfunded::Limit if held >= UNFUNDED_PER_SENDER => {
+                Err(PoolError::Unfunded { sender, limit: UNFUNDED_PER_SENDER })
+            }
+            Unfunded::Limit => {
+                let limit = self.config.max_transactions.div_ceil(UNFUNDED_SHARE);
+                if self.unfunded < limit { Ok(()) } else { Err(PoolError::Unfunded { sender, limit }) }
+            }
+        }
+    }
+
+    /// Which transactions make room for `new`, when `bytes` and `count` get free by its own replacement.
+    fn victims(
+        &self,
+        new: &PooledTransaction,
+        account: AccountState,
+        bytes: usize,
+        count: usize,
+    ) -> Result<Vec<(Address, u64)>, PoolError> {
+        let mut over_bytes = (self.bytes + new.bytes).saturating_sub(bytes + self.config.max_bytes);
+        let mut over_count = (self.by_hash.len() + 1).saturating_sub(count + self.config.max_transactions);
+        let mut victims = Vec::new();
+        let worth = self.worth_of_new(new, account);
+        for ((tail, sender), pooled) in self.tails.iter().filter_map(|key| Some((key, self.tail(key.1)?))) {
+            if over_bytes == 0 && over_count == 0 {
+                break;
+            }
+            // Compared without the arrival: of two that are worth the same, the first one stays.
+            let displaces = (tail.0, tail.1, tail.2) < (worth.0, worth.1, worth.2);
+            if !displaces || victims.len() == MAX_DISPLACED {
+                break;
+            }
+            if *sender == new.sender {
+                continue;
+            }
+            over_bytes = over_bytes.saturating_sub(pooled.bytes);
+            over_count = over_count.saturating_sub(1);
+            victims.push((*sender, pooled.nonce()));
+        }
+        if over_bytes > 0 || over_count > 0 {
+            return Err(PoolError::PoolFull { transactions: self.by_hash.len(), bytes: self.bytes });
+        }
+        Ok(victims)
+    }
+
+    fn worth_of_new(&self, new: &PooledTransaction, account: AccountState) -> Worth {
+        let queue = self.queues.get(&new.sender);
+        let includable = new.nonce() <= queue.map_or(account.nonce, |queue| queue.next_nonce(account.nonce));
+        let held = queue.map_or(0, |queue| queue.transactions.len());
+        (includable, new.tip(0).unwrap_or(0), Reverse(held + 1), Reverse(new.arrival))
+    }
+
+    fn tail(&self, sender: Address) -> Option<&PooledTransaction> {
+        self.queues.get(&sender)?.transactions.last_key_value().map(|(_, pooled)| pooled)
+    }
+
+    fn with_nonce(&self, sender: Address, nonce: u64) -> Option<&PooledTransaction> {
+        self.queues.get(&sender)?.transactions.get(&nonce)
+    }
+
+    fn insert(&mut self, new: PooledTransaction, account: AccountState) {
+        let (sender, nonce) = (new.sender, new.nonce());
+        self.set_account(sender, account);
+        self.arrivals += 1;
+        self.bytes += new.bytes;
+        self.by_hash.insert(new.hash(), (sender, nonce));
+        self.change(sender, |queue| queue.transactions.insert(nonce, new));
+    }
+
+    fn set_account(&mut self, sender: Address, account: AccountState) {
+        self.queues.entry(sender).or_insert_with(|| Queue::new(account));
+        self.change(sender, |queue| queue.account = account);
+    }
+
+    /// Changes a queue, and keeps what is counted over all queues right. An empty queue stays until
+    /// [`Self::remove`] or the end of [`Self::on_accounts`] takes it out.
+    fn change<R>(&mut self, sender: Address, change: impl FnOnce(&mut Queue) -> R) -> Option<R> {
+        let queue = self.queues.get_mut(&sender)?;
+        self.unfunded -= queue.unfunded();
+        if let Some(worth) = queue.worth() {
+            self.tails.remove(&(worth, sender));
+        }
+        let result = change(queue);
+        self.unfunded += queue.unfunded();
+        if let Some(worth) = queue.worth() {
+            self.tails.insert((worth, sender));
+        }
+        Some(result)
+    }
+
+    fn remove(&mut self, sender: Address, nonce: u64, reason: DropReason) -> Option<Effect> {
+        let transaction = self.change(sender, |queue| queue.transactions.remove(&nonce))??;
+        self.forget_if_empty(sender);
+        self.bytes -= transaction.bytes;
+        self.by_hash.remove(&transaction.hash());
+        Some(Effect::Dropped { transaction, reason })
+    }
+
+    fn forget_if_empty(&mut self, sender: Address) {
+        if self.queues.get(&sender).is_some_and(|queue| queue.transactions.is_empty()) {
+            self.queues.remove(&sender);
+        }
+    }
+
+    fn remove_all(&mut self, which: &[(Address, u64)], reason: DropReason) -> Vec<Effect> {
+        which.iter().filter_map(|(sender, nonce)| self.remove(*sender, *nonce, reason)).collect()
+    }
+
+    /// These accounts are as a new head (or, after a rollback, an older one) leaves them. What they cannot send any
+    /// more is dropped; `included` are the transactions in the blocks up to it.
+    pub(super) fn on_accounts(
+        &mut self,
+        accounts: &[(Address, AccountState)],
+        included: &HashSet<B256>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (sender, account) in accounts {
+            if self.queues.contains_key(sender) {
+                self.set_account(*sender, *account);
+                self.drop_unsendable(*sender, *account, included, &mut effects);
+            }
+        }
+        effects
+    }
+
+    fn drop_unsendable(
+        &mut self,
+        sender: Address,
+        account: AccountState,
+        included: &HashSet<B256>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(queue) = self.queues.get(&sender) else { return };
+        let mut dropped = Vec::new();
+        for (nonce, pooled) in &queue.transactions {
+            if *nonce < account.nonce {
+                let known = included.contains(&pooled.hash());
+                dropped.push((*nonce, if known { DropReason::Included } else { DropReason::NonceUsed }));
+            } else if pooled.cost > account.balance {
+                dropped.push((*nonce, DropReason::InsufficientFunds));
+            }
+        }
+        effects.extend(dropped.into_iter().filter_map(|(nonce, reason)| self.remove(sender, nonce, reason)));
+    }
+
+    /// Time has passed: drops what is older than the pool keeps.
+    pub(super) fn on_tick(&mut self, now: Duration) -> Vec<Effect> {
+        let ttl = self.config.ttl;
+        let all = self.queues.values().flat_map(|queue| queue.transactions.values());
+        let expired: Vec<_> = all
+            .filter(|pooled| now.saturating_sub(pooled.arrived) >= ttl)
+            .map(|pooled| (pooled.sender, pooled.nonce()))
+            .collect();
+        self.remove_all(&expired, DropReason::Expired)
+    }
+
+    /// Takes one transaction out.
+    pub(super) fn on_drop(&mut self, hash: B256, reason: DropReason) -> Option<Effect> {
+        let (sender, nonce) = *self.by_hash.get(&hash)?;
+        self.remove(sender, nonce, reason)
+    }
+
+    /// Transactions for a block with this base fee, in order, within these sums of gas limits and bytes. The highest
+    /// fee comes first; of equal fees (all, where gas is free) each sender's first before any sender's second, and
+    /// within that by arrival; one sender's always by nonce.
+    pub(super) fn best(&self, gas: u64, bytes: usize, base_fee: u64) -> Vec<PooledTransaction> {
+        let mut senders: Vec<_> = self.queues.values().map(|queue| queue.ready().peekable()).collect();
+        let mut firsts: BinaryHeap<_> =
+            senders.iter_mut().enumerate().filter_map(|(at, queue)| priority(queue.peek()?, base_fee, 0, at)).collect();
+        let (mut gas, mut bytes, mut best) = (gas, bytes, Vec::new());
+        while let Some((_, Reverse(round), _, at)) = firsts.pop() {
+            // One that does not fit ends its sender's turn: the ones behind it need it.
+            let Some(next) = senders[at].next_if(|next| next.gas_limit() <= gas && next.bytes <= bytes) else {
+                continue;
+            };
+            (gas, bytes) = (gas - next.gas_limit(), bytes - next.bytes);
+            best.push(next.clone());
+            firsts.extend(senders[at].peek().and_then(|next| priority(next, base_fee, round + 1, at)));
+        }
+        best
+    }
+
+    /// The nonce for the sender's next transaction: after its gapless pending ones. `confirmed` is the account's
+    /// nonce in the newest durable state, which may be ahead of the blocks the pool has heard of.
+    pub(super) fn pending_nonce(&self, address: Address, confirmed: u64) -> u64 {
+        self.queues.get(&address).map_or(confirmed, |queue| queue.next_nonce(confirmed))
+    }
+
+    /// The transaction with this hash.
+    pub(super) fn transaction(&self, hash: B256) -> Option<&PooledTransaction> {
+        let (sender, nonce) = self.by_hash.get(&hash)?;
+        self.with_nonce(*sender, *nonce)
+    }
+
+    /// Whether this sender has a transaction that could come into the next block.
+    pub(super) fn is_ready(&self, sender: Address) -> bool {
+        self.queues.get(&sender).is_some_and(|queue| queue.ready().next().is_some())
+    }
+
+    /// Whether anyone has.
+    pub(super) fn has_ready(&self) -> bool {
+        self.queues.values().any(|queue| queue.ready().next().is_some())
+    }
+
+    /// All senders with a transaction in the pool.
+    pub(super) fn senders(&self) -> Vec<Address> {
+        self.queues.keys().copied().collect()
+    }
+
+    /// How much the pool holds.
+    pub(super) fn status(&self) -> Status {
+        let pending = self.queues.values().map(|queue| queue.ready().count()).sum();
+        Status { pending, queued: self.by_hash.len() - pending, bytes: self.bytes }
+    }
+
+    /// Everything the pool holds, or everything of one sender.
+    pub(super) fn content(&self, of: Option<Address>) -> Content {
+        let mut content = Content::default();
+        for (_, queue) in self.queues.iter().filter(|(sender, _)| of.is_none_or(|of| of == **sender)) {
+            let ready = queue.ready().count();
+            // Nothing lies below the account's nonce except between a block and the news of it.
+            let current = queue.transactions.range(queue.account.nonce..).map(|(_, pooled)| pooled.clone());
+            let (pending, queued): (Vec<_>, Vec<_>) = current.enumerate().partition(|(at, _)| *at < ready);
+            content.pending.extend(pending.into_iter().map(|(_, pooled)| pooled));
+            content.queued.extend(queued.into_iter().map(|(_, pooled)| pooled));
+        }
+        content
+    }
+}
+
+/// The order of transactions in a block: by fee, round, arrival; then where the sender's queue is.
+type Priority = (u128, Reverse<u64>, Reverse<u64>, usize);
+
+/// `None` where the transaction does not pay the base fee.
+fn priority(next: &PooledTransaction, base_fee: u64, round: u64, at: usize) -> Option<Priority> {
+    Some((next.tip(base_fee)?, Reverse(round), Reverse(next.arrival), at))
+}
