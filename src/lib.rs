@@ -8,10 +8,18 @@
 //! | [`dev`] | the keys of a development chain |
 //! | [`logging`] | the log |
 //! | [`amount`] | amounts of ether as people write them |
+//! | [`start`] | what a node starts from: chain, role and key |
+//! | [`node`] | the node: assembly and supervision |
+//! | [`cli`] | the command line |
+//! | [`rpc_client`] | JSON-RPC for the commands that talk to a node |
 
 pub mod amount;
+pub mod cli;
 pub mod configuration;
 pub mod dev;
 pub mod keystore;
 pub mod logging;
+pub mod node;
 pub mod node_key;
+pub mod rpc_client;
+pub mod start;

@@ -1,3 +1,16 @@
 //! The `callboard` command.
 
-fn main() {}
+use callboard::cli::{self, Cli};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // clap ends the process by itself, with code 2, where the command line is wrong.
+    match cli::run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("callboard: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

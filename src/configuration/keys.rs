@@ -1,6 +1,7 @@
 //! Every key of the configuration: its name, what it may hold, and a line about it.
 
 use super::kind::Kind;
+use callboard_chain::config as chain;
 
 /// The sections, in the order in which they are shown.
 pub const SECTIONS: [&str; 11] =
@@ -40,15 +41,15 @@ const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
 
 const COUNT: Kind = Kind::Integer { min: 1, max: i64::MAX as u64 };
 const COUNT_OR_ZERO: Kind = Kind::Integer { min: 0, max: i64::MAX as u64 };
-/// EIP-2294: floor(MAX_UINT64 / 2) - 36.
-const CHAIN_ID: Kind = Kind::Integer { min: 1, max: 9_223_372_036_854_775_771 };
+const CHAIN_ID: Kind = Kind::Integer { min: 1, max: chain::MAX_CHAIN_ID };
 const HARDFORK: Kind = Kind::Choice(&["cancun", "prague", "osaka"]);
 const BASE_FEE: Kind = Kind::Choice(&["zero", "eip1559"]);
-/// A plain transfer costs 21,000 gas: below it a block could hold nothing.
-const GAS_LIMIT: Kind = Kind::Integer { min: 21_000, max: i64::MAX as u64 };
-/// The smallest block that still holds a transaction of 128 KiB beside its header.
-const MAX_BLOCK_BYTES: Kind = Kind::Integer { min: 262_144, max: callboard_chain::config::MAX_BLOCK_BYTES_LIMIT };
-const HEARTBEAT: Kind = Kind::Integer { min: 1, max: callboard_chain::config::MAX_HEARTBEAT_SECONDS };
+const GAS_LIMIT: Kind = Kind::Integer { min: chain::MIN_GAS_LIMIT, max: chain::MAX_GAS_LIMIT };
+const MAX_BLOCK_BYTES: Kind = Kind::Integer { min: chain::MIN_MAX_BLOCK_BYTES, max: chain::MAX_BLOCK_BYTES_LIMIT };
+const HEARTBEAT: Kind = Kind::Integer { min: 1, max: chain::MAX_HEARTBEAT_SECONDS };
+const NAME: Kind = Kind::Text { max: chain::MAX_NAME_BYTES };
+/// The longest DNS name has 253 bytes; an origin adds a scheme and a port.
+const HOST: Kind = Kind::Text { max: 270 };
 /// An hour: nothing that waits for a block interval should wait longer than the longest heartbeat.
 const BLOCK_INTERVAL: Kind = Kind::Integer { min: 0, max: 3_600_000 };
 const ROLE: Kind = Kind::Choice(&["authority", "follower"]);
@@ -59,19 +60,19 @@ const PREDEPLOYS: Kind = Kind::List(&Kind::Choice(&["create2"]));
 const SEEDS: Kind = Kind::List(&Kind::PeerUrl);
 const NODE_IDS: Kind = Kind::List(&Kind::NodeId);
 const ACCOUNTS: Kind = Kind::List(&Kind::Account);
-const TEXTS: Kind = Kind::List(&Kind::Text);
+const HOSTS: Kind = Kind::List(&HOST);
 const IPS: Kind = Kind::List(&Kind::Ip);
 
 /// Every key there is, in the order of the sections.
 pub const KEYS: &[Key] = &[
-    key("node.name", Kind::Text, "what this node calls itself, in its log and towards its peers"),
+    key("node.name", NAME, "what this node calls itself, in its log and towards its peers"),
     key("node.role", ROLE, "what you expect this node to be; checked against key and genesis"),
     key("node.data_dir", Kind::Path, "folder of the database and the node key"),
     key("node.dev", Kind::Flag, "a development chain with the keys everybody knows"),
     key("node.dev_exposed", Kind::Flag, "let a development chain listen beyond loopback"),
     key("genesis.file", Kind::Path, "genesis.json to start from"),
     key("genesis.hash", Kind::Hash, "the only genesis this node accepts"),
-    key("genesis.chain_name", Kind::Text, "name of the chain, for people"),
+    key("genesis.chain_name", NAME, "name of the chain, for people"),
     key("genesis.chain_id", CHAIN_ID, "EIP-155 chain id"),
     key("genesis.hardfork", HARDFORK, "Ethereum rules in force"),
     key("genesis.base_fee", BASE_FEE, "zero: gas is free; eip1559: the base fee moves and is burned"),
@@ -84,6 +85,7 @@ pub const KEYS: &[Key] = &[
     key("genesis.owner_password_file", Kind::Path, "file with the password of the created owner account"),
     key("genesis.alloc", Kind::Path, "geth alloc or genesis file with the initial accounts"),
     key("authority.keystore", Kind::Path, "folder of the V3 key files"),
+    key("authority.address", Kind::Account, "account whose key seals a new chain; unset = a new key is made"),
     key("authority.password_file", Kind::Path, "file with the password of the authority's key"),
     key("authority.block_interval_ms", BLOCK_INTERVAL, "time between blocks; 0 = as soon as a transaction is pending"),
     key("authority.empty_blocks", Kind::Flag, "seal a block at every interval, with transactions or without"),
@@ -95,8 +97,8 @@ pub const KEYS: &[Key] = &[
     key("peers.allow", NODE_IDS, "node ids that may connect; empty = any"),
     key("peers.discovery", Kind::Flag, "learn further peers from peers"),
     key("rpc.listen", Kind::Socket, "JSON-RPC, REST, WebSocket and the dashboard"),
-    key("rpc.hosts", TEXTS, "further host names under which the RPC may be called"),
-    key("rpc.cors", TEXTS, "origins whose pages may call the RPC; \"*\" = any"),
+    key("rpc.hosts", HOSTS, "further host names under which the RPC may be called"),
+    key("rpc.cors", HOSTS, "origins whose pages may call the RPC; \"*\" = any"),
     key("rpc.max_body_bytes", COUNT, "longest request body"),
     key("rpc.max_batch", COUNT, "calls in one batch"),
     key("rpc.max_connections", COUNT, "open connections"),

@@ -10,8 +10,6 @@ use std::str::FromStr;
 
 /// Where the admin methods are served when `rpc.admin = true`.
 pub(super) const DEFAULT_ADMIN_LISTEN: &str = "127.0.0.1:8547";
-/// Longest text value, bytes: names are for people and travel in every hello and genesis.
-const MAX_TEXT: usize = 128;
 
 /// What a key may hold.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +26,10 @@ pub enum Kind {
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A line of text.
-    Text,
+    Text {
+        /// Most bytes.
+        max: usize,
+    },
     /// A file or folder.
     Path,
     /// `IP:PORT` to listen on.
@@ -65,7 +66,7 @@ impl Kind {
             Self::Integer { min, max } if *max >= i64::MAX as u64 => format!("a whole number of at least {min}"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or "),
-            Self::Text => format!("a line of text of 1 to {MAX_TEXT} bytes"),
+            Self::Text { max } => format!("a line of text of 1 to {max} bytes"),
             Self::Path => "a path".into(),
             Self::Socket => "IP:PORT, for example \"127.0.0.1:8545\"".into(),
             Self::AdminListener => format!("false, true (\"{DEFAULT_ADMIN_LISTEN}\") or IP:PORT"),
@@ -119,8 +120,8 @@ impl Kind {
     fn accept_text(&self, text: &str, folder: &Path) -> Option<String> {
         match self {
             Self::Choice(words) => words.contains(&text).then(|| text.to_owned()),
-            Self::Text => {
-                let fits = (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
+            Self::Text { max } => {
+                let fits = (1..=*max).contains(&text.len()) && !text.chars().any(char::is_control);
                 fits.then(|| text.to_owned())
             }
             Self::Path => (!text.is_empty()).then(|| folder.join(text).to_string_lossy().into_owned()),
@@ -194,8 +195,9 @@ mod tests {
             (Kind::Integer { min: 1, max: 9 }, "10"),
             (Kind::Integer { min: 0, max: 9 }, "-1"),
             (Kind::Choice(&["a", "b"]), "c"),
-            (Kind::Text, ""),
-            (Kind::Text, "two\nlines"),
+            (Kind::Text { max: 9 }, ""),
+            (Kind::Text { max: 9 }, "two\nlines"),
+            (Kind::Text { max: 9 }, "ten bytes."),
             (Kind::Socket, "localhost:1"),
             (Kind::Account, "0x00"),
             (Kind::Owner, "created"),
@@ -216,6 +218,6 @@ mod tests {
         let kind = Kind::Integer { min: 0, max: 9 };
         assert_eq!(kind.accept(&ValueKind::String("5".into()), Path::new("/")), None);
         assert_eq!(Kind::Flag.accept(&ValueKind::String("true".into()), Path::new("/")), None);
-        assert_eq!(Kind::Text.accept(&ValueKind::I64(5), Path::new("/")), None);
+        assert_eq!(Kind::Text { max: 9 }.accept(&ValueKind::I64(5), Path::new("/")), None);
     }
 }

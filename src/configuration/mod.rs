@@ -21,7 +21,8 @@ pub use load::{DEFAULT_FILE, Flag, Sources};
 pub use peer_url::{InvalidPeerUrl, PeerUrl};
 pub use sections::{
     AlertsSection, AuthoritySection, GenesisSection, LimitSection, LogFormat, LogSection, NodeSection, Owner,
-    PeersSection, PoolSection, Predeploy, Role, RpcSection, StoreSection, SyncSection, Unfunded, VerifyOnStart,
+    PeersSection, PoolSection, Predeploy, Progress, Role, RpcSection, RunOptions, StoreSection, SyncSection, Unfunded,
+    VerifyOnStart,
 };
 
 use serde::Deserialize;
@@ -90,6 +91,9 @@ pub struct Configuration {
     pub alerts: AlertsSection,
     /// `[log]`
     pub log: LogSection,
+    /// Flags of this run.
+    #[serde(skip)]
+    pub run: RunOptions,
     #[serde(skip)]
     folder: PathBuf,
     #[serde(skip)]

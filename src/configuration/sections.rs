@@ -3,30 +3,12 @@
 use super::PeerUrl;
 use crate::amount::Wei;
 use alloy_primitives::{Address, B256};
+pub use callboard_actors::callboard::Role;
 use callboard_chain::{BaseFeePolicy, Hardfork};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use url::Url;
-
-/// What a node is to its chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Holds the key named in the genesis; proposes and seals.
-    Authority,
-    /// Any other node.
-    Follower,
-}
-
-impl std::fmt::Display for Role {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Authority => "authority",
-            Self::Follower => "follower",
-        })
-    }
-}
 
 /// `[node]`
 #[derive(Debug, Clone, Deserialize)]
@@ -102,11 +84,34 @@ impl TryFrom<String> for Owner {
     }
 }
 
+/// How catching up is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, log lines otherwise.
+    #[default]
+    Auto,
+    /// Log lines.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+/// What holds for one run only, and is set by flags of `callboard node`.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Knowingly fork the chain after this height.
+    pub abandon_after: Option<u64>,
+    /// How catching up is shown.
+    pub progress: Progress,
+}
+
 /// `[authority]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct AuthoritySection {
     /// Folder of the V3 key files.
     pub keystore: PathBuf,
+    /// The account whose key seals a new chain; `None` makes a new key.
+    pub address: Option<Address>,
     /// File with the password of the authority's key.
     pub password_file: Option<PathBuf>,
     /// Milliseconds between blocks; 0 = as soon as a transaction is pending.

@@ -39,6 +39,7 @@ fn every_known_key_can_be_written_and_is_read() {
         ("hash", "\"0x1111111111111111111111111111111111111111111111111111111111111111\""),
         ("owner", "\"create\""),
         ("owner_password_file", "\"o\""),
+        ("address", "\"0x00000000000000000000000000000000000000aa\""),
         ("password_file", "\"p\""),
         ("advertise", "\"https://node.example.org:9545\""),
         ("webhook", "\"https://example.org/hook\""),
@@ -98,7 +99,7 @@ fn wrong_types_and_values_are_refused_with_what_is_allowed() {
     assert!(sentence("[node]\ndev = \"true\"").contains("must be true or false"));
     assert!(sentence("[node]\nname = { a = 1 }").contains("must be a line of text"));
     assert!(sentence("[genesis]\nheartbeat_s = 0").contains("from 1 to 3600"));
-    assert!(sentence("[genesis]\nmax_block_bytes = 8388609").contains("from 262144 to 8388608"));
+    assert!(sentence("[genesis]\nmax_block_bytes = 8388609").contains("from 132096 to 8388608"));
     assert!(sentence("[genesis]\nhardfork = \"paris\"").contains("\"cancun\" or \"prague\" or \"osaka\""));
     assert!(sentence("[genesis]\nowner_balance = 0").contains("above zero"));
     assert!(sentence("[peers]\nseeds = [\"http://https://host\"]").contains("http(s)://host:port"));

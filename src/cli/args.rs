@@ -1,0 +1,399 @@
+//! Commands and their flags.
+
+use crate::amount::Wei;
+use crate::configuration::{Flag, Progress, Sources};
+use alloy_primitives::{Address, B256, Bytes};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A proof-of-authority blockchain node for private, consortium and development networks.
+#[derive(Debug, Parser)]
+#[command(name = "callboard", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node
+    Node(NodeArgs),
+    /// Make the authority's key and the genesis of a new chain, offline
+    Init(InitArgs),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show or compare geneses
+    #[command(subcommand)]
+    Genesis(GenesisCommand),
+    /// Keys and balances
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Send and look up transactions
+    #[command(subcommand)]
+    Tx(TxCommand),
+    /// Look up blocks
+    #[command(subcommand)]
+    Block(BlockCommand),
+    /// The chain of a node
+    #[command(subcommand)]
+    Chain(ChainCommand),
+    /// The actors of a node: state, mailboxes, waiting and handling times
+    Actors(WatchArgs),
+    /// The routing table of a node, and what was delivered by it
+    Routes(ClientArgs),
+    /// The version of this program
+    Version(JsonArgs),
+    /// Print a completion script
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which node to ask.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// The node's JSON-RPC [default: CALLBOARD_RPC_URL, NODE_URL, http://127.0.0.1:8545]
+    #[arg(long, value_name = "URL")]
+    pub rpc: Option<String>,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
+/// How the answer is printed.
+#[derive(Debug, Clone, Args)]
+pub struct JsonArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A client command that may repeat.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Which node to ask.
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// Repeat every so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub watch: Option<f64>,
+}
+
+/// Which configuration to read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// Configuration file [default: ./node.toml, or the built-in one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// As sources of a configuration, with no flag set.
+    pub fn sources(&self) -> Sources {
+        Sources { file: self.config.clone(), ..Sources::default() }
+    }
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `node`
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Knowingly fork the chain after this height: blocks above it are given up
+    #[arg(long, value_name = "HEIGHT")]
+    pub abandon_after: Option<u64>,
+    /// Folder of the database and the node key
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// What this node must be: authority or follower
+    #[arg(long)]
+    pub role: Option<String>,
+    /// Where JSON-RPC listens
+    #[arg(long, value_name = "IP:PORT")]
+    pub rpc_listen: Option<String>,
+    /// Where peers are listened for
+    #[arg(long, value_name = "IP:PORT")]
+    pub peer_listen: Option<String>,
+    /// A peer to start from; may be repeated
+    #[arg(long = "seed", value_name = "URL")]
+    pub seeds: Vec<String>,
+    /// How catching up is shown
+    #[arg(long, value_enum, default_value = "auto")]
+    pub progress: Progress,
+}
+
+impl NodeArgs {
+    /// File and flags.
+    pub fn sources(&self) -> Sources {
+        let one = |flag, key, value: &Option<String>| {
+            value.as_ref().map(|value| Flag { flag, key, values: vec![value.clone()] })
+        };
+        let seeds =
+            (!self.seeds.is_empty()).then(|| Flag { flag: "--seed", key: "peers.seeds", values: self.seeds.clone() });
+        let flags = [
+            one("--data-dir", "node.data_dir", &self.data_dir),
+            one("--role", "node.role", &self.role),
+            one("--rpc-listen", "rpc.listen", &self.rpc_listen),
+            one("--peer-listen", "peers.listen", &self.peer_listen),
+            seeds,
+        ];
+        Sources { flags: flags.into_iter().flatten().collect(), ..self.config.sources() }
+    }
+}
+
+/// `config`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a configuration file; nothing is written
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Show the effective values and where each came from
+    Show {
+        /// Which configuration.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `genesis`. A source is a genesis.json or the URL of a node.
+#[derive(Debug, Subcommand)]
+pub enum GenesisCommand {
+    /// Show the genesis
+    Show {
+        /// genesis.json, or the URL of a node [default: the node's data folder, or the node at --rpc]
+        source: Option<String>,
+        /// Which configuration.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Print the genesis hash, for `genesis.hash` of followers
+    Hash {
+        /// genesis.json, or the URL of a node [default: the node's data folder, or the node at --rpc]
+        source: Option<String>,
+        /// Which configuration.
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// In what two geneses differ; exit code 1 where they do
+    Diff {
+        /// genesis.json, or the URL of a node
+        a: String,
+        /// genesis.json, or the URL of a node
+        b: String,
+        /// How the answer is printed.
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+}
+
+/// Which keystore.
+#[derive(Debug, Clone, Args)]
+pub struct KeystoreArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Folder of the key files [default: authority.keystore of the configuration]
+    #[arg(long, value_name = "DIR")]
+    pub keystore: Option<PathBuf>,
+}
+
+/// Where the password of a key comes from.
+#[derive(Debug, Clone, Args)]
+pub struct PasswordArgs {
+    /// File with the key's password on its first line [default: CALLBOARD_PASSWORD, or ask]
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `account`
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Make a key and keep it in the keystore
+    New {
+        /// Which keystore.
+        #[command(flatten)]
+        keystore: KeystoreArgs,
+        /// The password.
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// How the answer is printed.
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Keep a key, given as 64 hex digits in a file, in the keystore
+    Import {
+        /// The file; - reads standard input
+        file: PathBuf,
+        /// Which keystore.
+        #[command(flatten)]
+        keystore: KeystoreArgs,
+        /// The password.
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// How the answer is printed.
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// List the keys of the keystore
+    List {
+        /// Which keystore.
+        #[command(flatten)]
+        keystore: KeystoreArgs,
+        /// How the answer is printed.
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Balance and nonce of an account
+    Balance {
+        /// The account
+        address: Address,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// `tx`
+#[derive(Debug, Subcommand)]
+pub enum TxCommand {
+    /// Sign a transaction with a key of the keystore, and send it
+    Send(Box<SendArgs>),
+    /// Look up a transaction and its receipt
+    Get {
+        /// Transaction hash
+        hash: B256,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Transactions of an account, newest first
+    List {
+        /// The account
+        #[arg(long)]
+        address: Address,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u64,
+        /// Where to go on: the "next" of an earlier answer
+        #[arg(long)]
+        before: Option<String>,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// `tx send`
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The sender, whose key signs
+    #[arg(long)]
+    pub from: Address,
+    /// The recipient; without one a contract is created from --data
+    #[arg(long, required_unless_present = "data")]
+    pub to: Option<Address>,
+    /// Amount: wei, or with a unit (1ether, 0.5ether, 2gwei)
+    #[arg(long, default_value = "0")]
+    pub value: Wei,
+    /// Input data, 0x-hex
+    #[arg(long)]
+    pub data: Option<Bytes>,
+    /// Nonce [default: the next one, pending transactions counted]
+    #[arg(long)]
+    pub nonce: Option<u64>,
+    /// Gas limit [default: estimated]
+    #[arg(long)]
+    pub gas: Option<u64>,
+    /// Most to pay for a unit of gas [default: twice the base fee and the tip]
+    #[arg(long, value_name = "AMOUNT")]
+    pub gas_price: Option<Wei>,
+    /// Of which to the authority (type 2 only) [default: what the node suggests]
+    #[arg(long, value_name = "AMOUNT")]
+    pub priority_gas_price: Option<Wei>,
+    /// Send a legacy transaction (type 0)
+    #[arg(long, conflicts_with = "priority_gas_price")]
+    pub legacy: bool,
+    /// Wait for the receipt
+    #[arg(long)]
+    pub wait: bool,
+    /// Sign with a development key, also where the configuration is not of a development chain
+    #[arg(long)]
+    pub dev: bool,
+    /// Which keystore.
+    #[command(flatten)]
+    pub keystore: KeystoreArgs,
+    /// The password.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// Which node.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `block`
+#[derive(Debug, Subcommand)]
+pub enum BlockCommand {
+    /// Look up a block
+    Get {
+        /// Height, block hash, or latest
+        block: String,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}
+
+/// `chain`
+#[derive(Debug, Subcommand)]
+pub enum ChainCommand {
+    /// The height; with several nodes their heads, and whether they are on one chain
+    Height {
+        /// A node's JSON-RPC; may be repeated
+        #[arg(long, value_name = "URL")]
+        rpc: Vec<String>,
+        /// Repeat every so many seconds
+        #[arg(long, value_name = "SECONDS")]
+        watch: Option<f64>,
+        /// How the answer is printed.
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// The newest block
+    Head(ClientArgs),
+    /// The newest block and the accounts of the genesis
+    State {
+        /// With pending transactions applied
+        #[arg(long)]
+        pending: bool,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+}

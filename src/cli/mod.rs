@@ -1,0 +1,42 @@
+//! The command line: what users type. Every command is a function that returns a [`CliError`] or nothing.
+
+mod account;
+mod actors;
+mod args;
+mod block;
+mod chain;
+mod configuration;
+mod error;
+mod genesis;
+mod node;
+mod output;
+mod tx;
+mod version;
+
+pub use args::{Cli, Command};
+pub use error::CliError;
+
+use output::Output;
+
+/// Runs one command to its end.
+pub fn run(cli: Cli) -> Result<(), CliError> {
+    match cli.command {
+        Command::Node(args) => node::run(&args),
+        Command::Init(args) => node::init(&args),
+        Command::Config(command) => configuration::run(&command),
+        Command::Genesis(command) => in_runtime(genesis::run(&command)),
+        Command::Account(command) => in_runtime(account::run(&command)),
+        Command::Tx(command) => in_runtime(tx::run(&command)),
+        Command::Block(command) => in_runtime(block::run(&command)),
+        Command::Chain(command) => in_runtime(chain::run(&command)),
+        Command::Actors(args) => in_runtime(actors::show(&args)),
+        Command::Routes(args) => in_runtime(actors::routes(&args)),
+        Command::Version(args) => version::run(&args),
+        Command::Completions { shell } => version::completions(shell),
+    }
+}
+
+fn in_runtime(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| CliError::failed(format!("no runtime could be started: {error}")))?.block_on(command)
+}

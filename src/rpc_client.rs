@@ -1,0 +1,141 @@
+//! A JSON-RPC client for the commands that talk to a node.
+
+use alloy_primitives::{B256, U64, U256};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::time::Duration;
+use url::Url;
+
+/// Where a node is looked for when nothing else is said.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8545";
+/// Variables that may name a node, the first one that is set.
+pub const VARIABLES: [&str; 2] = ["CALLBOARD_RPC_URL", "NODE_URL"];
+/// Longer than any answer of a node that is alive.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One node's JSON-RPC.
+#[derive(Debug, Clone)]
+pub struct RpcClient {
+    url: Url,
+    http: reqwest::Client,
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcClientError {
+    /// The URL is none.
+    #[error("{origin}: \"{text}\" is not the URL of a node; it must be http(s)://host:port")]
+    InvalidUrl {
+        /// Where it was given.
+        origin: &'static str,
+        /// What was given.
+        text: String,
+    },
+    /// The client could not be made.
+    #[error("no HTTP client could be made: {0}")]
+    Client(#[source] reqwest::Error),
+    /// Nobody answers.
+    #[error("no node answers at {url} ({reason}); start one with `callboard node`, or name another with --rpc URL")]
+    Unreachable {
+        /// Where.
+        url: Url,
+        /// Why.
+        reason: String,
+    },
+    /// Something answers that is no JSON-RPC server.
+    #[error("{url} does not answer as a JSON-RPC server: {reason}; name the node's RPC address with --rpc URL")]
+    NotJsonRpc {
+        /// Where.
+        url: Url,
+        /// What it did.
+        reason: String,
+    },
+    /// The node refuses the call.
+    #[error("the node at {url} refused {method}: {message} (code {code})")]
+    Refused {
+        /// Where.
+        url: Url,
+        /// The method called.
+        method: &'static str,
+        /// JSON-RPC error code.
+        code: i64,
+        /// The node's words.
+        message: String,
+    },
+}
+
+impl RpcClient {
+    /// A client for `url`; where that is `None`, for what the environment names, or the default.
+    pub fn new(url: Option<&str>) -> Result<Self, RpcClientError> {
+        let variable = || VARIABLES.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
+        let (origin, text) = match url {
+            Some(url) => ("--rpc", url.to_owned()),
+            None => variable().unwrap_or_else(|| ("default", DEFAULT_URL.to_owned())),
+        };
+        let parsed = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        // `http://https://host` is read as a host named "https".
+        let parsed = parsed.filter(|url| !url.path().starts_with("//"));
+        let url = parsed.ok_or(RpcClientError::InvalidUrl { origin, text })?;
+        // Fails only where a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(RpcClientError::Client)?;
+        Ok(Self { url, http })
+    }
+
+    /// The node's address.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Calls a method.
+    pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, RpcClientError> {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let unreachable =
+            |error: reqwest::Error| RpcClientError::Unreachable { url: self.url.clone(), reason: innermost(&error) };
+        let response = self.http.post(self.url.clone()).json(&body).send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        let mut answer: Value =
+            serde_json::from_slice(&bytes).map_err(|_| self.not_json_rpc(format!("its answer has status {status}")))?;
+        if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
+            let code = error["code"].as_i64().unwrap_or_default();
+            let message = error["message"].as_str().unwrap_or("no message").to_owned();
+            return Err(RpcClientError::Refused { url: self.url.clone(), method, code, message });
+        }
+        let result = answer.get_mut("result").map(Value::take);
+        let result = result.ok_or_else(|| self.not_json_rpc("its answer has no result".to_owned()))?;
+        serde_json::from_value(result).map_err(|error| self.not_json_rpc(format!("its answer to {method}: {error}")))
+    }
+
+    /// `eth_blockNumber`.
+    pub async fn height(&self) -> Result<u64, RpcClientError> {
+        Ok(self.call::<U64>("eth_blockNumber", json!([])).await?.to())
+    }
+
+    /// `eth_chainId`.
+    pub async fn chain_id(&self) -> Result<u64, RpcClientError> {
+        Ok(self.call::<U64>("eth_chainId", json!([])).await?.to())
+    }
+
+    /// The hash of the block at `height`; `None` above the head.
+    pub async fn block_hash(&self, height: u64) -> Result<Option<B256>, RpcClientError> {
+        let block: Value = self.call("eth_getBlockByNumber", json!([U64::from(height), false])).await?;
+        Ok(serde_json::from_value(block["hash"].clone()).ok())
+    }
+
+    /// Balance (wei) and nonce of an account at `tag`: `latest` or `pending`.
+    pub async fn account(&self, address: alloy_primitives::Address, tag: &str) -> Result<(U256, u64), RpcClientError> {
+        let balance: U256 = self.call("eth_getBalance", json!([address, tag])).await?;
+        let nonce: U64 = self.call("eth_getTransactionCount", json!([address, tag])).await?;
+        Ok((balance, nonce.to()))
+    }
+
+    fn not_json_rpc(&self, reason: String) -> RpcClientError {
+        RpcClientError::NotJsonRpc { url: self.url.clone(), reason }
+    }
+}
+
+/// The cause at the bottom: "Connection refused" rather than the layers above it.
+fn innermost(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+}

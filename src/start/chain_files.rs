@@ -1,0 +1,76 @@
+//! The files of a chain: genesis.json and chain.redb in the data folder.
+
+use super::{Chain, StartError};
+use crate::configuration::Configuration;
+use alloy_primitives::{B256, Bytes};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use callboard_chain::genesis::SealedGenesis;
+use callboard_chain::trie::{StateTrie, TrieUpdates};
+use callboard_chain::{StateReadError, TrieReader};
+use callboard_store::{NewChain, Store, StoreConfig};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes both, genesis.json first: with it a start that was killed is taken up again.
+pub(super) fn create(configuration: &Configuration, genesis: SealedGenesis) -> Result<Chain, StartError> {
+    let path = configuration.genesis_path();
+    write(&path, genesis.json()).map_err(|source| StartError::Unwritable { path, source })?;
+    let confirmed = genesis.confirmed();
+    let new = NewChain {
+        chain_id: genesis.config().chain_id,
+        genesis_json: genesis.json(),
+        genesis: &confirmed,
+        trie: &trie(&genesis)?,
+    };
+    let (store, writer) = Store::create(configuration.chain_path(), &store_config(configuration), new)?;
+    Ok(Chain { genesis, store, writer })
+}
+
+/// Opens the database, whose genesis is the one that counts.
+pub(super) fn open(configuration: &Configuration) -> Result<Chain, StartError> {
+    let path = configuration.chain_path();
+    let (store, writer) = Store::open(&path, &store_config(configuration), None)?;
+    let json = store.snapshot()?.genesis_json()?;
+    let genesis = SealedGenesis::from_json(&json).map_err(|source| StartError::Refused {
+        key: "node.data_dir",
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Chain { genesis, store, writer })
+}
+
+fn store_config(configuration: &Configuration) -> StoreConfig {
+    StoreConfig { cache_bytes: configuration.store.cache_bytes, ..StoreConfig::default() }
+}
+
+fn trie(genesis: &SealedGenesis) -> Result<TrieUpdates, StartError> {
+    let mut trie = StateTrie::new(EMPTY_ROOT_HASH);
+    let actual = trie.apply(&NoTrie, &mut genesis.changes())?;
+    let expected = genesis.block().header().state_root;
+    if actual != expected {
+        return Err(StartError::StateRoot { expected, actual });
+    }
+    Ok(trie.take_updates())
+}
+
+/// What is stored before there is anything.
+struct NoTrie;
+
+impl TrieReader for NoTrie {
+    fn trie_node(&self, _owner: Option<B256>, _path: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
+        Ok(None)
+    }
+}
+
+/// Writes a file whole and durable, in place of the one that is there.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let unfinished = path.with_extension("json.tmp");
+    let mut file = File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    File::open(folder)?.sync_all()
+}

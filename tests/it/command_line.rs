@@ -1,0 +1,83 @@
+//! Commands that need no node, and what client commands say when there is none.
+
+use crate::support::Place;
+use serde_json::Value;
+
+const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const ADDRESS: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+/// A port that nothing listens on: reserved, and below what a test could be given.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+#[test]
+fn keys_are_made_imported_and_listed() {
+    let place = Place::new();
+    let variables = [("CALLBOARD_PASSWORD", "secret")];
+    place.write("key", KEY);
+    let made = place.run_with(&["account", "new", "--keystore", "keys"], &variables).succeeded();
+    let imported = place.run_with(&["account", "import", "key", "--keystore", "keys"], &variables).succeeded();
+    assert!(imported.starts_with(ADDRESS), "{imported}");
+    let listed = place.run(&["account", "list", "--keystore", "keys"]).succeeded();
+    assert!(listed.contains(ADDRESS) && listed.contains(&made[..42]), "{listed}");
+    let again = place.run_with(&["account", "import", "key", "--keystore", "keys"], &variables).refused(1);
+    assert!(again.contains("already"), "{again}");
+}
+
+#[test]
+fn short_password_for_a_new_key_is_refused() {
+    let place = Place::new();
+    let sentence =
+        place.run_with(&["account", "new", "--keystore", "keys"], &[("CALLBOARD_PASSWORD", "1234")]).refused(2);
+    assert!(sentence.contains("CALLBOARD_PASSWORD") && sentence.contains("4 bytes long"), "{sentence}");
+    place.write("key", "not a key");
+    assert!(place.run(&["account", "import", "key"]).refused(2).contains("64 hex digits"));
+    assert_eq!(place.files(), ["key"]);
+}
+
+#[test]
+fn client_commands_without_a_node_fail_with_the_remedy() {
+    let place = Place::new();
+    for arguments in [
+        &["chain", "height"][..],
+        &["chain", "head"],
+        &["chain", "state"],
+        &["block", "get", "1"],
+        &["actors"],
+        &["routes"],
+        &["account", "balance", ADDRESS],
+        &["tx", "list", "--address", ADDRESS],
+        &["tx", "send", "--from", ADDRESS, "--to", ADDRESS, "--value", "1ether"],
+    ] {
+        let sentence = place.run(&[arguments, &["--rpc", NOBODY]].concat()).refused(1);
+        assert!(sentence.contains(NOBODY) && sentence.contains("callboard node"), "{sentence}");
+        let sentence = place.run_with(arguments, &[("NODE_URL", NOBODY)]).refused(1);
+        assert!(sentence.contains(NOBODY), "{sentence}");
+    }
+}
+
+#[test]
+fn what_is_typed_wrongly_has_exit_code_two() {
+    let place = Place::new();
+    for arguments in [
+        &["unknown"][..],
+        &["tx", "send", "--from", ADDRESS, "--to", ADDRESS, "--value", "1.5"],
+        &["tx", "send", "--from", ADDRESS],
+        &["account", "balance", "0x12"],
+        &["chain", "height", "--rpc", "http://https://host"],
+        &["chain", "height", "--watch", "0"],
+        &["block", "get", "x"],
+    ] {
+        assert_eq!(place.run(arguments).code, 2, "{arguments:?}");
+    }
+    let foreign = "0x00000000000000000000000000000000000000aa";
+    let sentence = place.run(&["tx", "send", "--from", foreign, "--to", ADDRESS]).refused(2);
+    assert!(sentence.contains("holds no key for"), "{sentence}");
+}
+
+#[test]
+fn version_and_completions_are_printed() {
+    let place = Place::new();
+    assert_eq!(place.run(&["version"]).succeeded(), format!("callboard {}\n", env!("CARGO_PKG_VERSION")));
+    let json: Value = serde_json::from_str(&place.run(&["version", "--json"]).succeeded()).expect("JSON");
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    assert!(place.run(&["completions", "bash"]).succeeded().contains("callboard"));
+}
