@@ -74,3 +74,12 @@ impl Confirmed<Block> {
         &self.changes
     }
 }
+
+#[cfg(feature = "test-fixtures")]
+impl Confirmed<Block> {
+    /// For tests of other crates only: takes the parts at their word.
+    #[doc(hidden)]
+    pub fn fixture(block: Block, senders: Vec<Address>, receipts: Vec<Receipt>, changes: BlockChanges) -> Self {
+        Self { value: block, senders: senders.into(), receipts: receipts.into(), changes: Arc::new(changes) }
+    }
+}

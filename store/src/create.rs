@@ -85,7 +85,9 @@ impl Store {
         }
         remove_leftovers(path);
         let unfinished = path.with_extension(format!("creating-{}", std::process::id()));
-        let written = write_chain(&unfinished, config, chain).and_then(|()| move_into_place(&unfinished, path));
+        let written = write_chain(&unfinished, config, chain)
+            .map_err(|error| unwritten(path, error))
+            .and_then(|()| move_into_place(&unfinished, path));
         // Gone already after a move; after a failure it must not stay, and a later creation would remove it anyway.
         let _ = fs::remove_file(&unfinished);
         written?;
@@ -105,13 +107,20 @@ fn remove_leftovers(path: &Path) {
     }
 }
 
-fn write_chain(path: &Path, config: &StoreConfig, chain: NewChain<'_>) -> Result<(), CreateError> {
-    let database = Database::builder()
-        .set_cache_size(config.cache_bytes)
-        .create(path)
-        .map_err(|error| StorageError::from(error))?;
-    fill(&database, chain)?;
-    Ok(())
+fn write_chain(path: &Path, config: &StoreConfig, chain: NewChain<'_>) -> Result<(), StorageError> {
+    let database = Database::builder().set_cache_size(config.cache_bytes).create(path)?;
+    fill(&database, chain)
+}
+
+/// What the operating system refuses, a missing folder or a full disk, names the file.
+fn unwritten(path: &Path, error: StorageError) -> CreateError {
+    match error {
+        StorageError::Database(error) => match *error {
+            redb::Error::Io(source) => CreateError::File { path: path.to_owned(), source },
+            other => StorageError::Database(Box::new(other)).into(),
+        },
+        other => other.into(),
+    }
 }
 
 /// Writes all of a new chain in one transaction; every table is there afterwards.

@@ -53,3 +53,6 @@ pub use root::RootError;
 pub use snapshot::Snapshot;
 pub use state::LatestState;
 pub use store::{Store, StoreConfig, StoreWriter};
+
+#[cfg(test)]
+mod tests;

@@ -98,24 +98,25 @@ impl Store {
         let path = path.as_ref();
         guarded(path, || {
             let database = builder(config.cache_bytes).open(path).map_err(|error| refused(path, error))?;
-            Self::with_database(database, path, config, expected_genesis)
+            opened(database, path, config, expected_genesis)
         })
     }
+}
 
-    pub(crate) fn with_database(
-        database: Database,
-        path: &Path,
-        config: &StoreConfig,
-        expected_genesis: Option<B256>,
-    ) -> Result<(Self, StoreWriter), OpenError> {
-        check_schema(&database, path)?;
-        let store = Self::new(database);
-        let view = store.view().map_err(|error| unreadable(path, error))?;
-        check_chain(&view, path, expected_genesis)?;
-        check_head(&view, path)?;
-        let writer = StoreWriter::new(store.clone(), view.head, *config);
-        Ok((store, writer))
-    }
+/// The checks of an open database; `path` is only what errors call it.
+pub(crate) fn opened(
+    database: Database,
+    path: &Path,
+    config: &StoreConfig,
+    expected_genesis: Option<B256>,
+) -> Result<(Store, StoreWriter), OpenError> {
+    check_schema(&database, path)?;
+    let store = Store::new(database);
+    let view = store.view().map_err(|error| unreadable(path, error))?;
+    check_chain(&view, path, expected_genesis)?;
+    check_head(&view, path)?;
+    let writer = StoreWriter::new(store.clone(), view.head, *config);
+    Ok((store, writer))
 }
 
 /// Opens or makes a database that is not a chain's.
