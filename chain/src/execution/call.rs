@@ -8,7 +8,6 @@ use alloy_eips::eip2930::AccessList;
 use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
 use revm::context::TxEnv;
-use revm::context::either::Either;
 use revm::context::result::ExecutionResult;
 use revm::interpreter::Interpreter;
 use revm::interpreter::interpreter::EthInterpreter;
@@ -67,7 +66,7 @@ pub struct CallOutcome {
     pub outcome: Outcome,
     /// Gas used, refunds taken off.
     pub gas_used: u64,
-    /// Logs, if it succeeded.
+    /// Logs; none unless it succeeded.
     pub logs: Vec<Log>,
     /// The contract it created.
     pub contract_address: Option<Address>,
@@ -138,7 +137,7 @@ pub fn call<S: StateReader>(
     };
     let (result, _) = simulator.run(gas)?;
     let gas_used = result.tx_gas_used();
-    let logs = if result.is_success() { result.logs().to_vec() } else { Vec::new() };
+    let logs = result.logs().to_vec();
     let (outcome, contract_address) = outcome(result);
     Ok(CallOutcome { outcome, gas_used, logs, contract_address })
 }
@@ -157,7 +156,7 @@ impl<'a, S: StateReader> Simulator<'a, S> {
         request: &CallRequest,
         limits: CallLimits<'a>,
     ) -> Result<Self, CallError> {
-        let transaction = environment_of(request, &context)?;
+        let transaction = environment_of(request, &context, limits)?;
         if transaction.gas_price == 0 && transaction.gas_priority_fee.unwrap_or_default() == 0 {
             context.base_fee = 0;
         }
@@ -197,7 +196,7 @@ impl<'a, S: StateReader> Simulator<'a, S> {
     }
 }
 
-fn environment_of(request: &CallRequest, context: &BlockContext) -> Result<TxEnv, CallError> {
+fn environment_of(request: &CallRequest, context: &BlockContext, limits: CallLimits<'_>) -> Result<TxEnv, CallError> {
     let dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
     if request.gas_price.is_some() && dynamic {
         return Err(CallError::ConflictingFees);
@@ -225,7 +224,7 @@ fn environment_of(request: &CallRequest, context: &BlockContext) -> Result<TxEnv
         data: request.data.clone(),
         chain_id: Some(context.chain_id),
         access_list: request.access_list.clone().unwrap_or_default(),
-        authorization_list: request.authorization_list.iter().cloned().map(Either::Left).collect(),
+        authorization_list: environment::authorizations(&request.authorization_list, limits.gas),
         ..TxEnv::default()
     })
 }
@@ -246,7 +245,7 @@ impl<'a> Watch<'a> {
 impl<CTX> Inspector<CTX> for Watch<'_> {
     fn step(&mut self, interpreter: &mut Interpreter<EthInterpreter>, _context: &mut CTX) {
         self.instructions = self.instructions.wrapping_add(1);
-        if self.instructions % POLL_EVERY == 0 && (self.deadline)() {
+        if self.instructions.is_multiple_of(POLL_EVERY) && (self.deadline)() {
             self.expired = true;
         }
         if self.expired {

@@ -70,7 +70,8 @@ impl<'a, S: StateReader> BlockExecutor<'a, S> {
 
         let gas_used = executed.result.tx_gas_used();
         let success = executed.result.is_success();
-        let logs = if success { executed.result.logs().to_vec() } else { Vec::new() };
+        // Empty unless it succeeded.
+        let logs = executed.result.logs().to_vec();
         let (outcome, contract_address) = outcome(executed.result);
         // Cannot overflow: no more than the block's gas limit is ever given out.
         self.gas_used = self.gas_used.saturating_add(gas_used);

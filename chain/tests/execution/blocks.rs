@@ -325,6 +325,26 @@ fn empty_account_that_is_touched_leaves_the_state_with_its_storage() {
 }
 
 #[test]
+fn account_that_left_the_state_comes_back_without_its_storage() {
+    let key = SecretKey::from_bytes([7; 32]).expect("a key");
+    let storage = vec![(U256::from(3), U256::from(4))];
+    // SLOAD(3) into slot 5
+    let copy = with_code("60035460055500");
+    let state = state([(CONTRACT, copy), (key.address(), Described { storage, ..Described::default() })]);
+    let touch = legacy(|transaction| transaction.to = TxKind::Call(key.address()));
+    let mut delegate = set_code(key.address(), authorize(&key, CONTRACT, 0), U256::ZERO);
+    if let Transaction::Eip7702(signed) = &mut delegate {
+        signed.tx_mut().nonce = 1;
+    }
+    let (outcomes, executed) = run(&state, Hardfork::Prague, &[touch, delegate]);
+
+    assert!(outcomes[1].outcome.is_success());
+    assert_eq!(slot(&executed.changes, key.address(), U256::from(3)), Some((U256::from(4), U256::ZERO)));
+    assert_eq!(slot(&executed.changes, key.address(), U256::from(5)), None);
+    assert_eq!(account(&executed.changes, key.address()).1.map(|account| account.nonce), Some(1));
+}
+
+#[test]
 fn transfer_of_nothing_creates_no_account() {
     let (_, executed) = run(&state([]), Hardfork::Osaka, &[legacy(|_| {})]);
     assert_eq!(executed.changes.accounts.len(), 1);

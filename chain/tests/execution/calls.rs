@@ -330,6 +330,15 @@ fn access_list_names_what_is_cold() {
 }
 
 #[test]
+fn access_list_leaves_out_what_the_transaction_creates() {
+    // Init code that writes a slot and deploys nothing.
+    let creation = CallRequest { from: ALICE, data: code("600160005500"), ..CallRequest::default() };
+    let found = create_access_list(&state([]), context(Hardfork::Osaka), &creation, LIMITS).expect("a list");
+    assert!(found.outcome.is_success());
+    assert_eq!(found.access_list, AccessList::default());
+}
+
+#[test]
 fn access_list_of_a_transfer_is_empty() {
     let transfer = CallRequest { from: ALICE, to: Some(BOB), value: U256::from(1), ..CallRequest::default() };
     let found = create_access_list(&state([]), context(Hardfork::Osaka), &transfer, LIMITS).expect("a list");
