@@ -81,12 +81,13 @@ fn relayed_transaction_goes_to_every_peer_but_its_sender() {
 #[test]
 fn peer_that_does_not_answer_holds_one_batch_and_a_bounded_queue_and_nobody_else() {
     let (mut state, now) = (State::default(), Instant::now());
-    state.on_connected(now, node(1), Role::Follower, false);
-    state.on_connected(now, node(2), Role::Follower, false);
+    let (dead, alive) = (node(1), node(2));
+    state.on_connected(now, dead, Role::Follower, false);
+    state.on_connected(now, alive, Role::Follower, false);
     for number in 0..3 * MAX_QUEUED {
         for (peer, session, batch) in deliveries(state.on_relay(now, &[transaction(number, 100)], None)) {
-            assert!(peer == node(2) || number == 0, "the dead peer got a second batch while the first is under way");
-            if peer == node(2) {
+            assert!(peer == alive || number == 0, "the dead peer got a second batch while the first is under way");
+            if peer == alive {
                 let answers = batch.iter().flat_map(|_| answer(TransactionResult::Taken)).collect();
                 state.on_delivered(now, peer, session, Ok(answers));
             }

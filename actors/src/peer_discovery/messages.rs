@@ -53,6 +53,14 @@ pub struct ForeignChain {
     pub differences: Vec<String>,
 }
 
+/// To the sync coordinator, once: every seed and remembered peer has been dialled, with or without success. Before
+/// that a starting authority waits, up to `peers.start_wait_s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstDialsEnded {
+    /// Peers connected by then.
+    pub connected: usize,
+}
+
 /// From whoever checks what peers send: a peer did something that an honest one does not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerMisbehaved {
@@ -96,6 +104,8 @@ pub struct PeerGreeted {
 pub struct AddressesRequest {
     /// Who asks; it is not told its own.
     pub node_id: NodeId,
+    /// Where it is; addresses of this machine or link are told only there.
+    pub remote: Option<IpAddr>,
 }
 
 /// From the server, or from a peer that was asked: addresses of other nodes, by hearsay.
@@ -166,6 +176,10 @@ impl Message for PeerStatus {
 }
 
 impl Message for ForeignChain {
+    type Result = ();
+}
+
+impl Message for FirstDialsEnded {
     type Result = ();
 }
 

@@ -1,8 +1,19 @@
 //! Peer discovery: whom to dial, whom to trust how far, whom to forget.
+//!
+//! Identity is the node key, an address only a hint. An address that somebody told enters the book when this node has
+//! dialled it itself and the node that was named has answered.
 
+mod actor;
+mod book;
+mod dial;
 mod messages;
+mod offences;
+mod state;
+#[cfg(test)]
+mod tests;
 
+pub use actor::{Config, PeerDiscovery, Ports, Tick, chain_identity};
 pub use messages::{
-    AddressesRequest, AddressesTold, ForeignChain, Offence, PeerConnected, PeerGreeted, PeerLost, PeerMisbehaved,
-    PeerReport, PeerState, PeerStatus, PeersRequest, SessionBroken,
+    AddressesRequest, AddressesTold, FirstDialsEnded, ForeignChain, Offence, PeerConnected, PeerGreeted, PeerLost,
+    PeerMisbehaved, PeerReport, PeerState, PeerStatus, PeersRequest, SessionBroken,
 };

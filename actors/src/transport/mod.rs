@@ -9,10 +9,12 @@
 //! | [`wire`] | JSON bodies and limits |
 //! | [`client`] | asking other nodes |
 //! | [`server`] | the listener |
+//! | [`genesis_fetch`] | getting the genesis from the seeds |
 //! | [`sessions`] | who is let in, and for how long |
 
 pub mod client;
 pub mod frames;
+pub mod genesis_fetch;
 pub mod hello;
 mod node_id;
 mod sealed_head;
@@ -26,7 +28,7 @@ pub use sealed_head::{SealedHead, StatusError};
 pub use url::{InvalidPeerUrl, MAX_URL_BYTES, PeerUrl, is_local_only};
 
 /// Fresh random bytes of the operating system.
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system's random source works once the process runs");
     bytes

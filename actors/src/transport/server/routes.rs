@@ -79,7 +79,7 @@ async fn status(state: State) -> Result<HttpResponse, Refused> {
 
 async fn peers(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
     let guest = guest(&request, &state)?;
-    let question = AddressesRequest { node_id: guest.party.node_id };
+    let question = AddressesRequest { node_id: guest.party.node_id, remote: guest.remote };
     let mut peers = state.ports.addresses.ask(question, ASK_DEADLINE).await?.ok_or_else(discovery_off)?;
     peers.truncate(MAX_ADDRESSES);
     Ok(HttpResponse::Ok().json(AddressesBody { peers }))

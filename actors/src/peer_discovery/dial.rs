@@ -1,0 +1,104 @@
+//! Dialling one address, and what its answer means.
+
+use super::messages::ForeignChain;
+use super::state::{Failure, FailureKind};
+use crate::transport::client::{CallError, ChainIdentity, PeerClient, Problem, Reach, Session};
+use crate::transport::hello::{HelloError, Identity};
+use crate::transport::{NodeId, PeerUrl};
+use alloy_primitives::B256;
+use callboard_chain::Blame;
+use callboard_chain::genesis::{SealedGenesis, differences};
+
+/// Refusals after which an address is not dialled again soon.
+const LASTING_REFUSALS: [&str; 7] =
+    ["this_node", "copied_directory", "wrong_chain", "not_allowed", "banned", "version", "signature"];
+
+/// What dialling needs besides the address.
+#[derive(Debug, Clone)]
+pub(super) struct Dialler {
+    pub(super) client: PeerClient,
+    pub(super) identity: Identity,
+    pub(super) chain: ChainIdentity,
+    pub(super) genesis: SealedGenesis,
+}
+
+/// How a dial ended.
+#[derive(Debug)]
+pub(super) struct DialEnd {
+    pub(super) url: PeerUrl,
+    pub(super) result: Result<Session, Failure>,
+    pub(super) foreign: Option<ForeignChain>,
+}
+
+impl Dialler {
+    /// Says hello. Where a seed is on another chain, finds out in what it differs, unless `known` says so already.
+    pub(super) async fn dial(
+        self,
+        url: PeerUrl,
+        reach: Reach,
+        expected: Option<NodeId>,
+        is_seed: bool,
+        known: Option<ForeignChain>,
+    ) -> DialEnd {
+        let result = self.client.hello(&url, reach, &self.identity, self.chain, expected).await;
+        let Err(error) = result else {
+            return DialEnd { url, result: result.map_err(|error| failure(&error)), foreign: None };
+        };
+        let Some(genesis_hash) = foreign_genesis(&error) else {
+            return DialEnd { url, result: Err(failure(&error)), foreign: None };
+        };
+        let known = known.filter(|known| known.genesis_hash == genesis_hash && !known.differences.is_empty());
+        let foreign = match known {
+            Some(known) => known,
+            None => self.explain(url.clone(), is_seed, genesis_hash).await,
+        };
+        let mut failure = failure(&error);
+        if !foreign.differences.is_empty() {
+            failure.reason = format!("wrong chain: {}", foreign.differences.join("; "));
+        }
+        DialEnd { url, result: Err(failure), foreign: Some(foreign) }
+    }
+
+    /// Only the operator's seeds are asked for a genesis: it may be long.
+    async fn explain(&self, url: PeerUrl, is_seed: bool, genesis_hash: B256) -> ForeignChain {
+        let mut foreign =
+            ForeignChain { url, is_seed, genesis_hash, same_chain_and_authority: false, differences: Vec::new() };
+        if !is_seed {
+            return foreign;
+        }
+        let Ok(json) = self.client.genesis(&foreign.url, Reach::Anywhere).await else { return foreign };
+        let ours = self.genesis.clone();
+        let compare = move || {
+            let theirs = SealedGenesis::from_json(&json).ok()?;
+            let same = theirs.config().chain_id == ours.config().chain_id
+                && theirs.config().authority == ours.config().authority;
+            let found = differences(ours.genesis(), theirs.genesis());
+            (theirs.hash() == genesis_hash).then(|| (same, found.iter().map(ToString::to_string).collect::<Vec<_>>()))
+        };
+        if let Ok(Some((same, found))) = actix_rt::task::spawn_blocking(compare).await {
+            foreign.same_chain_and_authority = same;
+            foreign.differences = found.into_iter().take(8).collect();
+        }
+        foreign
+    }
+}
+
+/// What a failed request says about the peer.
+pub(super) fn failure(error: &CallError) -> Failure {
+    let is_lasting = |code: &str| LASTING_REFUSALS.contains(&code);
+    let kind = match &error.problem {
+        _ if error.blame() == Blame::Peer => FailureKind::Misbehaved,
+        Problem::Hello(_) => FailureKind::Refused,
+        Problem::Refused { refusal, .. } if is_lasting(&refusal.code) => FailureKind::Refused,
+        _ => FailureKind::Unreachable,
+    };
+    Failure { kind, reason: error.problem.to_string() }
+}
+
+fn foreign_genesis(error: &CallError) -> Option<B256> {
+    match &error.problem {
+        Problem::Hello(HelloError::WrongChain { actual, .. }) => Some(*actual),
+        Problem::Refused { refusal, .. } if refusal.code == "wrong_chain" => refusal.genesis_hash,
+        _ => None,
+    }
+}

@@ -1,0 +1,360 @@
+//! The core of peer discovery: whom to dial, score, ban, forget.
+
+use super::book::{Book, DialState, Target};
+use super::messages::{Offence, PeerReport, PeerState};
+use super::offences::Offences;
+use crate::callboard::Role;
+use crate::transport::client::Reach;
+use crate::transport::sessions::Guest;
+use crate::transport::wire::{MAX_ADDRESSES, PeerAddress};
+use crate::transport::{NodeId, PeerUrl, SealedHead, is_local_only};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+/// How often a connected peer is asked for its head: a gap is seen within a second.
+pub(super) const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Polls in a row that may fail before a peer counts as lost.
+pub(super) const MAX_MISSED_POLLS: u32 = 3;
+/// How often a connected peer is asked for addresses.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+/// Dials under way at a time.
+pub(super) const MAX_DIALS: usize = 16;
+/// Peers that are dialled beside the seeds: enough to find blocks when a few are down.
+pub(super) const OUTBOUND_PEERS: usize = 16;
+/// How long a node that misbehaved is not talked to.
+pub(super) const BAN: Duration = Duration::from_secs(600);
+/// The same for a configured seed: the operator trusts it, and it may be all there is.
+pub(super) const SEED_BAN: Duration = Duration::from_secs(60);
+
+/// What the core is told once.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) seeds: Vec<PeerUrl>,
+    pub(super) max_peers: usize,
+    pub(super) allow: HashSet<NodeId>,
+    pub(super) discovery: bool,
+}
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Say hello and report with [`State::on_dialled`].
+    Dial { url: PeerUrl, reach: Reach, expected: Option<NodeId>, is_seed: bool },
+    /// Ask for its head and report with [`State::on_polled`].
+    Poll { peer: NodeId, number: u64 },
+    /// Ask for addresses and report with [`State::on_told`].
+    AskAddresses { peer: NodeId },
+    /// The node just dialled is a peer from now on.
+    Connected { peer: NodeId, is_seed: bool },
+    /// It no longer is.
+    Lost { peer: NodeId, reason: String },
+    /// Its head.
+    Status { peer: NodeId, head: SealedHead },
+    /// End its sessions here and let it in again only then.
+    Ban { peer: NodeId, until: Instant },
+    /// Keep a place for this seed.
+    Reserve { peer: NodeId },
+    /// Remember this peer's address on disk.
+    Remember(PeerAddress),
+    /// Forget it on disk.
+    Forget { peer: NodeId },
+    /// Every seed and remembered peer has been dialled once.
+    FirstDialsEnded { connected: usize },
+}
+
+/// A dial that reached a node of this chain.
+#[derive(Debug, Clone)]
+pub(super) struct Dialled {
+    pub(super) peer: NodeId,
+    pub(super) role: Role,
+}
+
+/// A dial or poll that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) kind: FailureKind,
+    pub(super) reason: String,
+}
+
+/// See [`Failure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    /// Nobody answered, or too slowly.
+    Unreachable,
+    /// Whoever answers is no peer for this node, or does not want it.
+    Refused,
+    /// It answered something that no honest node answers.
+    Misbehaved,
+}
+
+/// Owns the peer book.
+#[derive(Debug)]
+pub(super) struct State {
+    settings: Settings,
+    book: Book,
+    connected: BTreeMap<NodeId, Connected>,
+    offences: Offences,
+    last_number: u64,
+    first_dials: Option<HashSet<PeerUrl>>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    number: u64,
+    url: PeerUrl,
+    role: Role,
+    is_seed: bool,
+    next_poll: Instant,
+    polling: bool,
+    missed: u32,
+    next_ask: Instant,
+    head: Option<SealedHead>,
+}
+
+impl State {
+    /// The state at start. `remembered`: peers of earlier runs.
+    pub(super) fn new(now: Instant, settings: Settings, remembered: Vec<PeerAddress>) -> Self {
+        let mut book = Book::default();
+        settings.seeds.iter().for_each(|seed| book.add_seed(now, seed.clone()));
+        remembered.into_iter().for_each(|address| book.add_remembered(now, address));
+        let first_dials = Some(book.urls());
+        let offences = Offences::default();
+        Self { settings, book, connected: BTreeMap::new(), offences, last_number: 0, first_dials }
+    }
+
+    /// Time has passed.
+    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = self.dial_due(now);
+        effects.extend(self.poll_due(now));
+        effects.extend(self.end_of_first_dials());
+        effects
+    }
+
+    /// A dial ended. `jitter`: any number, drawn anew each time.
+    pub(super) fn on_dialled(
+        &mut self,
+        now: Instant,
+        url: &PeerUrl,
+        result: Result<Dialled, Failure>,
+        jitter: u64,
+    ) -> Vec<Effect> {
+        self.first_dials.as_mut().map(|waiting| waiting.remove(url));
+        let mut effects = match result.and_then(|dialled| self.check_welcome(now, dialled)) {
+            Ok(dialled) => self.welcome(now, url, dialled),
+            Err(failure) => self.on_dial_failed(now, url, &failure, jitter),
+        };
+        effects.extend(self.end_of_first_dials());
+        effects
+    }
+
+    /// A poll ended.
+    pub(super) fn on_polled(
+        &mut self,
+        now: Instant,
+        peer: NodeId,
+        number: u64,
+        result: Result<SealedHead, Failure>,
+    ) -> Vec<Effect> {
+        let Some(connected) = self.connected.get_mut(&peer).filter(|connected| connected.number == number) else {
+            return Vec::new();
+        };
+        connected.polling = false;
+        match result {
+            Ok(head) => {
+                connected.missed = 0;
+                connected.head = Some(head.clone());
+                vec![Effect::Status { peer, head }]
+            }
+            Err(Failure { kind: FailureKind::Misbehaved, reason }) => {
+                self.on_misbehaved(now, peer, Offence::Forged, &reason)
+            }
+            Err(Failure { kind: FailureKind::Refused, reason }) => self.lose(now, peer, &reason),
+            Err(Failure { kind: FailureKind::Unreachable, reason }) => {
+                connected.missed += 1;
+                if connected.missed < MAX_MISSED_POLLS { Vec::new() } else { self.lose(now, peer, &reason) }
+            }
+        }
+    }
+
+    /// A peer did what an honest one does not do.
+    pub(super) fn on_misbehaved(&mut self, now: Instant, peer: NodeId, offence: Offence, reason: &str) -> Vec<Effect> {
+        if !self.offences.add(now, peer, offence) {
+            return Vec::new();
+        }
+        let is_seed = self.book.is_seed(peer);
+        let until = now + if is_seed { SEED_BAN } else { BAN };
+        let reason = format!("banned: {reason}");
+        let mut effects = self.lose(now, peer, &reason);
+        self.book.postpone(peer, DialState::Banned, until, &reason);
+        self.offences.ban(now, peer, until);
+        effects.push(Effect::Ban { peer, until });
+        effects
+    }
+
+    /// A session no longer works; the peer is dialled again.
+    pub(super) fn on_session_broken(&mut self, now: Instant, peer: NodeId, reason: &str) -> Vec<Effect> {
+        self.lose(now, peer, reason)
+    }
+
+    /// A node opened a session here and may have said where it can be dialled.
+    pub(super) fn on_greeted(&mut self, now: Instant, guest: Guest) {
+        if let Some(url) = guest.party.advertise {
+            let address = PeerAddress { node_id: guest.party.node_id, url };
+            self.on_told(now, guest.remote, vec![address]);
+        }
+    }
+
+    /// Somebody at `teller` told addresses. They are dialled, and only what answers as told enters the book.
+    pub(super) fn on_told(&mut self, now: Instant, teller: Option<IpAddr>, addresses: Vec<PeerAddress>) {
+        if !self.settings.discovery {
+            return;
+        }
+        let teller_is_local = teller.is_some_and(is_local_only);
+        for address in addresses.into_iter().take(MAX_ADDRESSES) {
+            let is_allowed = self.settings.allow.is_empty() || self.settings.allow.contains(&address.node_id);
+            let is_reachable = teller_is_local || !address.url.is_local_only();
+            if is_allowed && is_reachable && !self.connected.contains_key(&address.node_id) {
+                let reach = if teller_is_local { Reach::Anywhere } else { Reach::NotLocal };
+                self.book.add_candidate(now, address, reach);
+            }
+        }
+    }
+
+    /// Addresses for `peer` at `remote`, each one dialled from here with success; `None` where discovery is off.
+    /// Addresses of this machine or link are of use to nobody elsewhere.
+    pub(super) fn addresses_for(&self, peer: NodeId, remote: Option<IpAddr>) -> Option<Vec<PeerAddress>> {
+        let is_local = remote.is_some_and(is_local_only);
+        let is_of_use = |address: &PeerAddress| address.node_id != peer && (is_local || !address.url.is_local_only());
+        let told = self.book.proven().filter(is_of_use).take(MAX_ADDRESSES);
+        self.settings.discovery.then(|| told.collect())
+    }
+
+    /// Every known peer, and those that have a session here.
+    pub(super) fn report(&self, guests: &[Guest]) -> Vec<PeerReport> {
+        let mut reports: Vec<PeerReport> = self.book.reports().map(|report| self.with_head(report)).collect();
+        for guest in guests {
+            let id = guest.party.node_id;
+            if !reports.iter().any(|report| report.id == Some(id) && report.state == PeerState::Connected) {
+                reports.push(PeerReport {
+                    id: Some(id),
+                    url: None,
+                    seed: false,
+                    role: Some(guest.party.role),
+                    state: PeerState::Inbound,
+                    reason: None,
+                    height: None,
+                    hash: None,
+                });
+            }
+        }
+        reports
+    }
+
+    fn with_head(&self, mut report: PeerReport) -> PeerReport {
+        let connected = report.id.filter(|_| report.state == PeerState::Connected);
+        if let Some(connected) = connected.and_then(|id| self.connected.get(&id)) {
+            report.role = Some(connected.role);
+            report.height = connected.head.as_ref().map(SealedHead::height);
+            report.hash = connected.head.as_ref().map(SealedHead::hash);
+        }
+        report
+    }
+
+    fn dial_due(&mut self, now: Instant) -> Vec<Effect> {
+        let beside_seeds = self.connected.values().filter(|connected| !connected.is_seed).count();
+        let wanted = OUTBOUND_PEERS.min(self.settings.max_peers).saturating_sub(beside_seeds);
+        let dial = |(url, target): (PeerUrl, Target)| Effect::Dial {
+            url,
+            reach: target.reach,
+            expected: target.expected,
+            is_seed: target.is_seed,
+        };
+        self.book.take_due(now, MAX_DIALS, wanted).into_iter().map(dial).collect()
+    }
+
+    fn poll_due(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (peer, connected) in &mut self.connected {
+            if now >= connected.next_poll && !connected.polling {
+                connected.polling = true;
+                connected.next_poll = now + POLL_EVERY;
+                effects.push(Effect::Poll { peer: *peer, number: connected.number });
+            }
+            if self.settings.discovery && now >= connected.next_ask {
+                connected.next_ask = now + ASK_EVERY;
+                effects.push(Effect::AskAddresses { peer: *peer });
+            }
+        }
+        effects
+    }
+
+    fn check_welcome(&mut self, now: Instant, dialled: Dialled) -> Result<Dialled, Failure> {
+        let refused = |reason: &str| Err(Failure { kind: FailureKind::Refused, reason: reason.to_owned() });
+        if !self.settings.allow.is_empty() && !self.settings.allow.contains(&dialled.peer) {
+            return refused("it is not in this node's peers.allow");
+        }
+        if self.offences.is_banned(now, dialled.peer) {
+            return refused("it is banned here");
+        }
+        Ok(dialled)
+    }
+
+    fn welcome(&mut self, now: Instant, url: &PeerUrl, dialled: Dialled) -> Vec<Effect> {
+        let peer = dialled.peer;
+        let Some(is_seed) = self.book.prove(url, peer, dialled.role) else { return Vec::new() };
+        let mut effects = Vec::new();
+        if is_seed {
+            effects.push(Effect::Reserve { peer });
+        } else {
+            effects.push(Effect::Remember(PeerAddress { node_id: peer, url: url.clone() }));
+        }
+        if let Some(known) = self.connected.get_mut(&peer) {
+            // The same node under another address.
+            known.is_seed |= is_seed;
+            return effects;
+        }
+        self.last_number += 1;
+        let connected = Connected {
+            number: self.last_number,
+            url: url.clone(),
+            role: dialled.role,
+            is_seed,
+            next_poll: now,
+            polling: false,
+            missed: 0,
+            next_ask: now,
+            head: None,
+        };
+        self.connected.insert(peer, connected);
+        effects.push(Effect::Connected { peer, is_seed });
+        effects.extend(self.poll_due(now));
+        effects
+    }
+
+    fn on_dial_failed(&mut self, now: Instant, url: &PeerUrl, failure: &Failure, jitter: u64) -> Vec<Effect> {
+        let state = match failure.kind {
+            FailureKind::Unreachable => DialState::Waiting,
+            FailureKind::Refused | FailureKind::Misbehaved => DialState::Refused,
+        };
+        let gone = self.book.fail(now, url, state, &failure.reason, jitter);
+        gone.map(|peer| Effect::Forget { peer }).into_iter().collect()
+    }
+
+    fn lose(&mut self, now: Instant, peer: NodeId, reason: &str) -> Vec<Effect> {
+        let Some(lost) = self.connected.remove(&peer) else { return Vec::new() };
+        self.book.release(now, peer, reason);
+        tracing::debug!(%peer, url = %lost.url, reason, "peer lost");
+        vec![Effect::Lost { peer, reason: reason.to_owned() }]
+    }
+
+    fn end_of_first_dials(&mut self) -> Option<Effect> {
+        if !self.first_dials.as_ref()?.is_empty() {
+            return None;
+        }
+        self.first_dials = None;
+        Some(Effect::FirstDialsEnded { connected: self.connected.len() })
+    }
+}
