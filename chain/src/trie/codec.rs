@@ -1,15 +1,17 @@
 //! RLP of trie nodes.
 
 use super::node::{Branch, Extension, Leaf, Link, Node, Reference};
+use alloy_primitives::Bytes;
 use alloy_rlp::{Encodable, Error, Header};
 use alloy_trie::{Nibbles, nodes::encode_path_leaf};
 
 const EMPTY_STRING: u8 = 0x80;
 const BRANCH_ITEMS: usize = 17;
+/// Sixteen hashes, no value, and the list header.
+const LONGEST_BRANCH: usize = 16 * 33 + 1 + 3;
 
-/// Replaces what is in `out` by the node's RLP. The references below must be fresh.
+/// Appends the node's RLP. The references below must be fresh.
 pub(super) fn encode(node: &Node, out: &mut Vec<u8>) {
-    out.clear();
     match node {
         Node::Leaf(leaf) => encode_leaf(leaf, out),
         Node::Extension(extension) => encode_extension(extension, out),
@@ -39,6 +41,13 @@ fn encode_branch(branch: &Branch, out: &mut Vec<u8>) {
     Header { list: true, payload_length: payload_length + branch.value.as_slice().length() }.encode(out);
     children.for_each(|child| out.extend_from_slice(child.unwrap_or(&[EMPTY_STRING])));
     branch.value.as_slice().encode(out);
+}
+
+/// The node's RLP. The references below must be fresh.
+pub(super) fn encoded(node: &Node) -> Bytes {
+    let mut out = Vec::with_capacity(LONGEST_BRANCH);
+    encode(node, &mut out);
+    Bytes::copy_from_slice(&out)
 }
 
 /// Decodes a whole node. Its children come unloaded.

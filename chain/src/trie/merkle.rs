@@ -3,10 +3,11 @@
 use super::{
     TrieError, TrieUpdates, codec,
     edit::{self, Edit},
+    hash,
     node::{Link, Node, Reference, Step},
     shrink::RANKS,
 };
-use crate::{TrieReader, keccak256};
+use crate::TrieReader;
 use alloy_primitives::{B256, Bytes};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use std::convert::Infallible;
@@ -94,10 +95,8 @@ impl MerkleTrie {
         if self.root.is_empty() {
             return EMPTY_ROOT_HASH;
         }
-        if let (true, Some(node)) = (self.root.reference.is_none(), &mut self.root.node) {
-            hash_below(node, &mut self.buffer);
-            codec::encode(node, &mut self.buffer);
-            self.root.reference = Reference::hash(keccak256(&self.buffer));
+        if self.root.reference.is_none() {
+            hash::refresh(&mut self.root, &mut self.buffer);
         }
         self.root.reference.as_hash().expect("the root is referred to by its hash, however short it is")
     }
@@ -114,8 +113,7 @@ impl MerkleTrie {
             self.loaded += usize::from(link.node.is_none());
             let node = edit::load(reader, self.owner, link, &key.slice(..depth))?;
             if is_hashed {
-                codec::encode(node, &mut self.buffer);
-                proof.push(Bytes::copy_from_slice(&self.buffer));
+                proof.push(codec::encoded(node));
             }
             let rest = key.slice(depth..);
             (next, depth) = match node {
@@ -133,7 +131,7 @@ impl MerkleTrie {
         self.root();
         let owner = self.owner;
         updates.nodes.extend(self.removed.drain(..).map(|path| ((owner, path), None)));
-        take_dirty(owner, &mut self.root, Nibbles::new(), &mut self.buffer, updates);
+        take_dirty(owner, &mut self.root, Nibbles::new(), updates);
     }
 
     /// Whether everything that changed has been taken.
@@ -142,28 +140,11 @@ impl MerkleTrie {
     }
 }
 
-/// Hashes every changed node below `node`.
-fn hash_below(node: &mut Node, buffer: &mut Vec<u8>) {
-    let done: Result<(), Infallible> = node.for_each_child(|child, _| {
-        if let (true, Some(node)) = (child.reference.is_none(), &mut child.node) {
-            hash_below(node, buffer);
-            codec::encode(node, buffer);
-            child.reference = match buffer.len() {
-                ..32 => Reference::inline(buffer),
-                _ => Reference::hash(keccak256(&*buffer)),
-            };
-        }
-        Ok(())
-    });
-    let Ok(()) = done;
-}
-
-fn take_dirty(owner: Option<B256>, link: &mut Link, path: Nibbles, buffer: &mut Vec<u8>, updates: &mut TrieUpdates) {
+fn take_dirty(owner: Option<B256>, link: &mut Link, path: Nibbles, updates: &mut TrieUpdates) {
     let (true, Some(node)) = (link.dirty, &mut link.node) else { return };
     let is_hashed = link.reference.as_hash().is_some();
     if is_hashed {
-        codec::encode(node, buffer);
-        updates.nodes.insert((owner, path), Some(Bytes::copy_from_slice(buffer)));
+        updates.nodes.insert((owner, path), Some(codec::encoded(node)));
     } else if link.stored {
         updates.nodes.insert((owner, path), None);
     }
@@ -171,7 +152,7 @@ fn take_dirty(owner: Option<B256>, link: &mut Link, path: Nibbles, buffer: &mut 
     link.dirty = false;
     let done: Result<(), Infallible> = node.for_each_child(|child, step| {
         if child.dirty {
-            take_dirty(owner, child, step.after(&path), buffer, updates);
+            take_dirty(owner, child, step.after(&path), updates);
         }
         Ok(())
     });

@@ -10,6 +10,7 @@
 //! | `node` | nodes and the links between them |
 //! | `codec` | their RLP |
 //! | `edit` | insertion and removal |
+//! | `hash` | hashing what changed |
 //! | `merkle` | one trie: root, proofs, updates |
 //! | `shrink` | dropping what memory cannot hold |
 //! | `state` | accounts and storage together |
@@ -17,6 +18,7 @@
 mod codec;
 mod edit;
 mod error;
+mod hash;
 mod merkle;
 mod node;
 mod shrink;

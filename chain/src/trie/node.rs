@@ -103,6 +103,15 @@ impl Node {
         Self::Extension(Box::new(Extension { key, child }))
     }
 
+    /// The child for a nibble; an extension has only one.
+    pub(super) fn child_mut(&mut self, nibble: u8) -> Option<&mut Link> {
+        match self {
+            Self::Leaf(_) => None,
+            Self::Extension(extension) => Some(&mut extension.child),
+            Self::Branch(branch) => branch.child_mut(nibble),
+        }
+    }
+
     /// The links to the nodes below, with the part of the path that leads to each.
     pub(super) fn for_each_child<E>(
         &mut self,
