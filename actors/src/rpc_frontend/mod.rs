@@ -23,6 +23,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use callboard::{MalformedProof, TransactionProof};
 pub use config::RpcConfig;
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;

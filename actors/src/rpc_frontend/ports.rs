@@ -71,29 +71,15 @@ pub struct Pending {
     pub sender: Address,
 }
 
-/// Why the pool did not take a transaction. The texts begin as Ethereum clients match them.
+/// Why the pool did not take a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// It is in the pool.
-    #[error("already known")]
-    Known,
-    /// A confirmed transaction of the sender bears that nonce or a higher one.
-    #[error("nonce too low: next nonce {next}, tx nonce {nonce}")]
-    NonceTooLow {
-        /// The nonce the sender has to use next.
-        next: u64,
-        /// The transaction's.
-        nonce: u64,
-    },
-    /// Another transaction with that nonce waits, and this one does not pay enough more.
-    #[error("replacement transaction underpriced")]
-    Underpriced,
-    /// Any other refusal, with the pool's sentence.
+    /// It is refused, with the pool's sentence, which begins as Ethereum clients match it.
     #[error("{0}")]
     Refused(String),
-    /// The pool did not answer in time, or is stopping.
-    #[error("the transaction pool is busy: {0}")]
-    Busy(String),
+    /// The pool could not say.
+    #[error(transparent)]
+    Unavailable(#[from] PoolUnavailable),
 }
 
 /// The pool did not answer in time, or is stopping.

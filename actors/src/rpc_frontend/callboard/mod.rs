@@ -1,6 +1,9 @@
 //! Callboard's own methods. Heights, counts and seconds are JSON numbers, wei are decimal strings.
 
 mod chain;
+mod proof;
+
+pub use proof::{MalformedProof, TransactionProof};
 
 use super::jsonrpc::{Params, RpcError, RpcResult, json};
 use super::server::Frontend;
@@ -11,11 +14,13 @@ pub(crate) const METHODS: &[&str] = &[
     "callboard_actors",
     "callboard_genesis",
     "callboard_getSealedBlock",
+    "callboard_getTransactionProof",
     "callboard_getTransactionsByAddress",
     "callboard_importBlock",
     "callboard_peers",
     "callboard_routes",
     "callboard_syncStatus",
+    "callboard_verifyTransactionProof",
 ];
 
 /// Answers one of [`METHODS`].
@@ -33,6 +38,8 @@ pub(crate) async fn call(
         "callboard_syncStatus" => json(status.sync_status()),
         "callboard_genesis" => chain::genesis(frontend).await,
         "callboard_getSealedBlock" => chain::sealed_block(frontend, params).await,
+        "callboard_getTransactionProof" => proof::prove(frontend, params).await,
+        "callboard_verifyTransactionProof" => proof::verify(frontend, params).await,
         "callboard_getTransactionsByAddress" => chain::transactions_by_address(frontend, params).await,
         "callboard_importBlock" => chain::import_block(frontend, params, from).await,
         other => Err(RpcError::method_not_found(other)),

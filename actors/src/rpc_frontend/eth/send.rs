@@ -1,6 +1,7 @@
 //! `eth_sendRawTransaction`: what a transaction has to be before the pool is asked. The texts are those that
 //! Ethereum clients match.
 
+use super::node::unavailable;
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::ports::{Submission, SubmitError};
 use crate::rpc_frontend::server::Frontend;
@@ -43,7 +44,7 @@ fn malformed(error: DecodeTransactionError) -> RpcError {
 
 fn refused(error: SubmitError) -> RpcError {
     match error {
-        SubmitError::Busy(_) => RpcError::internal(error.to_string()),
-        _ => RpcError::refused(error.to_string()),
+        SubmitError::Refused(message) => RpcError::refused(message),
+        SubmitError::Unavailable(error) => unavailable(error),
     }
 }

@@ -1,0 +1,233 @@
+//! A real chain in a real store, built by the chain's own proposer code.
+
+use crate::rpc_frontend::{Chain, ChainAccess};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxLegacy};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
+use callboard_chain::keys::SecretKey;
+use callboard_chain::live::{DurableState, LiveState, Proposal};
+use callboard_chain::trie::StateTrie;
+use callboard_chain::{
+    Account, BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, StateReader, Transaction, TrieReader,
+};
+use callboard_store::{CommitBatch, LatestState, NewChain, Store, StoreConfig, StoreWriter};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// The chain's id.
+pub(super) const CHAIN_ID: u64 = 1337;
+/// Timestamp of block 0; each block is a second later than its parent.
+pub(super) const GENESIS_TIME: u64 = 1_700_000_000;
+/// A contract: reverts with `Error("no")` when called with data, otherwise emits a log with topic 7 and returns 42.
+pub(super) const CONTRACT: Address = Address::repeat_byte(0xcc);
+/// A contract that never ends by itself.
+pub(super) const ENDLESS: Address = Address::repeat_byte(0xee);
+
+/// A chain and the keys that can move it.
+pub(super) struct TestChain {
+    pub(super) access: ChainAccess,
+    pub(super) genesis: SealedGenesis,
+    pub(super) store: Store,
+    writer: StoreWriter,
+    live: LiveState<Durable>,
+    _folder: TempDir,
+}
+
+struct Durable(LatestState);
+
+impl DurableState for Durable {
+    fn refresh(&mut self) -> Result<(), StateReadError> {
+        Ok(self.0.refresh()?)
+    }
+}
+
+impl StateReader for Durable {
+    fn account(&self, address: Address) -> Result<Option<Account>, StateReadError> {
+        self.0.account(address)
+    }
+    fn storage(&self, address: Address, slot: U256) -> Result<U256, StateReadError> {
+        self.0.storage(address, slot)
+    }
+    fn code(&self, code_hash: B256) -> Result<Bytes, StateReadError> {
+        self.0.code(code_hash)
+    }
+    fn block_hash(&self, height: u64) -> Result<Option<B256>, StateReadError> {
+        self.0.block_hash(height)
+    }
+    fn storage_slots(&self, address: Address) -> Result<Vec<(U256, U256)>, StateReadError> {
+        self.0.storage_slots(address)
+    }
+}
+
+impl TrieReader for Durable {
+    fn trie_node(
+        &self,
+        owner: Option<B256>,
+        path: &alloy_trie::Nibbles,
+    ) -> Result<Option<Bytes>, StateReadError> {
+        self.0.trie_node(owner, path)
+    }
+}
+
+/// The authority.
+pub(super) fn authority() -> SecretKey {
+    SecretKey::from_bytes([1; 32]).unwrap()
+}
+
+/// An account with 10 ether, by number from 2.
+pub(super) fn user(number: u8) -> SecretKey {
+    SecretKey::from_bytes([number; 32]).unwrap()
+}
+
+fn config(policy: BaseFeePolicy) -> ChainConfig {
+    ChainConfig {
+        chain_id: CHAIN_ID,
+        name: "rpc".to_owned(),
+        authority: authority().address(),
+        forks: vec![(Hardfork::Osaka, 0)],
+        base_fee_policy: policy,
+        initial_base_fee: if policy == BaseFeePolicy::Zero { 0 } else { 1_000_000_000 },
+        gas_limit: 30_000_000,
+        max_block_bytes: 1_000_000,
+        heartbeat_seconds: 60,
+    }
+}
+
+fn alloc() -> BTreeMap<Address, GenesisAccount> {
+    let rich = |balance: u128| GenesisAccount { balance: U256::from(balance), ..GenesisAccount::default() };
+    let mut alloc: BTreeMap<_, _> = (2..5).map(|number| (user(number).address(), rich(10u128.pow(19)))).collect();
+    let code = |code: Vec<u8>| GenesisAccount { code: code.into(), nonce: 1, ..GenesisAccount::default() };
+    let storage = BTreeMap::from([(U256::ZERO, U256::from(0x2a))]);
+    alloc.insert(CONTRACT, GenesisAccount { storage, ..code(contract_code()) });
+    // JUMPDEST PUSH1 0 JUMP
+    alloc.insert(ENDLESS, code(vec![0x5b, 0x60, 0x00, 0x56]));
+    alloc
+}
+
+fn contract_code() -> Vec<u8> {
+    let mut code = Vec::new();
+    let revert_at = 21;
+    code.extend([0x36, 0x60, revert_at, 0x57]); // CALLDATASIZE PUSH1 revert JUMPI
+    code.extend([0x60, 0x07, 0x5f, 0x5f, 0xa1]); // PUSH1 7 PUSH0 PUSH0 LOG1
+    code.extend([0x60, 0x2a, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]); // MSTORE 42, RETURN 32 bytes
+    code.resize(usize::from(revert_at), 0xfe);
+    let reason_at = revert_at + 11;
+    code.extend([0x5b, 0x60, 0x64, 0x60, reason_at, 0x5f, 0x39, 0x60, 0x64, 0x5f, 0xfd]); // copy and REVERT 100 bytes
+    code.extend(revert_data());
+    code
+}
+
+/// `Error("no")` as Solidity encodes it.
+pub(super) fn revert_data() -> Vec<u8> {
+    let mut data = vec![0x08, 0xc3, 0x79, 0xa0];
+    data.extend(U256::from(32).to_be_bytes::<32>());
+    data.extend(U256::from(2).to_be_bytes::<32>());
+    data.extend(*b"no");
+    data.resize(100, 0);
+    data
+}
+
+impl TestChain {
+    /// Block 0 of a chain with free gas.
+    pub(super) fn new() -> Self {
+        Self::with(BaseFeePolicy::Zero)
+    }
+
+    pub(super) fn with(policy: BaseFeePolicy) -> Self {
+        let genesis = Genesis { config: config(policy), timestamp: GENESIS_TIME, alloc: alloc() }.with_predeploys();
+        let genesis = SealedGenesis::seal(genesis, &authority()).unwrap();
+        let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
+        trie.apply(&Nothing, &mut genesis.changes()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let new = NewChain {
+            chain_id: CHAIN_ID,
+            genesis_json: genesis.json(),
+            genesis: &genesis.confirmed(),
+            trie: &trie.take_updates(),
+        };
+        let small = StoreConfig { cache_bytes: 4 << 20, ..StoreConfig::default() };
+        let (store, writer) = Store::create(folder.path().join("chain.redb"), &small, new).unwrap();
+        let config = Arc::new(genesis.config().clone());
+        let head = genesis.block().header().clone();
+        let live = LiveState::new(config.clone(), Durable(store.latest().unwrap()), head);
+        let access = ChainAccess::new();
+        access.open(Chain { store: store.clone(), config });
+        Self { access, genesis, store, writer, live, _folder: folder }
+    }
+
+    /// Seals and stores a block of these transactions.
+    pub(super) fn extend(&mut self, transactions: &[Transaction]) -> Block {
+        let candidates = transactions
+            .iter()
+            .map(|transaction| {
+                (transaction.clone(), callboard_chain::transaction::recover_sender(transaction).unwrap())
+            })
+            .collect();
+        let timestamp = self.live.head().timestamp + 1;
+        let built = self.live.build(Proposal { timestamp, candidates }, &|| false).unwrap();
+        assert_eq!(built.skipped, [], "a test's transactions are valid");
+        let seal = Seal::sign(&authority(), built.hash);
+        let block = self.live.seal_candidate(built.hash, seal).unwrap().value().clone();
+        let batch = self.live.take_batch().unwrap();
+        self.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie }).unwrap();
+        self.live.on_durable(block.height(), 1_000).unwrap();
+        block
+    }
+}
+
+struct Nothing;
+
+impl TrieReader for Nothing {
+    fn trie_node(&self, _: Option<B256>, _: &alloy_trie::Nibbles) -> Result<Option<Bytes>, StateReadError> {
+        Ok(None)
+    }
+}
+
+/// Signs anything that can be signed.
+pub(super) fn sign<T>(transaction: T, key: &SecretKey) -> Transaction
+where
+    T: SignableTransaction<Signature>,
+    Transaction: From<alloy_consensus::Signed<T>>,
+{
+    let signature = key.sign(transaction.signature_hash());
+    transaction.into_signed(Signature::from_raw_array(&signature).unwrap()).into()
+}
+
+/// A legacy transfer at gas price 0, as ethers sends it.
+pub(super) fn legacy(nonce: u64) -> TxLegacy {
+    TxLegacy {
+        chain_id: Some(CHAIN_ID),
+        nonce,
+        gas_price: 0,
+        gas_limit: 21_000,
+        to: TxKind::Call(user(3).address()),
+        value: U256::from(1_000),
+        input: Bytes::new(),
+    }
+}
+
+/// A type 2 transaction with a tip of 1 wei, as cast sends it.
+pub(super) fn dynamic(nonce: u64) -> TxEip1559 {
+    TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 100_000,
+        max_fee_per_gas: 2_000_000_000,
+        max_priority_fee_per_gas: 1,
+        to: TxKind::Call(CONTRACT),
+        ..TxEip1559::default()
+    }
+}
+
+/// A type 4 transaction that authorizes nothing.
+pub(super) fn delegating(nonce: u64) -> TxEip7702 {
+    TxEip7702 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 100_000,
+        max_fee_per_gas: 1,
+        to: user(3).address(),
+        ..TxEip7702::default()
+    }
+}
