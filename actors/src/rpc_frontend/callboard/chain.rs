@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
 
-/// The signed `genesis.json` itself, byte for byte.
+/// The signed `genesis.json` itself, as it was written.
 pub(super) async fn genesis(frontend: &Frontend) -> RpcResult {
     frontend
         .load(|view| {

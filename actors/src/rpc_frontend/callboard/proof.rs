@@ -72,8 +72,8 @@ pub(super) async fn prove(frontend: &Frontend, params: &Params<'_>) -> RpcResult
     frontend
         .read(move |view| {
             let location = view.location(hash)?;
-            let (height, index) =
-                location.ok_or_else(|| RpcError::refused(format!("transaction {hash} is in no block of this chain")))?;
+            let (height, index) = location
+                .ok_or_else(|| RpcError::refused(format!("transaction {hash} is in no block of this chain")))?;
             let proof = prove_transaction(&view.block(height)?, index as u64);
             let proof = proof.ok_or_else(|| RpcError::internal("the transaction index does not match its block"))?;
             Ok(TransactionProof::from(proof))

@@ -61,11 +61,7 @@ impl StateReader for Durable {
 }
 
 impl TrieReader for Durable {
-    fn trie_node(
-        &self,
-        owner: Option<B256>,
-        path: &alloy_trie::Nibbles,
-    ) -> Result<Option<Bytes>, StateReadError> {
+    fn trie_node(&self, owner: Option<B256>, path: &alloy_trie::Nibbles) -> Result<Option<Bytes>, StateReadError> {
         self.0.trie_node(owner, path)
     }
 }

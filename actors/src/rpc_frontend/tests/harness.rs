@@ -1,5 +1,6 @@
 //! A running frontend, the fakes behind it, and an HTTP client that shows every byte.
 
+use super::chain::TestChain;
 use crate::rpc_frontend::*;
 use alloy_primitives::{Address, B256, Bytes};
 use futures_util::FutureExt;
@@ -122,15 +123,25 @@ pub(super) struct Harness {
 }
 
 impl Harness {
-    /// Without a chain, with small defaults.
+    /// Without a chain.
     pub(super) fn start() -> Self {
         Self::with(|_| ())
     }
 
+    /// Over a chain.
+    pub(super) fn over(chain: &TestChain) -> Self {
+        Self::serve(chain.access.clone(), |_| ())
+    }
+
+    /// Without a chain, configured.
     pub(super) fn with(change: impl FnOnce(&mut RpcConfig)) -> Self {
+        Self::serve(ChainAccess::new(), change)
+    }
+
+    pub(super) fn serve(chain: ChainAccess, change: impl FnOnce(&mut RpcConfig)) -> Self {
         let mut config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
         change(&mut config);
-        let (chain, pool, import) = (ChainAccess::new(), Arc::<FakePool>::default(), Arc::<FakeImport>::default());
+        let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
         let status = Arc::<FakeStatus>::default();
         let ports =
             RpcPorts { chain: chain.clone(), pool: pool.clone(), import: import.clone(), status: status.clone() };

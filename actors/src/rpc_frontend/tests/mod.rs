@@ -1,5 +1,12 @@
-//! The frontend over real sockets: a real server on port 0, fakes where the rest of the node would be.
+//! The frontend over real sockets: a real server on port 0, a real chain in a real store, fakes for the actors.
 
+mod calls;
+mod chain;
 mod envelope;
+mod eth;
 mod guards;
 mod harness;
+mod own;
+mod rest;
+
+mod send;

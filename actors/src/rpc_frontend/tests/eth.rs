@@ -1,0 +1,291 @@
+//! Ethereum's read methods over a real chain.
+
+use super::chain::{CHAIN_ID, CONTRACT, GENESIS_TIME, TestChain, authority, dynamic, legacy, sign, user};
+use super::harness::Harness;
+use crate::rpc_frontend::SyncProgress;
+use alloy_consensus::TxLegacy;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use callboard_chain::{BaseFeePolicy, Transaction};
+use serde_json::{Value, json};
+
+/// Blocks 1 (a transfer and a contract call) and 2 (a contract creation) over the genesis.
+pub(super) fn busy_chain() -> (TestChain, Vec<Transaction>) {
+    let mut chain = TestChain::new();
+    let create =
+        TxLegacy { to: TxKind::Create, gas_limit: 100_000, value: U256::ZERO, input: Bytes::from([0x00]), ..legacy(1) };
+    let transactions = vec![sign(legacy(0), &user(2)), sign(dynamic(0), &user(4)), sign(create, &user(2))];
+    chain.extend(&transactions[..2]);
+    chain.extend(&transactions[2..]);
+    (chain, transactions)
+}
+
+#[actix_web::test]
+async fn a_node_says_what_chain_it_is_on() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    for (method, expected) in [
+        ("eth_chainId", json!(format!("{CHAIN_ID:#x}"))),
+        ("net_version", json!(CHAIN_ID.to_string())),
+        ("eth_blockNumber", json!("0x2")),
+        ("eth_accounts", json!([])),
+        ("eth_coinbase", json!(authority().address())),
+        ("eth_gasPrice", json!("0x0")),
+        ("eth_maxPriorityFeePerGas", json!("0x0")),
+        ("eth_blobBaseFee", json!("0x1")),
+        ("eth_syncing", json!(false)),
+        ("net_listening", json!(true)),
+        ("net_peerCount", json!("0x2")),
+        ("txpool_status", json!({ "pending": "0x0", "queued": "0x0" })),
+    ] {
+        assert_eq!(harness.result(method, json!([])).await, expected, "{method}");
+    }
+    let hash = harness.result("web3_sha3", json!(["0x68656c6c6f"])).await;
+    assert_eq!(hash, "0x1c8aff950685c2ed4bc3174f3472287b56d9517b9c948127319a09a7a36deac8");
+    *harness.status.progress.lock() = Some(SyncProgress { starting: 1, target: 9 });
+    let syncing = harness.result("eth_syncing", json!([])).await;
+    assert_eq!(syncing, json!({ "startingBlock": "0x1", "currentBlock": "0x2", "highestBlock": "0x9" }));
+}
+
+#[actix_web::test]
+async fn blocks_are_found_by_number_tag_and_hash() {
+    let (chain, transactions) = busy_chain();
+    let harness = Harness::over(&chain);
+    let head = harness.result("eth_getBlockByNumber", json!(["0x2", false])).await;
+    assert_eq!(head["transactions"], json!([transactions[2].tx_hash()]));
+    for tag in ["latest", "pending", "safe", "finalized"] {
+        assert_eq!(harness.result("eth_getBlockByNumber", json!([tag, false])).await, head, "{tag}");
+    }
+    assert_eq!(harness.result("eth_getBlockByHash", json!([head["hash"], false])).await, head);
+    let earliest = harness.result("eth_getBlockByNumber", json!(["earliest", false])).await;
+    assert_eq!(earliest["hash"], json!(chain.genesis.hash()));
+    assert_eq!(earliest["timestamp"], json!(format!("{GENESIS_TIME:#x}")));
+    assert_eq!(head["baseFeePerGas"], "0x0");
+    assert_eq!(head["extraData"].as_str().unwrap().len(), 66);
+    assert_eq!(harness.result("eth_getBlockByNumber", json!(["0x3", true])).await, Value::Null);
+    assert_eq!(harness.result("eth_getBlockByHash", json!([B256::repeat_byte(9), true])).await, Value::Null);
+    for bad in ["5", "0x", "newest", "0xzz"] {
+        assert_eq!(harness.error("eth_getBlockByNumber", json!([bad, false])).await.0, -32602, "{bad}");
+    }
+}
+
+#[actix_web::test]
+async fn full_transactions_say_where_they_stand() {
+    let (chain, transactions) = busy_chain();
+    let harness = Harness::over(&chain);
+    let block = harness.result("eth_getBlockByNumber", json!(["0x1", true])).await;
+    let [transfer, call] = [&block["transactions"][0], &block["transactions"][1]];
+    assert_eq!(transfer["hash"], json!(transactions[0].tx_hash()));
+    assert_eq!(transfer["from"], json!(user(2).address()));
+    assert_eq!(
+        (&transfer["type"], &transfer["gasPrice"], &transfer["transactionIndex"]),
+        (&json!("0x0"), &json!("0x0"), &json!("0x0"))
+    );
+    assert_eq!(
+        (&call["type"], &call["from"], &call["transactionIndex"]),
+        (&json!("0x2"), &json!(user(4).address()), &json!("0x1"))
+    );
+    assert_eq!((&call["gasPrice"], &call["yParity"]), (&json!("0x1"), &call["v"]));
+    for (method, params) in [
+        ("eth_getTransactionByHash", json!([call["hash"]])),
+        ("eth_getTransactionByBlockNumberAndIndex", json!(["0x1", "0x1"])),
+        ("eth_getTransactionByBlockHashAndIndex", json!([block["hash"], "0x1"])),
+    ] {
+        assert_eq!(&harness.result(method, params).await, call, "{method}");
+    }
+    assert_eq!(harness.result("eth_getTransactionByBlockNumberAndIndex", json!(["0x1", "0x2"])).await, Value::Null);
+    assert_eq!(harness.result("eth_getTransactionByHash", json!([B256::ZERO])).await, Value::Null);
+    for (method, block, count) in [
+        ("eth_getBlockTransactionCountByNumber", json!("0x1"), json!("0x2")),
+        ("eth_getBlockTransactionCountByHash", block["hash"].clone(), json!("0x2")),
+        ("eth_getBlockTransactionCountByNumber", json!("0x9"), Value::Null),
+        ("eth_getUncleCountByBlockNumber", json!("0x1"), json!("0x0")),
+    ] {
+        assert_eq!(harness.result(method, json!([block])).await, count, "{method}");
+    }
+}
+
+#[actix_web::test]
+async fn a_pending_transaction_has_no_block() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let transaction = sign(legacy(0), &user(2));
+    let raw = alloy_eips::eip2718::Encodable2718::encoded_2718(&transaction);
+    harness.result("eth_sendRawTransaction", json!([Bytes::from(raw.clone())])).await;
+    let pending = harness.result("eth_getTransactionByHash", json!([transaction.tx_hash()])).await;
+    for member in ["blockHash", "blockNumber", "transactionIndex"] {
+        assert_eq!(pending.get(member), Some(&Value::Null), "{member}");
+    }
+    assert_eq!(harness.result("eth_getTransactionReceipt", json!([transaction.tx_hash()])).await, Value::Null);
+    let answered = harness.result("eth_getRawTransactionByHash", json!([transaction.tx_hash()])).await;
+    assert_eq!(answered, json!(Bytes::from(raw)));
+}
+
+#[actix_web::test]
+async fn receipts_and_logs_are_numbered_within_their_block() {
+    let (chain, transactions) = busy_chain();
+    let harness = Harness::over(&chain);
+    let receipts = harness.result("eth_getBlockReceipts", json!(["0x1"])).await;
+    let call = harness.result("eth_getTransactionReceipt", json!([transactions[1].tx_hash()])).await;
+    assert_eq!(receipts[1], call);
+    assert_eq!(
+        (&call["status"], &call["type"], &call["effectiveGasPrice"]),
+        (&json!("0x1"), &json!("0x2"), &json!("0x1"))
+    );
+    let number = |value: &Value| u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    assert_eq!(number(&receipts[0]["gasUsed"]), 21_000);
+    assert_eq!(number(&call["cumulativeGasUsed"]), 21_000 + number(&call["gasUsed"]));
+    let log = &call["logs"][0];
+    assert_eq!((&log["address"], &log["logIndex"], &log["removed"]), (&json!(CONTRACT), &json!("0x0"), &json!(false)));
+    assert_eq!(log["topics"], json!([B256::with_last_byte(7)]));
+    let created = harness.result("eth_getTransactionReceipt", json!([transactions[2].tx_hash()])).await;
+    assert_eq!(created["contractAddress"], json!(user(2).address().create(1)));
+    assert_eq!(created["to"], Value::Null);
+    for absent in ["blobGasPrice", "blobGasUsed"] {
+        assert!(created.get(absent).is_none(), "{absent}");
+    }
+}
+
+#[actix_web::test]
+async fn state_is_answered_as_of_the_block_asked_for() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let (sender, recipient) = (user(2).address(), user(3).address());
+    let before = U256::from(10u128.pow(19));
+    for (block, balance, nonce) in [
+        (json!("0x0"), before, "0x0"),
+        (json!("earliest"), before, "0x0"),
+        (json!("0x1"), before - U256::from(1_000), "0x1"),
+        (json!("latest"), before - U256::from(1_000), "0x2"),
+        (json!({ "blockNumber": "0x1" }), before - U256::from(1_000), "0x1"),
+        (json!({ "blockHash": chain.genesis.hash(), "requireCanonical": true }), before, "0x0"),
+    ] {
+        assert_eq!(harness.result("eth_getBalance", json!([sender, block])).await, json!(balance), "{block}");
+        assert_eq!(harness.result("eth_getTransactionCount", json!([sender, block])).await, nonce, "{block}");
+    }
+    assert_eq!(harness.result("eth_getBalance", json!([recipient])).await, json!(before + U256::from(1_000)));
+    assert_eq!(harness.result("eth_getBalance", json!([Address::repeat_byte(1), "latest"])).await, "0x0");
+    harness.pool.nonces.lock().insert(sender, 5);
+    assert_eq!(harness.result("eth_getTransactionCount", json!([sender, "pending"])).await, "0x5");
+    harness.pool.nonces.lock().insert(sender, 1);
+    assert_eq!(harness.result("eth_getTransactionCount", json!([sender, "pending"])).await, "0x2", "never backwards");
+    assert_eq!(harness.result("eth_getCode", json!([sender, "latest"])).await, "0x");
+    assert!(harness.result("eth_getCode", json!([CONTRACT, "latest"])).await.as_str().unwrap().len() > 100);
+}
+
+#[actix_web::test]
+async fn storage_slots_are_read_in_every_form_clients_send() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let value = json!(B256::with_last_byte(0x2a));
+    for slot in ["0x0", "0x00", &format!("0x{}", "0".repeat(64))] {
+        assert_eq!(harness.result("eth_getStorageAt", json!([CONTRACT, slot, "latest"])).await, value, "{slot}");
+    }
+    assert_eq!(harness.result("eth_getStorageAt", json!([CONTRACT, "0x1"])).await, json!(B256::ZERO));
+    for slot in [&format!("0x{}", "0".repeat(70)), "0x", "0", "0xg"] {
+        assert_eq!(harness.error("eth_getStorageAt", json!([CONTRACT, slot, "latest"])).await.0, -32602, "{slot}");
+    }
+}
+
+#[actix_web::test]
+async fn a_block_that_is_not_known_is_an_error_where_the_standard_has_no_null() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let address = user(2).address();
+    for block in [json!("0x3"), json!(B256::repeat_byte(1)), json!({ "blockHash": B256::repeat_byte(1) })] {
+        for (method, params) in [
+            ("eth_getBalance", json!([address, block])),
+            ("eth_getTransactionCount", json!([address, block])),
+            ("eth_getCode", json!([address, block])),
+            ("eth_getStorageAt", json!([address, "0x0", block])),
+            ("eth_call", json!([{ "to": CONTRACT }, block])),
+            ("eth_estimateGas", json!([{ "to": CONTRACT }, block])),
+        ] {
+            let (code, message) = harness.error(method, params).await;
+            assert_eq!(code, -32000, "{method} {block}");
+            assert!(message.starts_with("unknown block"), "{method}: {message}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn logs_are_found_by_range_hash_address_and_topic() {
+    let (mut chain, _) = busy_chain();
+    let second = chain.extend(&[sign(dynamic(1), &user(4))]);
+    let harness = Harness::over(&chain);
+    let topic = B256::with_last_byte(7);
+    for (filter, expected) in [
+        (json!({ "fromBlock": "earliest", "toBlock": "latest" }), vec!["0x1", "0x3"]),
+        (json!({ "fromBlock": "0x0" }), vec!["0x1", "0x3"]),
+        (json!({ "fromBlock": "0x2", "toBlock": "0x99" }), vec!["0x3"]),
+        (json!({}), vec!["0x3"]),
+        (json!({ "blockHash": second.hash() }), vec!["0x3"]),
+        (json!({ "fromBlock": "0x0", "address": CONTRACT, "topics": [topic] }), vec!["0x1", "0x3"]),
+        (
+            json!({ "fromBlock": "0x0", "address": [CONTRACT, Address::ZERO], "topics": [[topic, B256::ZERO]] }),
+            vec!["0x1", "0x3"],
+        ),
+        (json!({ "fromBlock": "0x0", "address": user(2).address() }), vec![]),
+        (json!({ "fromBlock": "0x0", "topics": [B256::ZERO] }), vec![]),
+        (json!({ "fromBlock": "0x0", "topics": [null, topic] }), vec![]),
+        (json!({ "fromBlock": "0x2", "toBlock": "0x2" }), vec![]),
+    ] {
+        let logs = harness.result("eth_getLogs", json!([filter])).await;
+        let heights: Vec<_> = logs.as_array().unwrap().iter().map(|log| log["blockNumber"].clone()).collect();
+        assert_eq!(heights, expected, "{filter}");
+    }
+    let many: Vec<_> = (0..1_001_u64).map(|number| Address::left_padding_from(&number.to_be_bytes())).collect();
+    for (filter, code, message) in [
+        (json!({ "fromBlock": "0x2", "toBlock": "0x1" }), -32602, "invalid block range"),
+        (json!({ "fromBlock": "0x9" }), -32000, "unknown block"),
+        (json!({ "blockHash": B256::repeat_byte(3) }), -32000, "unknown block"),
+        (json!({ "address": many }), -32602, "at most 1000"),
+    ] {
+        let error = harness.error("eth_getLogs", json!([filter])).await;
+        assert_eq!(error.0, code, "{error:?}");
+        assert!(error.1.starts_with(message), "{error:?}");
+    }
+}
+
+#[actix_web::test]
+async fn fee_history_is_zeros_where_gas_is_free() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let history = harness.result("eth_feeHistory", json!(["0x2", "latest", [25.0, 50.0, 75.0]])).await;
+    assert_eq!(history["oldestBlock"], "0x1");
+    assert_eq!(history["baseFeePerGas"], json!(["0x0", "0x0", "0x0"]));
+    assert_eq!(history["gasUsedRatio"].as_array().unwrap().len(), 2);
+    // Block 1: 21,000 gas at no tip, then a call at 1 wei; block 2: no tip.
+    assert_eq!(history["reward"], json!([["0x0", "0x1", "0x1"], ["0x0", "0x0", "0x0"]]));
+    let empty = harness.result("eth_feeHistory", json!([1, "0x0", [50]])).await;
+    assert_eq!(empty["reward"], json!([["0x0"]]));
+    let all = harness.result("eth_feeHistory", json!(["0x400", "latest", []])).await;
+    assert_eq!(all["baseFeePerGas"].as_array().unwrap().len(), 4, "as many blocks as there are, and the next one");
+    assert!(all.get("reward").is_none());
+    for percentiles in [json!([50, 25]), json!([101]), json!([-1]), json!(vec![1; 101])] {
+        assert_eq!(harness.error("eth_feeHistory", json!(["0x1", "latest", percentiles])).await.0, -32602);
+    }
+}
+
+#[actix_web::test]
+async fn gas_is_priced_by_the_next_block_where_it_is_not_free() {
+    let chain = TestChain::with(BaseFeePolicy::Eip1559);
+    let harness = Harness::over(&chain);
+    // Block 0 is empty, so block 1 costs an eighth less than 1 gwei; an eighth on top for a full block after it.
+    let next = 875_000_000_u64;
+    let history = harness.result("eth_feeHistory", json!(["0x1", "latest", null])).await;
+    assert_eq!(history["baseFeePerGas"], json!(["0x3b9aca00", format!("{next:#x}")]));
+    assert_eq!(harness.result("eth_gasPrice", json!([])).await, json!(format!("{:#x}", next + next / 8)));
+}
+
+#[actix_web::test]
+async fn answers_move_with_the_head_at_once() {
+    let mut chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    for height in 1..=5_u64 {
+        chain.extend(&[sign(legacy(height - 1), &user(2))]);
+        assert_eq!(harness.result("eth_blockNumber", json!([])).await, json!(format!("{height:#x}")));
+        let count = harness.result("eth_getTransactionCount", json!([user(2).address(), "latest"])).await;
+        assert_eq!(count, json!(format!("{height:#x}")));
+        assert_eq!(harness.get("/rpc/head").await.json()["height"], json!(height));
+    }
+}

@@ -1,0 +1,76 @@
+//! The callboard_ methods.
+
+use super::chain::user;
+use super::eth::busy_chain;
+use super::harness::Harness;
+use alloy_primitives::{B256, Bytes};
+use callboard_chain::Block;
+use serde_json::{Value, json};
+
+#[actix_web::test]
+async fn the_genesis_is_served_as_it_was_written() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "callboard_genesis" });
+    let answer = harness.post("/", call.to_string()).await.body;
+    // The newline at the end of the file is no part of the JSON.
+    let json = std::str::from_utf8(chain.genesis.json()).unwrap().trim_end();
+    assert_eq!(answer, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{json}}}"#));
+}
+
+#[actix_web::test]
+async fn sealed_blocks_are_found_by_number_and_hash() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let by_number: Bytes =
+        serde_json::from_value(harness.result("callboard_getSealedBlock", json!([1])).await).unwrap();
+    let block = Block::decode(by_number.clone()).unwrap();
+    for id in [json!("0x1"), json!(block.hash())] {
+        assert_eq!(harness.result("callboard_getSealedBlock", json!([id])).await, json!(by_number));
+    }
+    for id in [json!(3), json!(B256::ZERO)] {
+        let error = harness.error("callboard_getSealedBlock", json!([id])).await;
+        assert!(error.0 == -32000 && error.1.starts_with("unknown block"), "{error:?}");
+    }
+}
+
+#[actix_web::test]
+async fn imports_and_listings_are_offered_over_json_rpc_too() {
+    let (chain, transactions) = busy_chain();
+    let harness = Harness::over(&chain);
+    let bytes = harness.result("callboard_getSealedBlock", json!([1])).await;
+    assert_eq!(harness.result("callboard_importBlock", json!([bytes])).await["imported"], json!(true));
+    assert_eq!(json!(harness.import.received.lock()[0]), bytes);
+    let page = harness
+        .result("callboard_getTransactionsByAddress", json!([user(2).address(), { "limit": 1, "direction": "sent" }]))
+        .await;
+    let newest = &page["transactions"][0];
+    assert_eq!((&newest["hash"], &newest["timestamp"]), (&json!(transactions[2].tx_hash()), &json!(1_700_000_002)));
+    assert_eq!(page["next"], "2:0");
+    let older = json!([user(2).address(), { "before": page["next"] }]);
+    let older = harness.result("callboard_getTransactionsByAddress", older).await;
+    assert_eq!((&older["count"], &older["next"]), (&json!(1), &Value::Null));
+    for options in [json!({ "limit": "x" }), json!({ "before": "x" }), json!({ "direction": "up" }), json!({ "a": 1 })]
+    {
+        let params = json!([user(2).address(), options]);
+        assert_eq!(harness.error("callboard_getTransactionsByAddress", params).await.0, -32602, "{options}");
+    }
+}
+
+#[actix_web::test]
+async fn a_transactions_proof_holds_and_a_changed_one_does_not() {
+    let (chain, transactions) = busy_chain();
+    let harness = Harness::over(&chain);
+    let proof = harness.result("callboard_getTransactionProof", json!([transactions[1].tx_hash()])).await;
+    let verdict = harness.result("callboard_verifyTransactionProof", json!([proof])).await;
+    assert_eq!(verdict["valid"], json!(true));
+    assert_eq!(verdict["transactionHash"], json!(transactions[1].tx_hash()));
+    assert_eq!((&verdict["height"], &verdict["index"], &verdict["inThisChain"]), (&json!(1), &json!(1), &json!(true)));
+    let mut changed = proof.clone();
+    changed["index"] = json!(0);
+    let verdict = harness.result("callboard_verifyTransactionProof", json!([changed])).await;
+    assert_eq!(verdict["valid"], json!(false), "{verdict}");
+    changed["seal"] = json!("0x00");
+    assert_eq!(harness.error("callboard_verifyTransactionProof", json!([changed])).await.0, -32602);
+    assert_eq!(harness.error("callboard_getTransactionProof", json!([B256::ZERO])).await.0, -32000);
+}
