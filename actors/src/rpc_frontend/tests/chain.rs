@@ -28,7 +28,6 @@ pub(super) const ENDLESS: Address = Address::repeat_byte(0xee);
 pub(super) struct TestChain {
     pub(super) access: ChainAccess,
     pub(super) genesis: SealedGenesis,
-    pub(super) store: Store,
     writer: StoreWriter,
     live: LiveState<Durable>,
     _folder: TempDir,
@@ -148,8 +147,8 @@ impl TestChain {
         let head = genesis.block().header().clone();
         let live = LiveState::new(config.clone(), Durable(store.latest().unwrap()), head);
         let access = ChainAccess::new();
-        access.open(Chain { store: store.clone(), config });
-        Self { access, genesis, store, writer, live, _folder: folder }
+        access.open(Chain { store, config });
+        Self { access, genesis, writer, live, _folder: folder }
     }
 
     /// Seals and stores a block of these transactions.
