@@ -16,7 +16,6 @@ pub struct Verified<T> {
 }
 
 impl<T> Verified<T> {
-    #[allow(dead_code)]
     pub(crate) fn new(value: T, senders: Arc<[Address]>) -> Self {
         Self { value, senders }
     }
@@ -49,7 +48,6 @@ pub struct Confirmed<T> {
 }
 
 impl Confirmed<Block> {
-    #[allow(dead_code)]
     pub(crate) fn new(verified: Verified<Block>, receipts: Arc<[Receipt]>, changes: Arc<BlockChanges>) -> Self {
         Self { value: verified.value, senders: verified.senders, receipts, changes }
     }
