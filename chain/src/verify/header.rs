@@ -73,7 +73,7 @@ pub fn child_header(parent: &Header, timestamp: u64, config: &ChainConfig) -> He
 }
 
 /// `extraData` is the commitment to our configuration: the block is of a chain like ours.
-pub(super) fn verify_commitment(header: &Header, config: &ChainConfig) -> Result<(), HeaderError> {
+fn verify_commitment(header: &Header, config: &ChainConfig) -> Result<(), HeaderError> {
     let (expected, actual) = (config.commitment().into(), header.extra_data.clone());
     if expected == actual { Ok(()) } else { Err(HeaderError::ExtraData { expected, actual }) }
 }
