@@ -4,7 +4,7 @@ use super::{
     MerkleTrie, TrieError, TrieUpdates,
     shrink::{RANKS, STORAGE_RANK},
 };
-use crate::{Account, BlockChanges, StorageChange, TrieReader, keccak256};
+use crate::{Account, BlockChanges, StorageChange, TrieReader, keccak::keccak256_each, keccak256};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
@@ -37,8 +37,8 @@ impl StateTrie {
     pub fn apply(&mut self, reader: &impl TrieReader, changes: &mut BlockChanges) -> Result<B256, TrieError> {
         let mut slots = SlotsByAccount(&changes.storage);
         let mut leaves = Vec::with_capacity(changes.accounts.len());
-        for change in &mut changes.accounts {
-            let owner = keccak256(change.address);
+        let owners = hashed_addresses(changes);
+        for (change, owner) in changes.accounts.iter_mut().zip(owners) {
             let values = slots.next(change.address)?.iter().map(|slot| (slot.slot, slot.after));
             let from = storage_root(&change.before);
             let root = self.write_storage(reader, change.address, owner, from, change.after.is_some(), values)?;
@@ -59,8 +59,8 @@ impl StateTrie {
     pub fn revert(&mut self, reader: &impl TrieReader, changes: &BlockChanges) -> Result<B256, TrieError> {
         let mut slots = SlotsByAccount(&changes.storage);
         let mut leaves = Vec::with_capacity(changes.accounts.len());
-        for change in &changes.accounts {
-            let (address, owner) = (change.address, keccak256(change.address));
+        for (change, owner) in changes.accounts.iter().zip(hashed_addresses(changes)) {
+            let address = change.address;
             let values = slots.next(address)?.iter().map(|slot| (slot.slot, slot.before));
             let from = storage_root(&change.after);
             let actual = self.write_storage(reader, address, owner, from, change.before.is_some(), values)?;
@@ -90,7 +90,9 @@ impl StateTrie {
             trie.clear(reader)?;
             return Ok(EMPTY_ROOT_HASH);
         }
-        let mut slots: Vec<_> = values.map(|(slot, value)| (keccak256(slot.to_be_bytes::<32>()), value)).collect();
+        let (slots, values): (Vec<_>, Vec<_>) = values.map(|(slot, value)| (slot.to_be_bytes::<32>(), value)).unzip();
+        let keys = keccak256_each(&slots.iter().map(|slot| &slot[..]).collect::<Vec<_>>());
+        let mut slots: Vec<_> = keys.into_iter().zip(values).collect();
         slots.sort_unstable_by_key(|(key, _)| *key);
         for (key, value) in slots {
             let rlp = if value.is_zero() { Vec::new() } else { alloy_rlp::encode(value) };
@@ -180,6 +182,12 @@ impl StateTrie {
         };
         slots.iter().map(|slot| trie.prove(reader, &Nibbles::unpack(keccak256(slot.to_be_bytes::<32>())))).collect()
     }
+}
+
+/// The keys of the changed accounts, in their order.
+fn hashed_addresses(changes: &BlockChanges) -> Vec<B256> {
+    let addresses: Vec<&[u8]> = changes.accounts.iter().map(|change| change.address.as_slice()).collect();
+    keccak256_each(&addresses)
 }
 
 fn storage_root(account: &Option<Account>) -> B256 {
