@@ -9,7 +9,7 @@ use callboard_chain::{
     Account, AccountChange, Block, BlockChanges, Confirmed, Receipt, Seal, StateReadError, StorageChange, Transaction,
     TrieReader, keccak256,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a made-up transaction does.
 #[derive(Debug, Clone)]
@@ -32,6 +32,17 @@ impl Action {
             | Self::Store { from, .. }
             | Self::Destroy { from, .. } => *from,
         }
+    }
+
+    /// Every address it may change.
+    fn addresses(&self) -> [Address; 2] {
+        let other = match *self {
+            Self::Transfer { to, .. } => account(to),
+            Self::Deploy { contract: number, .. }
+            | Self::Store { contract: number, .. }
+            | Self::Destroy { contract: number, .. } => contract(number),
+        };
+        [account(self.from()), other]
     }
 
     /// What the transaction's `to` is; a deployment has none.
@@ -63,6 +74,19 @@ pub(crate) struct FlatState {
     pub(crate) storage: BTreeMap<(Address, U256), U256>,
 }
 
+impl FlatState {
+    /// What belongs to these addresses.
+    fn part(&self, addresses: &BTreeSet<Address>) -> Self {
+        let mut part = Self::default();
+        for address in addresses {
+            part.accounts.extend(self.accounts.get(address).map(|account| (*address, *account)));
+            let slots = self.storage.range((*address, U256::ZERO)..=(*address, U256::MAX));
+            part.storage.extend(slots.map(|(key, value)| (*key, *value)));
+        }
+        part
+    }
+}
+
 /// A trie that is wholly in memory never asks for a stored node.
 struct NothingStored;
 
@@ -89,8 +113,8 @@ impl Fixture {
             let balance = U256::from(1_000_000 + number);
             state.accounts.insert(account(number), Account { balance, ..Account::default() });
         }
-        let mut fixture = Self { blocks: Vec::new(), state: FlatState::default(), trie: fresh_trie() };
-        fixture.seal(Vec::new(), Vec::new(), state, BTreeMap::new());
+        let mut fixture = Self { blocks: Vec::new(), state: state.clone(), trie: fresh_trie() };
+        fixture.seal(Vec::new(), Vec::new(), changes(&FlatState::default(), &state, BTreeMap::new()));
         let updates = fixture.trie.take_updates();
         (fixture, updates)
     }
@@ -101,17 +125,19 @@ impl Fixture {
 
     /// Adds a block with these transactions and returns it. `salt` makes blocks of one height differ.
     pub(crate) fn add(&mut self, actions: &[Action], salt: u64) -> Confirmed<Block> {
-        let mut state = self.state.clone();
+        let touched: BTreeSet<Address> = actions.iter().flat_map(Action::addresses).collect();
+        let before = self.state.part(&touched);
         let (mut transactions, mut senders) = (Vec::new(), Vec::new());
         let mut code = BTreeMap::new();
         for (index, action) in actions.iter().enumerate() {
             let sender = account(action.from());
-            let nonce = state.accounts.entry(sender).or_default().nonce;
-            transactions.push(transaction(action, nonce, salt, self.blocks.len(), index));
+            let nonce = self.state.accounts.entry(sender).or_default().nonce;
+            transactions.push(transaction(action, nonce, salt, self.next_height(), index));
             senders.push(sender);
-            run(&mut state, &mut code, action);
+            run(&mut self.state, &mut code, action);
         }
-        self.seal(transactions, senders, state, code);
+        let changes = changes(&before, &self.state.part(&touched), code);
+        self.seal(transactions, senders, changes);
         self.blocks[self.blocks.len() - 1].clone()
     }
 
@@ -128,25 +154,22 @@ impl Fixture {
         self.state = state;
     }
 
-    fn seal(
-        &mut self,
-        transactions: Vec<Transaction>,
-        senders: Vec<Address>,
-        mut state: FlatState,
-        code: BTreeMap<B256, Bytes>,
-    ) {
-        let mut changes = changes(&self.state, &state, code);
+    fn next_height(&self) -> u64 {
+        self.blocks.last().map_or(0, |block| block.value().height() + 1)
+    }
+
+    fn seal(&mut self, transactions: Vec<Transaction>, senders: Vec<Address>, mut changes: BlockChanges) {
         let state_root = self.trie.apply(&NothingStored, &mut changes).unwrap();
         for change in &changes.accounts {
             if let Some(after) = change.after {
-                state.accounts.insert(change.address, after);
+                self.state.accounts.insert(change.address, after);
             }
         }
         let receipts = transactions.iter().enumerate().map(|(index, _)| receipt(index, &senders[index])).collect();
         let header = Header {
-            number: self.blocks.len() as u64,
+            number: self.next_height(),
             parent_hash: self.blocks.last().map_or(B256::ZERO, |parent| parent.value().hash()),
-            timestamp: 1_700_000_000 + self.blocks.len() as u64,
+            timestamp: 1_700_000_000 + self.next_height(),
             state_root,
             extra_data: senders.len().to_be_bytes().to_vec().into(),
             transactions_root: keccak256(transactions.iter().flat_map(|one| one.tx_hash().0).collect::<Vec<_>>()),
@@ -155,7 +178,6 @@ impl Fixture {
         };
         let block = Block::from_parts(header, transactions, Seal([7; 65]));
         self.blocks.push(Confirmed::fixture(block, senders, receipts, changes));
-        self.state = state;
     }
 }
 
@@ -206,16 +228,16 @@ fn run(state: &mut FlatState, code: &mut BTreeMap<B256, Bytes>, action: &Action)
 
 /// How two states differ. Accounts whose storage differs are listed too: their storage root will.
 fn changes(before: &FlatState, after: &FlatState, code: BTreeMap<B256, Bytes>) -> BlockChanges {
-    let slots = before.storage.keys().chain(after.storage.keys()).copied().collect::<std::collections::BTreeSet<_>>();
+    let slots: BTreeSet<_> = before.storage.keys().chain(after.storage.keys()).copied().collect();
     let value = |state: &FlatState, key| state.storage.get(key).copied().unwrap_or_default();
     let storage: Vec<_> = slots
         .iter()
         .map(|key| StorageChange { address: key.0, slot: key.1, before: value(before, key), after: value(after, key) })
         .filter(|change| change.before != change.after)
         .collect();
-    let addresses = before.accounts.keys().chain(after.accounts.keys());
-    let accounts = addresses.copied().collect::<std::collections::BTreeSet<_>>().into_iter();
-    let accounts = accounts
+    let addresses: BTreeSet<_> = before.accounts.keys().chain(after.accounts.keys()).copied().collect();
+    let accounts = addresses
+        .into_iter()
         .map(|address| AccountChange {
             address,
             before: before.accounts.get(&address).copied(),
@@ -226,7 +248,7 @@ fn changes(before: &FlatState, after: &FlatState, code: BTreeMap<B256, Bytes>) -
     BlockChanges { accounts, storage, code: code.into_iter().collect() }
 }
 
-fn transaction(action: &Action, nonce: u64, salt: u64, height: usize, index: usize) -> Transaction {
+fn transaction(action: &Action, nonce: u64, salt: u64, height: u64, index: usize) -> Transaction {
     let transaction = TxEip1559 {
         chain_id: 1337,
         nonce,
