@@ -399,6 +399,15 @@ impl State {
         self.queues.keys().copied().collect()
     }
 
+    /// Compares what is counted along the way with what is there.
+    #[cfg(test)]
+    pub(super) fn check_counts(&self) {
+        assert_eq!(self.unfunded, self.queues.values().map(Queue::unfunded).sum::<usize>());
+        let tails = self.queues.iter().filter_map(|(sender, queue)| Some((queue.worth()?, *sender)));
+        assert_eq!(self.tails, tails.collect());
+        assert!(self.queues.values().all(|queue| !queue.transactions.is_empty()));
+    }
+
     /// How much the pool holds.
     pub(super) fn status(&self) -> Status {
         let pending = self.queues.values().map(|queue| queue.ready().count()).sum();

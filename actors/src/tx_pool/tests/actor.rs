@@ -1,0 +1,182 @@
+use super::core::{free, sender};
+use crate::callboard::{Callboard, Delivery, Kind, Origin, Phase, Role};
+use crate::guard::{Stop, StopOrder, StopOutcome};
+use crate::monitor::Metrics;
+use crate::send::probe::{Probe, probe};
+use crate::send::{ActorRegistry, Inbox, Mailbox};
+use crate::transport::NodeId;
+use crate::tx_pool::*;
+use actix::Arbiter;
+use alloy_primitives::{Address, U256};
+use callboard_chain::StateReadError;
+use callboard_chain::keys::SecretKey;
+use std::sync::Arc;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+
+struct Bench {
+    accepted: Probe<TransactionAccepted>,
+    proposer: Probe<PendingChanged>,
+    callboard: Callboard,
+    metrics: Metrics,
+}
+
+impl Bench {
+    /// A running pool on a node of this role and phase. The account of `sender(0xff)` cannot be read.
+    async fn start(role: Role, phase: Phase) -> (Self, Inboxes) {
+        let (registry, _deaths) = ActorRegistry::new();
+        let mailbox = Mailbox::open(&Arbiter::current(), registry.actor("TxPool", 64)).await.expect("it runs");
+        let inboxes = Inboxes::of(&mailbox);
+        let ((accepted_port, accepted), (proposer_port, proposer)) = (probe(|_| ()).await, probe(|_| ()).await);
+        let callboard = Callboard::new(role);
+        callboard.set_phase(phase);
+        let accounts: ReadAccount = Arc::new(|address: Address| {
+            if address == sender(0xff) {
+                return Err(StateReadError("the disk is gone".into()));
+            }
+            Ok(AccountState { nonce: 0, balance: U256::MAX })
+        });
+        let metrics = Metrics::new();
+        let pool_metrics = PoolMetrics::register(&metrics);
+        let ports =
+            Ports { accepted: accepted_port, proposer: Some(proposer_port), accounts, callboard: callboard.clone() };
+        mailbox.start(move |_| TxPool::new(PoolConfig::default(), ports, pool_metrics));
+        (Self { accepted, proposer, callboard, metrics }, inboxes)
+    }
+}
+
+struct Inboxes {
+    submit: Inbox<SubmitTransaction>,
+    batch: Inbox<SubmitTransactions>,
+    stored: Inbox<BlocksStored>,
+    rolled_back: Inbox<ChainRolledBack>,
+    drop: Inbox<DropTransaction>,
+    best: Inbox<BestTransactions>,
+    nonce: Inbox<PendingNonce>,
+    pending: Inbox<PendingTransaction>,
+    content: Inbox<PoolContent>,
+    status: Inbox<PoolStatus>,
+    stop: Inbox<Stop>,
+}
+
+impl Inboxes {
+    fn of(mailbox: &Mailbox<TxPool>) -> Self {
+        Self {
+            submit: mailbox.inbox(),
+            batch: mailbox.inbox(),
+            stored: mailbox.inbox(),
+            rolled_back: mailbox.inbox(),
+            drop: mailbox.inbox(),
+            best: mailbox.inbox(),
+            nonce: mailbox.inbox(),
+            pending: mailbox.inbox(),
+            content: mailbox.inbox(),
+            status: mailbox.inbox(),
+            stop: mailbox.inbox(),
+        }
+    }
+}
+
+fn by_rpc(byte: u8, nonce: u64) -> SubmitTransaction {
+    SubmitTransaction { transaction: free(byte, nonce), sender: sender(byte), origin: Origin::Rpc }
+}
+
+fn peer() -> NodeId {
+    NodeId::of(&SecretKey::from_bytes([7; 32]).expect("a key"))
+}
+
+#[actix::test]
+async fn a_transaction_from_rpc_is_held_and_goes_on_as_the_routing_table_says() {
+    let (mut bench, pool) = Bench::start(Role::Follower, Phase::Following).await;
+    let hash = *free(1, 0).hash();
+    assert_eq!(pool.submit.ask(by_rpc(1, 0), SOON).await, Ok(Ok(hash)));
+    let accepted = bench.accepted.next().await;
+    assert_eq!((accepted.transaction.hash(), accepted.origin, accepted.peer), (hash, Origin::Rpc, None));
+    assert_eq!(accepted.deliveries, [Delivery::ForwardTransaction, Delivery::RelayTransaction]);
+    assert_eq!(bench.callboard.delivered(Origin::Rpc, Kind::Transaction, Delivery::PoolTransaction), 1);
+
+    assert_eq!(pool.submit.ask(by_rpc(1, 0), SOON).await, Ok(Err(PoolError::AlreadyKnown)));
+    assert!(bench.accepted.try_next().is_none(), "a known transaction is not relayed again");
+    assert_eq!(bench.callboard.delivered(Origin::Rpc, Kind::Transaction, Delivery::PoolTransaction), 1);
+
+    assert_eq!(pool.nonce.ask(PendingNonce { address: sender(1) }, SOON).await, Ok(Ok(1)));
+    let found = pool.pending.ask(PendingTransaction { hash }, SOON).await.expect("answered").expect("held");
+    assert_eq!(found.sender, sender(1));
+    let best = BestTransactions { gas: u64::MAX, bytes: usize::MAX, base_fee: 0 };
+    assert_eq!(pool.best.ask(best, SOON).await.expect("answered").len(), 1);
+    assert_eq!(pool.content.ask(PoolContent { sender: None }, SOON).await.expect("answered").pending.len(), 1);
+    assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered").pending, 1);
+}
+
+#[actix::test]
+async fn each_transaction_of_a_peer_gets_its_own_answer() {
+    let (mut bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    let of = |byte, nonce| (free(byte, nonce), sender(byte));
+    let batch = SubmitTransactions { transactions: vec![of(1, 0), of(1, 0), of(2, 5_000), of(3, 0)], peer: peer() };
+    let answers = pool.batch.ask(batch, SOON).await.expect("answered");
+    assert_eq!((&answers[0], &answers[1], &answers[3]), (&Taken::Taken, &Taken::Known, &Taken::Taken));
+    assert!(matches!(answers[2], Taken::Refused(PoolError::NonceTooHigh { .. })));
+    let accepted = bench.accepted.next().await;
+    assert_eq!((accepted.origin, accepted.peer), (Origin::Peer, Some(peer())));
+    assert_eq!(accepted.deliveries, [Delivery::RelayTransaction]);
+    assert_eq!(bench.accepted.next().await.transaction.sender, sender(3));
+}
+
+#[actix::test]
+async fn a_node_that_catches_up_takes_none_from_peers_and_counts_them() {
+    let (mut bench, pool) = Bench::start(Role::Follower, Phase::CatchingUp).await;
+    let batch = SubmitTransactions { transactions: vec![(free(1, 0), sender(1))], peer: peer() };
+    let answers = pool.batch.ask(batch, SOON).await.expect("answered");
+    assert_eq!(answers, [Taken::Refused(PoolError::NotNow { phase: Phase::CatchingUp })]);
+    assert_eq!(bench.callboard.delivered(Origin::Peer, Kind::Transaction, Delivery::DropTransaction), 1);
+    assert!(bench.accepted.try_next().is_none());
+    assert_eq!(pool.submit.ask(by_rpc(1, 0), SOON).await, Ok(Ok(*free(1, 0).hash())));
+    assert_eq!(bench.accepted.next().await.deliveries, [Delivery::ForwardTransaction]);
+}
+
+#[actix::test]
+async fn the_proposer_hears_of_the_first_pending_transaction_and_again_after_each_block() {
+    let (mut bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    pool.submit.ask(by_rpc(1, 1), SOON).await.expect("answered").expect("held behind a gap");
+    assert!(bench.proposer.try_next().is_none(), "nothing could be included");
+    for nonce in [0, 2, 3] {
+        pool.submit.ask(by_rpc(1, nonce), SOON).await.expect("answered").expect("taken");
+    }
+    assert_eq!(bench.proposer.next().await, PendingChanged { pending: true });
+    assert!(bench.proposer.try_next().is_none(), "told once");
+    pool.stored.ask(BlocksStored { blocks: Arc::new([]) }, SOON).await.expect("answered");
+    assert_eq!(bench.proposer.next().await, PendingChanged { pending: true });
+}
+
+#[actix::test]
+async fn an_account_that_cannot_be_read_refuses_its_transactions_only() {
+    let (bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    let error = pool.submit.ask(by_rpc(0xff, 0), SOON).await.expect("answered").expect_err("unreadable");
+    assert_eq!(error.blame(), callboard_chain::Blame::Local);
+    assert!(matches!(error, PoolError::State { .. }), "{error}");
+    pool.submit.ask(by_rpc(1, 0), SOON).await.expect("answered").expect("taken");
+    let text = bench.metrics.encode();
+    for line in ["callboard_pool_refused_total{reason=\"state\"} 1", "callboard_pool_accepted_total 1"] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+#[actix::test]
+async fn transactions_of_undone_blocks_come_back_without_being_relayed() {
+    let (mut bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    let returned = vec![(free(1, 0), sender(1)), (free(1, 1), sender(1))];
+    pool.rolled_back.ask(ChainRolledBack { returned }, SOON).await.expect("answered");
+    assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered").pending, 2);
+    assert!(bench.accepted.try_next().is_none());
+    let drop = DropTransaction { hash: *free(1, 0).hash(), reason: DropReason::Operator };
+    assert_eq!(pool.drop.ask(drop, SOON).await, Ok(true));
+    assert_eq!(pool.drop.ask(drop, SOON).await, Ok(false));
+    assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered").queued, 1);
+}
+
+#[actix::test]
+async fn the_pool_stops_when_told() {
+    let (_bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    assert_eq!(StopOrder::new().then(pool.stop, SOON).stop().await, [("TxPool", StopOutcome::Stopped)]);
+}
