@@ -355,6 +355,7 @@ fn pending_nonce_never_goes_backwards_because_of_a_block() {
     let _being_built = pool.best(2 * GAS, usize::MAX, 0);
     assert_eq!(nonce(&pool, 0), 4, "while a block is made");
     assert_eq!(nonce(&pool, 2), 4, "the block is durable, the pool has not heard of it");
+    assert_eq!(nonce(&pool, 6), 6, "the block holds more of this sender than the pool ever did");
     let included = (0..2).map(|nonce| *free(1, nonce).hash()).collect();
     let effects = pool.on_accounts(&[(sender(1), AccountState { nonce: 2, ..RICH })], &included);
     let gone = |nonce| (sender(1), nonce, DropReason::Included);
