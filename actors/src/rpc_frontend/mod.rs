@@ -15,6 +15,7 @@ mod gate;
 mod guard;
 mod jsonrpc;
 mod metrics;
+mod pool;
 mod ports;
 mod rest;
 mod server;
@@ -27,6 +28,7 @@ pub use callboard::{MalformedProof, TransactionProof};
 pub use config::RpcConfig;
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
+pub use pool::PoolInboxes;
 pub use ports::{
     Chain, ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus,
     PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,

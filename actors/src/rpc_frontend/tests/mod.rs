@@ -7,6 +7,7 @@ mod eth;
 mod guards;
 mod harness;
 mod own;
+mod pool;
 mod rest;
-
+mod schemas;
 mod send;
