@@ -9,9 +9,9 @@ use alloy_primitives::B256;
 use callboard_chain::Blame;
 use callboard_chain::genesis::{SealedGenesis, differences};
 
-/// Refusals after which an address is not dialled again soon.
-const LASTING_REFUSALS: [&str; 7] =
-    ["this_node", "copied_directory", "wrong_chain", "not_allowed", "banned", "version", "signature"];
+/// Refusals by which a node says that it is no peer, or no peer any more: trying once more does not help.
+const LASTING_REFUSALS: [&str; 8] =
+    ["this_node", "copied_directory", "wrong_chain", "not_allowed", "banned", "version", "signature", "no_session"];
 
 /// What dialling needs besides the address.
 #[derive(Debug, Clone)]

@@ -20,6 +20,8 @@ mod node_id;
 mod sealed_head;
 pub mod server;
 pub mod sessions;
+#[cfg(test)]
+pub(crate) mod testing;
 mod url;
 pub mod wire;
 

@@ -5,18 +5,20 @@ use alloy_primitives::B256;
 use callboard_chain::keccak256;
 use parking_lot::Mutex;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 
 /// A session that is not used for this long ends. Peers poll every second; ten minutes outlive a suspended laptop's
 /// short nap and keep the table small.
 pub const SESSION_IDLE: Duration = Duration::from_secs(600);
 /// Sessions of one node at a time: it may know us under several addresses. A further one ends the oldest.
 pub const SESSIONS_PER_NODE: usize = 4;
-/// Streams of blocks that one node may have open: one that follows, some that fetch ranges.
+/// Streams of blocks that one node may have open: one that follows, some that fetch ranges. A further one ends the
+/// oldest: it is most likely one whose reader is gone, which is not noticed before the next block is written to it.
 pub const STREAMS_PER_NODE: usize = 8;
 /// Bans remembered at a time; beyond them the one that ends first is forgotten.
 pub const MAX_BANS: usize = 4_096;
@@ -40,7 +42,8 @@ struct Table {
     admission: Admission,
     /// Keyed by the hash of the token: how long a look-up takes says nothing about any token.
     sessions: HashMap<B256, Entry>,
-    streams: HashMap<NodeId, usize>,
+    streams: HashMap<NodeId, VecDeque<OpenStream>>,
+    last_stream: u64,
     bans: HashMap<NodeId, Instant>,
     reserved: HashSet<NodeId>,
 }
@@ -60,11 +63,27 @@ pub struct Guest {
     pub remote: Option<IpAddr>,
 }
 
+#[derive(Debug)]
+struct OpenStream {
+    number: u64,
+    /// Dropped to end the stream.
+    _alive: oneshot::Sender<()>,
+}
+
 /// A stream that counts against its node until it is dropped.
 #[derive(Debug)]
 pub struct StreamSlot {
     sessions: Sessions,
     node_id: NodeId,
+    number: u64,
+    alive: oneshot::Receiver<()>,
+}
+
+impl StreamSlot {
+    /// Waits until a newer stream takes the place. To be awaited again only while it has not ended.
+    pub async fn pushed_out(&mut self) {
+        (&mut self.alive).await.ok();
+    }
 }
 
 impl Sessions {
@@ -74,6 +93,7 @@ impl Sessions {
             admission,
             sessions: HashMap::new(),
             streams: HashMap::new(),
+            last_stream: 0,
             bans: HashMap::new(),
             reserved: HashSet::new(),
         })))
@@ -106,15 +126,18 @@ impl Sessions {
         Some(entry.guest.clone())
     }
 
-    /// Takes one of a node's streams; `None` where it has [`STREAMS_PER_NODE`] open.
-    pub fn open_stream(&self, node_id: NodeId) -> Option<StreamSlot> {
+    /// Takes one of a node's [`STREAMS_PER_NODE`] streams; the oldest gives way where all are taken.
+    pub fn open_stream(&self, node_id: NodeId) -> StreamSlot {
         let mut table = self.0.lock();
+        table.last_stream += 1;
+        let number = table.last_stream;
+        let (_alive, alive) = oneshot::channel();
         let streams = table.streams.entry(node_id).or_default();
-        if *streams >= STREAMS_PER_NODE {
-            return None;
+        if streams.len() >= STREAMS_PER_NODE {
+            streams.pop_front();
         }
-        *streams += 1;
-        Some(StreamSlot { sessions: self.clone(), node_id })
+        streams.push_back(OpenStream { number, _alive });
+        StreamSlot { sessions: self.clone(), node_id, number, alive }
     }
 
     /// Ends a node's sessions and lets it in again only after `until`.
@@ -190,8 +213,8 @@ impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut table = self.sessions.0.lock();
         if let Some(streams) = table.streams.get_mut(&self.node_id) {
-            *streams -= 1;
-            if *streams == 0 {
+            streams.retain(|stream| stream.number != self.number);
+            if streams.is_empty() {
                 table.streams.remove(&self.node_id);
             }
         }
@@ -284,12 +307,22 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_bounded_for_each_node_and_given_back() {
+    fn streams_are_bounded_for_each_node_and_the_oldest_gives_way() {
         let sessions = sessions(2);
-        let mut slots: Vec<_> = (0..STREAMS_PER_NODE).map(|_| sessions.open_stream(node(1)).unwrap()).collect();
-        assert!(sessions.open_stream(node(1)).is_none());
-        assert!(sessions.open_stream(node(2)).is_some(), "another node's streams are its own");
+        let mut slots: Vec<_> = (0..STREAMS_PER_NODE).map(|_| sessions.open_stream(node(1))).collect();
+        let other = sessions.open_stream(node(2));
+        assert!(!slots.iter().any(is_pushed_out));
+        slots.push(sessions.open_stream(node(1)));
+        assert!(is_pushed_out(&slots[0]) && !slots[1..].iter().any(is_pushed_out));
+        assert!(!is_pushed_out(&other), "another node's streams are its own");
         slots.pop();
-        assert!(sessions.open_stream(node(1)).is_some());
+        slots.push(sessions.open_stream(node(1)));
+        assert!(!slots[1..].iter().any(is_pushed_out), "a place that was given back is free");
+        drop((slots, other));
+        assert!(sessions.0.lock().streams.is_empty());
+    }
+
+    fn is_pushed_out(slot: &StreamSlot) -> bool {
+        !slot.sessions.0.lock().streams[&slot.node_id].iter().any(|stream| stream.number == slot.number)
     }
 }

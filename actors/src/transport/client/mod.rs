@@ -8,6 +8,8 @@ mod body;
 mod error;
 mod resolver;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use blocks::BlockStream;
 pub use body::Pace;
@@ -111,13 +113,18 @@ impl PeerClient {
 
     /// What the node at `url` says of itself, unchecked.
     pub async fn raw_status(&self, url: &PeerUrl, reach: Reach) -> Result<StatusBody, CallError> {
-        self.check_reach(url, reach)?;
-        self.get(url.route("status"), reach, None).await?.json(MAX_STATUS_BYTES, "a status").await
+        self.status_body(url, reach, None).await
     }
 
-    /// The head of the node at `url`, proven by its seal.
-    pub async fn status(&self, url: &PeerUrl, reach: Reach, chain: ChainIdentity) -> Result<PeerState, CallError> {
-        let status = self.raw_status(url, reach).await?;
+    /// The head of the node at `url`, proven by its seal. With a session, whether that still lives is found out, too.
+    async fn status(
+        &self,
+        url: &PeerUrl,
+        reach: Reach,
+        chain: ChainIdentity,
+        session: Option<&Session>,
+    ) -> Result<PeerState, CallError> {
+        let status = self.status_body(url, reach, session).await?;
         let fail = |problem: Problem| CallError { url: url.route("status").to_string(), problem };
         if status.version != PROTOCOL_VERSION {
             let (expected, actual) = (PROTOCOL_VERSION, status.version);
@@ -129,6 +136,16 @@ impl PeerClient {
         }
         let head = SealedHead::verify(&status, chain.authority).map_err(|error| fail(error.into()))?;
         Ok(PeerState { node_id: status.node_id, head })
+    }
+
+    async fn status_body(
+        &self,
+        url: &PeerUrl,
+        reach: Reach,
+        session: Option<&Session>,
+    ) -> Result<StatusBody, CallError> {
+        self.check_reach(url, reach)?;
+        self.get(url.route("status"), reach, session).await?.json(MAX_STATUS_BYTES, "a status").await
     }
 
     async fn post_hello(

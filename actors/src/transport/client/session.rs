@@ -28,7 +28,7 @@ struct Inner {
 }
 
 impl Session {
-    pub(super) fn new(
+    pub(in crate::transport) fn new(
         client: PeerClient,
         url: PeerUrl,
         reach: Reach,
@@ -69,9 +69,10 @@ impl Session {
         self.0.token
     }
 
-    /// Its head, proven by the seal. Refused where another node has begun to answer at its address.
+    /// Its head, proven by the seal. Keeps the session alive; refused where the peer has forgotten it, or where
+    /// another node has begun to answer at its address.
     pub async fn status(&self) -> Result<PeerState, CallError> {
-        let state = self.0.client.status(&self.0.url, self.0.reach, self.0.chain).await?;
+        let state = self.0.client.status(&self.0.url, self.0.reach, self.0.chain, Some(self)).await?;
         if state.node_id != self.node_id() {
             let (expected, actual) = (self.node_id(), state.node_id);
             let problem = crate::transport::hello::HelloError::OtherNode { expected, actual }.into();

@@ -5,7 +5,7 @@ use super::{PeerBlock, PeerTransactions, Shared, body, refused::Refused};
 use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
 use crate::transport::frames::max_frame;
 use crate::transport::hello::{HelloAnswerer, HelloReply, MAX_HELLO_BYTES, Token};
-use crate::transport::sessions::{Guest, STREAMS_PER_NODE};
+use crate::transport::sessions::Guest;
 use crate::transport::wire::{
     AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS,
     MAX_TRANSACTIONS_BYTES, SESSION_HEADER,
@@ -70,7 +70,11 @@ async fn genesis(state: State) -> Result<HttpResponse, Refused> {
     Ok(HttpResponse::Ok().content_type("application/json").no_chunking(length).streaming(stream))
 }
 
-async fn status(state: State) -> Result<HttpResponse, Refused> {
+/// For everybody; but who sends a token wants to know whether it still counts.
+async fn status(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
+    if request.headers().contains_key(SESSION_HEADER) {
+        guest(&request, &state)?;
+    }
     let shared = state.into_inner();
     let status = web::block(move || shared.status()).await;
     let status = status.map_err(Refused::internal)?.map_err(Refused::internal)?;
@@ -116,11 +120,9 @@ async fn blocks(request: HttpRequest, state: State) -> Result<HttpResponse, Refu
         _ => return Err(Refused::malformed("write from and count, or from and follow=true")),
     };
     let peer = guest.party.node_id;
-    let slot = state.sessions.open_stream(peer).ok_or_else(|| {
-        Refused::busy(format!("{STREAMS_PER_NODE} streams of blocks are open for your node, which is the limit"))
-    })?;
+    let slot = Some(state.sessions.open_stream(peer));
     let shared: Arc<Shared> = state.into_inner();
-    let blocks = Blocks { shared, peer, next: query.from, end, news: None, _slot: slot };
+    let blocks = Blocks { shared, peer, next: query.from, end, news: None, slot };
     Ok(HttpResponse::Ok().content_type("application/octet-stream").streaming(blocks.into_stream()))
 }
 

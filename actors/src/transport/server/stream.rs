@@ -46,7 +46,7 @@ pub(super) struct Blocks {
     /// Height after the last block; `None` to follow.
     pub(super) end: Option<u64>,
     pub(super) news: Option<mpsc::Receiver<Announcement>>,
-    pub(super) _slot: StreamSlot,
+    pub(super) slot: Option<StreamSlot>,
 }
 
 impl Blocks {
@@ -56,20 +56,26 @@ impl Blocks {
     }
 
     async fn next_piece(&mut self) -> Result<Option<Bytes>, StreamError> {
-        match self.end {
-            Some(end) => self.from_store(end).await,
-            None => {
-                let mut stop = self.shared.stop.clone();
-                tokio::select! {
-                    piece = self.next_followed() => piece.map(Some),
-                    _ = stop.wait_for(|stop| *stop) => Ok(None),
-                }
-            }
-        }
+        let Some(end) = self.end else { return self.next_followed().await };
+        self.from_store(end).await
+    }
+
+    /// As [`Self::next_new`], until the server stops or the node opens too many streams.
+    async fn next_followed(&mut self) -> Result<Option<Bytes>, StreamError> {
+        let mut stop = self.shared.stop.clone();
+        // Taken out, so that waiting for its end and for news can borrow apart.
+        let Some(mut slot) = self.slot.take() else { return Ok(None) };
+        let piece = tokio::select! {
+            piece = self.next_new() => piece.map(Some),
+            _ = stop.wait_for(|stop| *stop) => return Ok(None),
+            () = slot.pushed_out() => return Ok(None),
+        };
+        self.slot = Some(slot);
+        piece
     }
 
     /// What is new: out of the store as long as that has more, then as it is announced.
-    async fn next_followed(&mut self) -> Result<Bytes, StreamError> {
+    async fn next_new(&mut self) -> Result<Bytes, StreamError> {
         loop {
             // Subscribed before the store is read, so that no block falls between the two.
             if self.news.is_none() {

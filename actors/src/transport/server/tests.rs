@@ -1,1 +1,372 @@
+//! Real servers and clients on this machine's loopback.
 
+use super::*;
+use crate::broadcaster::{
+    BroadcastBlock, BroadcastCountsRequest, ForwardOutcome, ForwardTransactions, OutgoingTransaction, RelayBlock,
+    RelayTransactions,
+};
+use crate::peer_discovery::{PeerConnected, chain_identity};
+use crate::transport::PeerUrl;
+use crate::transport::client::{BlockStream, CallError, Problem, Reach};
+use crate::transport::genesis_fetch::{check_genesis, fetch_genesis};
+use crate::transport::hello::HelloError;
+use crate::transport::sessions::STREAMS_PER_NODE;
+use crate::transport::testing::{TestChain, TestNode, client, genesis, identity, session_at};
+use crate::transport::wire::{MAX_TRANSACTIONS_BYTES, PeerAddress, SESSION_HEADER, TransactionResult};
+use bytes::Bytes;
+use std::{cell::RefCell, time::Instant};
+
+const SILENCE: Duration = Duration::from_secs(20);
+
+async fn take(stream: &mut BlockStream, count: usize) -> Vec<Bytes> {
+    let mut blocks = Vec::new();
+    while blocks.len() < count {
+        blocks.push(stream.next_block().await.unwrap().unwrap());
+    }
+    blocks
+}
+
+fn code(error: &CallError) -> &str {
+    error.refusal_code().unwrap_or_else(|| panic!("{error}"))
+}
+
+#[actix_rt::test]
+async fn hello_works_by_host_name_and_both_sides_know_each_other() {
+    let chain = TestChain::new();
+    let mut node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let url: PeerUrl = format!("http://localhost:{}", node.server.address().port()).parse().unwrap();
+    let (us, id) = (identity(2, &chain.genesis), chain_identity(&chain.genesis));
+    let session = client().hello(&url, Reach::Anywhere, &us, id, None).await.unwrap();
+    assert_eq!((session.node_id(), session.role()), (identity(1, &chain.genesis).node_id(), Role::Authority));
+    assert_eq!(node.greeted.next().await.guest.party.node_id, us.node_id());
+    let state = session.status().await.unwrap();
+    assert_eq!((state.head.height(), state.head.hash()), (0, chain.genesis.hash()));
+}
+
+#[actix_rt::test]
+async fn address_that_a_stranger_told_does_not_lead_to_this_machine_by_number_or_by_name() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let port = node.server.address().port();
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let url: PeerUrl = format!("http://{host}:{port}").parse().unwrap();
+        let error = client().raw_status(&url, Reach::NotLocal).await.unwrap_err();
+        assert!(matches!(error.problem, Problem::Unreachable { .. }), "{error}");
+        let status = client().raw_status(&url, Reach::Anywhere).await;
+        assert!(status.is_ok() || host.starts_with('['), "{status:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn node_that_dials_itself_or_another_chain_is_told_so() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let id = chain_identity(&chain.genesis);
+    let ourselves = identity(1, &chain.genesis);
+    let error = client().hello(&node.url, Reach::Anywhere, &ourselves, id, None).await.unwrap_err();
+    assert_eq!(code(&error), "this_node");
+    assert!(error.to_string().contains("that is this node itself"), "{error}");
+
+    let copy = Identity { boot_id: crate::transport::BootId([99; 16]), ..ourselves };
+    let error = client().hello(&node.url, Reach::Anywhere, &copy, id, None).await.unwrap_err();
+    assert!(error.to_string().contains("delete node.key"), "{error}");
+
+    let other = genesis(1337, 8_000_000);
+    let stranger = identity(2, &other);
+    let error = client().hello(&node.url, Reach::Anywhere, &stranger, chain_identity(&other), None).await.unwrap_err();
+    assert_eq!(code(&error), "wrong_chain");
+    let Problem::Refused { refusal, .. } = error.problem else { panic!() };
+    assert_eq!(refusal.genesis_hash, Some(chain.genesis.hash()));
+
+    let expected = identity(5, &chain.genesis).node_id();
+    let us = identity(2, &chain.genesis);
+    let error = client().hello(&node.url, Reach::Anywhere, &us, id, Some(expected)).await.unwrap_err();
+    assert!(matches!(error.problem, Problem::Hello(HelloError::OtherNode { .. })), "{error}");
+}
+
+#[actix_rt::test]
+async fn without_a_sessions_token_nothing_but_hello_genesis_and_status_is_answered() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    client();
+    let http = reqwest::Client::new();
+    for (method, route) in [
+        ("GET", "blocks?from=0&count=1"),
+        ("GET", "blocks?from=0&follow=true"),
+        ("POST", "blocks"),
+        ("GET", "peers"),
+        ("POST", "peers"),
+        ("POST", "transactions"),
+    ] {
+        for token in [None, Some("00".repeat(32)), Some("x".to_owned())] {
+            let url = format!("{}/peer/v1/{route}", node.url);
+            let mut request = http.request(method.parse().unwrap(), &url).body("");
+            if let Some(token) = token {
+                request = request.header(SESSION_HEADER, token);
+            }
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 401, "{method} {route}");
+            assert!(answer.text().await.unwrap().contains("no_session"));
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn bodies_are_bounded_and_rubbish_is_refused_with_a_sentence() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    client();
+    let http = reqwest::Client::new();
+    let hello = format!("{}/peer/v1/hello", node.url);
+    let answer = http.post(&hello).body(vec![b' '; 5_000]).send().await.unwrap();
+    assert_eq!(answer.status(), 413);
+    let answer = http.post(&hello).body("{").send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().await.unwrap().contains("malformed"));
+
+    let session = node.greet(2, &chain.genesis).await;
+    let too_much = vec![Bytes::from(vec![0; 1 << 17]); MAX_TRANSACTIONS_BYTES as usize >> 17];
+    assert_eq!(code(&session.submit(&too_much).await.unwrap_err()), "too_long");
+    let too_long = [Bytes::from(vec![0; (1 << 17) + 1])];
+    assert_eq!(code(&session.submit(&too_long).await.unwrap_err()), "malformed");
+    let block = Bytes::from(vec![0; 2 << 20]);
+    assert_eq!(code(&session.push_block(block).await.unwrap_err()), "too_long");
+    let answer = http.get(format!("{}/nothing", node.url)).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+}
+
+#[actix_rt::test]
+async fn blocks_come_byte_equal_across_chunks_and_end_at_the_head() {
+    let mut chain = TestChain::new();
+    chain.grow(2 * stream::CHUNK_BLOCKS + 5);
+    let head = 2 * stream::CHUNK_BLOCKS + 5;
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    for (from, count, expected) in [(0, 1, 1), (0, 10_000, head + 1), (60, 10, 10), (head, 5, 1), (head + 1, 5, 0)] {
+        let mut stream = session.blocks(from, count).await.unwrap();
+        let mut height = from;
+        while let Some(block) = stream.next_block().await.unwrap() {
+            assert_eq!(block, chain.bytes(height).0);
+            height += 1;
+        }
+        assert_eq!(height - from, expected, "from {from} count {count}");
+    }
+    let mut stream = session.blocks(u64::MAX, u64::MAX).await.unwrap();
+    assert_eq!(stream.next_block().await.unwrap(), None);
+}
+
+#[actix_rt::test]
+async fn follower_gets_what_is_stored_and_then_what_is_broadcast() {
+    let mut chain = TestChain::new();
+    chain.grow(70);
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let mut stream = session.follow(0, SILENCE).await.unwrap();
+    assert_eq!(take(&mut stream, 71).await.last(), Some(&chain.bytes(70).0));
+    for _ in 0..3 {
+        for block in chain.grow(1) {
+            let expected = block.value().bytes().0.clone();
+            node.broadcast.signal(BroadcastBlock { block });
+            assert_eq!(take(&mut stream, 1).await, [expected]);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn relayed_block_does_not_go_back_to_its_sender() {
+    // The blocks are not in the server's store, so that they can only come as announcements.
+    let (chain, mut ahead) = (TestChain::new(), TestChain::new());
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let (sender, other) = (node.greet(2, &chain.genesis).await, node.greet(3, &chain.genesis).await);
+    let mut to_sender = sender.follow(0, SILENCE).await.unwrap();
+    let mut to_other = other.follow(0, SILENCE).await.unwrap();
+    take(&mut to_sender, 1).await;
+    take(&mut to_other, 1).await;
+    wait_for_subscribers(&node, 2).await;
+    let blocks = ahead.grow(2);
+    for (block, from) in blocks.iter().zip([Some(sender.node_id()), None]) {
+        node.relay.signal(RelayBlock { block: block.clone(), from });
+    }
+    assert_eq!(take(&mut to_other, 2).await, [ahead.bytes(1).0, ahead.bytes(2).0]);
+    assert_eq!(take(&mut to_sender, 1).await, [ahead.bytes(2).0]);
+}
+
+#[actix_rt::test]
+async fn follower_gets_on_while_its_peer_is_catching_up_and_announces_nothing() {
+    let mut chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let mut stream = session.follow(1, SILENCE).await.unwrap();
+    chain.grow(3);
+    assert_eq!(take(&mut stream, 3).await.last(), Some(&chain.bytes(3).0));
+}
+
+#[actix_rt::test]
+async fn reader_that_stopped_costs_nobody_else_and_loses_nothing() {
+    let mut chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let (slow, quick) = (node.greet(2, &chain.genesis).await, node.greet(3, &chain.genesis).await);
+    let mut to_slow = slow.follow(0, SILENCE).await.unwrap();
+    let mut to_quick = quick.follow(0, SILENCE).await.unwrap();
+    take(&mut to_quick, 1).await;
+    wait_for_subscribers(&node, 2).await;
+    // Far more than fits between the two, in socket buffers and queues.
+    const BLOCKS: u64 = 20_000;
+    let mut height = 0;
+    while height < BLOCKS {
+        for block in chain.grow(500) {
+            height += 1;
+            node.broadcast.signal(BroadcastBlock { block });
+        }
+        take(&mut to_quick, 500).await;
+    }
+    let counts = node.counts.ask(BroadcastCountsRequest, SILENCE).await.unwrap();
+    assert!(counts.subscribers_skipped > 0, "the slow stream was never behind: {counts:?}");
+    let snapshot = chain.store.snapshot().unwrap();
+    for height in 0..=BLOCKS {
+        let expected = snapshot.block_bytes(height).unwrap();
+        assert_eq!(to_slow.next_block().await.unwrap(), expected.map(|bytes| bytes.0));
+    }
+}
+
+#[actix_rt::test]
+async fn streams_of_a_node_are_bounded_and_the_oldest_ends() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let other = node.greet(3, &chain.genesis).await;
+    let mut others = other.follow(0, SILENCE).await.unwrap();
+    take(&mut others, 1).await;
+    let mut first = session.follow(0, SILENCE).await.unwrap();
+    take(&mut first, 1).await;
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS_PER_NODE {
+        let mut stream = session.follow(0, SILENCE).await.unwrap();
+        take(&mut stream, 1).await;
+        streams.push(stream);
+    }
+    assert_eq!(first.next_block().await.unwrap(), None);
+    let waiting = tokio::time::timeout(Duration::from_millis(10), others.next_block()).await;
+    assert!(waiting.is_err(), "another node's stream goes on");
+}
+
+#[actix_rt::test]
+async fn ban_ends_a_session_at_once() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    node.sessions.ban(session.node_id(), Instant::now());
+    let ours = identity(2, &chain.genesis);
+    node.sessions.ban(ours.node_id(), Instant::now() + SILENCE);
+    assert_eq!(code(&session.blocks(0, 1).await.unwrap_err()), "no_session");
+    assert_eq!(code(&session.status().await.unwrap_err()), "no_session", "a poll finds it out");
+    let id = chain_identity(&chain.genesis);
+    let error = client().hello(&node.url, Reach::Anywhere, &ours, id, None).await.unwrap_err();
+    assert_eq!(code(&error), "banned");
+}
+
+#[actix_rt::test]
+async fn transactions_blocks_and_addresses_reach_the_actors_with_their_sender() {
+    let chain = TestChain::new();
+    let mut node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let us = identity(2, &chain.genesis).node_id();
+    let sent = [Bytes::from_static(b"one"), Bytes::from_static(b"two")];
+    let answers = session.submit(&sent).await.unwrap();
+    assert_eq!(answers.len(), 2);
+    assert!(answers.iter().all(|answer| answer.result == TransactionResult::Taken));
+    let arrived = node.transactions.next().await;
+    assert_eq!((arrived.from, arrived.transactions.as_slice()), (us, sent.as_slice()));
+
+    session.push_block(chain.bytes(0).0).await.unwrap();
+    let pushed = node.blocks.next().await;
+    assert_eq!((pushed.from, pushed.canonical), (us, chain.bytes(0).0));
+
+    let told = session.addresses().await.unwrap();
+    assert_eq!(told.len(), 1);
+    let url = "http://203.0.113.7:9545".parse().unwrap();
+    let address = PeerAddress { node_id: us, url };
+    session.tell_addresses(vec![address.clone()]).await.unwrap();
+    let told = node.told.next().await;
+    assert_eq!((told.node_id, told.addresses), (us, vec![address.clone()]));
+    assert_eq!(code(&session.tell_addresses(vec![address; 65]).await.unwrap_err()), "malformed");
+}
+
+#[actix_rt::test]
+async fn stop_ends_follow_streams_and_takes_seconds_at_most() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let mut stream = session.follow(0, SILENCE).await.unwrap();
+    take(&mut stream, 1).await;
+    let started = Instant::now();
+    let (ended, ()) = tokio::join!(stream.next_block(), node.server.stop());
+    assert!(matches!(ended, Ok(None)), "{ended:?}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[actix_rt::test]
+async fn genesis_is_served_byte_equal_and_found_past_seeds_that_stall_or_lie() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let stalled = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stalled_url: PeerUrl = format!("http://{}", stalled.local_addr().unwrap()).parse().unwrap();
+    let other = TestChain::new();
+    let liar = TestNode::start(3, &other.genesis, other.store.clone()).await;
+    let pin = chain.genesis.hash();
+    let seeds = [stalled_url, "http://127.0.0.1:1".parse().unwrap(), node.url.clone()];
+    let troubles = RefCell::new(Vec::new());
+    let fetched = fetch_genesis(&client(), &seeds, Some(pin), |trouble| troubles.borrow_mut().push(trouble)).await;
+    let fetched = fetched.unwrap();
+    assert_eq!(fetched.genesis.json(), chain.genesis.json());
+    assert_eq!(fetched.from, node.url);
+    drop(liar);
+
+    let foreign = genesis(1337, 8_000_000);
+    let error = check_genesis(foreign.json(), Some(pin)).unwrap_err();
+    assert!(error.to_string().contains(&pin.to_string()), "{error}");
+    let mut json: serde_json::Value = serde_json::from_slice(chain.genesis.json()).unwrap();
+    json.as_object_mut().unwrap().remove("seal");
+    assert!(check_genesis(&serde_json::to_vec(&json).unwrap(), None).is_err(), "an unsealed genesis is refused");
+    assert!(fetch_genesis(&client(), &[], None, |_| ()).await.is_err());
+}
+
+#[actix_rt::test]
+async fn dead_and_mute_peers_cost_nobody_else_a_transaction() {
+    let chain = TestChain::new();
+    let mut sender = TestNode::start(2, &chain.genesis, chain.store.clone()).await;
+    let mut authority = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let dead = TestNode::start(3, &chain.genesis, chain.store.clone()).await;
+    let to_dead = dead.greet(2, &chain.genesis).await;
+    dead.server.stop().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to_mute = session_at(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
+    let to_authority = authority.greet(2, &chain.genesis).await;
+    for session in [to_dead, to_mute, to_authority.clone()] {
+        sender.connected.signal(PeerConnected { session, is_seed: true });
+    }
+    for number in 0..200u8 {
+        let transaction = OutgoingTransaction { hash: B256::repeat_byte(number), bytes: Bytes::from(vec![number; 9]) };
+        sender.relay_transactions.signal(RelayTransactions { transactions: vec![transaction.clone()], from: None });
+        if number == 7 {
+            sender.forward.signal(ForwardTransactions { transactions: vec![transaction] });
+        }
+        tokio::task::yield_now().await;
+    }
+    let mut arrived = Vec::new();
+    while arrived.len() < 200 {
+        arrived.extend(authority.transactions.next().await.transactions.into_iter().map(|bytes| bytes[0]));
+    }
+    assert!(arrived.iter().copied().eq(0..200), "{arrived:?}");
+    let outcome = sender.forwarded.next().await;
+    assert_eq!(outcome.hash, B256::repeat_byte(7));
+    assert!(matches!(outcome.outcome, ForwardOutcome::Answered { by, .. } if by == to_authority.node_id()));
+}
+
+async fn wait_for_subscribers(node: &TestNode, count: usize) {
+    let deadline = Instant::now() + SILENCE;
+    while node.counts.ask(BroadcastCountsRequest, SILENCE).await.unwrap().subscribers < count {
+        assert!(Instant::now() < deadline, "the streams did not subscribe");
+        tokio::task::yield_now().await;
+    }
+}

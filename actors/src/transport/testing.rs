@@ -1,0 +1,264 @@
+//! A real chain in a temporary directory, and nodes that serve it on this machine.
+
+use super::client::{Pace, PeerClient, Reach, Session};
+use super::hello::{Greeted, Identity, Party, Token};
+use super::server::{PeerBlock, PeerServer, PeerTransactions, ServerConfig, ServerPorts};
+use super::sessions::{Admission, Sessions};
+use super::wire::{PeerAddress, TransactionAnswer, TransactionResult};
+use super::{BootId, PeerUrl};
+use crate::broadcaster::{BroadcastBlock, BroadcastCountsRequest, Broadcaster, Ports, RelayBlock, RelayTransactions};
+use crate::broadcaster::{ForwardTransactions, TransactionForwarded};
+use crate::callboard::Role;
+use crate::guard::DeathWatch;
+use crate::peer_discovery::{AddressesTold, PeerConnected, PeerGreeted, SessionBroken, chain_identity};
+use crate::send::probe::{Probe, probe};
+use crate::send::{ActorRegistry, Inbox, Mailbox};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
+use callboard_chain::live::{DurableState, LiveState, Proposal};
+use callboard_chain::trie::StateTrie;
+use callboard_chain::{
+    Account, BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, StateReader, TrieReader, keccak256,
+    keys::SecretKey,
+};
+use callboard_store::{CommitBatch, Durable, LatestState, NewChain, Store, StoreConfig, StoreWriter};
+use std::{collections::BTreeMap, collections::HashSet, sync::Arc, time::Duration};
+
+pub(crate) fn key(byte: u8) -> SecretKey {
+    SecretKey::from_bytes([byte; 32]).unwrap()
+}
+
+/// The genesis of the chain with this id, whose authority is key 1.
+pub(crate) fn genesis(chain_id: u64, gas_limit: u64) -> SealedGenesis {
+    let config = ChainConfig {
+        chain_id,
+        name: "test".to_owned(),
+        authority: key(1).address(),
+        forks: vec![(Hardfork::Osaka, 0)],
+        base_fee_policy: BaseFeePolicy::Zero,
+        initial_base_fee: 0,
+        gas_limit,
+        max_block_bytes: 1 << 20,
+        heartbeat_seconds: 60,
+    };
+    let rich = GenesisAccount { balance: U256::from(1_000), ..GenesisAccount::default() };
+    let alloc = BTreeMap::from([(key(9).address(), rich)]);
+    SealedGenesis::seal(Genesis { config, timestamp: 1_000, alloc }, &key(1)).unwrap()
+}
+
+/// A chain on disk that can grow by empty blocks.
+pub(crate) struct TestChain {
+    pub(crate) genesis: SealedGenesis,
+    pub(crate) store: Store,
+    writer: StoreWriter,
+    live: LiveState<Base>,
+    _folder: tempfile::TempDir,
+}
+
+impl TestChain {
+    pub(crate) fn new() -> Self {
+        Self::with(genesis(1337, 30_000_000))
+    }
+
+    pub(crate) fn with(genesis: SealedGenesis) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut trie = StateTrie::new(EMPTY_ROOT_HASH);
+        trie.apply(&Nothing, &mut genesis.changes()).unwrap();
+        let chain = NewChain {
+            chain_id: 1337,
+            genesis_json: genesis.json(),
+            genesis: &genesis.confirmed(),
+            trie: &trie.take_updates(),
+        };
+        let (store, writer) = Store::create(folder.path().join("chain.redb"), &StoreConfig::default(), chain).unwrap();
+        let config = Arc::new(genesis.config().clone());
+        let base = Base(store.latest().unwrap());
+        let live = LiveState::new(config, base, genesis.block().header().clone());
+        Self { genesis, store, writer, live, _folder: folder }
+    }
+
+    /// Seals and stores `count` further blocks.
+    pub(crate) fn grow(&mut self, count: u64) -> Vec<Durable<Block>> {
+        for _ in 0..count {
+            let timestamp = self.live.head().timestamp + 1;
+            let built = self.live.build(Proposal { timestamp, candidates: Vec::new() }, &|| false).unwrap();
+            self.live.seal_candidate(built.hash, Seal::sign(&key(1), built.hash)).unwrap();
+        }
+        let batch = self.live.take_batch().unwrap();
+        let durable = self.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie }).unwrap();
+        self.live.on_durable(self.live.head().number, 1_000).unwrap();
+        durable
+    }
+
+    pub(crate) fn bytes(&self, height: u64) -> Bytes {
+        self.store.snapshot().unwrap().block_bytes(height).unwrap().unwrap()
+    }
+}
+
+struct Nothing;
+
+impl TrieReader for Nothing {
+    fn trie_node(&self, _: Option<B256>, _: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
+        Ok(None)
+    }
+}
+
+struct Base(LatestState);
+
+impl DurableState for Base {
+    fn refresh(&mut self) -> Result<(), StateReadError> {
+        Ok(self.0.refresh()?)
+    }
+}
+
+impl TrieReader for Base {
+    fn trie_node(&self, owner: Option<B256>, path: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
+        self.0.trie_node(owner, path)
+    }
+}
+
+impl StateReader for Base {
+    fn account(&self, address: Address) -> Result<Option<Account>, StateReadError> {
+        self.0.account(address)
+    }
+
+    fn storage(&self, address: Address, slot: U256) -> Result<U256, StateReadError> {
+        self.0.storage(address, slot)
+    }
+
+    fn code(&self, code_hash: B256) -> Result<Bytes, StateReadError> {
+        self.0.code(code_hash)
+    }
+
+    fn block_hash(&self, height: u64) -> Result<Option<B256>, StateReadError> {
+        self.0.block_hash(height)
+    }
+
+    fn storage_slots(&self, address: Address) -> Result<Vec<(U256, U256)>, StateReadError> {
+        self.0.storage_slots(address)
+    }
+}
+
+/// What node `byte` says in hellos about the chain of `genesis`.
+pub(crate) fn identity(byte: u8, genesis: &SealedGenesis) -> Identity {
+    Identity {
+        key: key(byte),
+        boot_id: BootId([byte; 16]),
+        genesis_hash: genesis.hash(),
+        role: if byte == 1 { Role::Authority } else { Role::Follower },
+        advertise: None,
+    }
+}
+
+/// A client that loses patience within a test's time.
+pub(crate) fn client() -> PeerClient {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    PeerClient::new(Pace { window: Duration::from_secs(2), min_bytes: 64 }).unwrap()
+}
+
+/// A session with node 5 at `url`, whatever answers there.
+pub(crate) fn session_at(url: PeerUrl) -> Session {
+    let genesis = genesis(1337, 30_000_000);
+    let identity = identity(5, &genesis);
+    let party = Party {
+        node_id: identity.node_id(),
+        boot_id: identity.boot_id,
+        nonce: [0; 32],
+        genesis_hash: genesis.hash(),
+        role: identity.role,
+        advertise: None,
+    };
+    let greeted = Greeted { party, token: Token::from_hex(&"00".repeat(32)).unwrap() };
+    Session::new(client(), url, Reach::Anywhere, chain_identity(&genesis), greeted, None)
+}
+
+/// A server with a real broadcaster behind it; the other actors are probes.
+pub(crate) struct TestNode {
+    pub(crate) server: PeerServer,
+    pub(crate) url: PeerUrl,
+    pub(crate) sessions: Sessions,
+    pub(crate) broadcast: Inbox<BroadcastBlock>,
+    pub(crate) relay: Inbox<RelayBlock>,
+    pub(crate) relay_transactions: Inbox<RelayTransactions>,
+    pub(crate) forward: Inbox<ForwardTransactions>,
+    pub(crate) connected: Inbox<PeerConnected>,
+    pub(crate) counts: Inbox<BroadcastCountsRequest>,
+    pub(crate) forwarded: Probe<TransactionForwarded>,
+    pub(crate) greeted: Probe<PeerGreeted>,
+    pub(crate) told: Probe<AddressesTold>,
+    pub(crate) transactions: Probe<PeerTransactions>,
+    pub(crate) blocks: Probe<PeerBlock>,
+    _deaths: DeathWatch,
+    _broken: Probe<SessionBroken>,
+}
+
+impl TestNode {
+    /// Node `byte` serves `store` on a free port.
+    pub(crate) async fn start(byte: u8, genesis: &SealedGenesis, store: Store) -> Self {
+        let (forwarded_to, forwarded) = probe(|_: &TransactionForwarded| ()).await;
+        let (broken_to, broken) = probe(|_: &SessionBroken| ()).await;
+        let (registry, deaths) = ActorRegistry::new();
+        let meter = registry.actor("Broadcaster", 1_024);
+        let mailbox = Mailbox::open(&actix::Arbiter::current(), meter).await.unwrap();
+        let (greeted_to, greeted) = probe(|_: &PeerGreeted| ()).await;
+        let (addresses, _) = probe(move |_: &crate::peer_discovery::AddressesRequest| {
+            let url = "http://203.0.113.9:9545".parse().unwrap();
+            Some(vec![PeerAddress { node_id: super::NodeId::of(&key(77)), url }])
+        })
+        .await;
+        let (told_to, told) = probe(|_: &AddressesTold| ()).await;
+        let (transactions_to, transactions) = probe(take_all).await;
+        let (blocks_to, blocks) = probe(|_: &PeerBlock| ()).await;
+        let ports = ServerPorts {
+            greeted: greeted_to,
+            addresses,
+            told: told_to,
+            subscribe: mailbox.inbox(),
+            transactions: transactions_to,
+            blocks: blocks_to,
+        };
+        let sessions = Sessions::new(Admission { max_peers: 8, allow: HashSet::new() });
+        let server = PeerServer::start(ServerConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            identity: identity(byte, genesis),
+            chain: chain_identity(genesis),
+            store,
+            sessions: sessions.clone(),
+            ports,
+        })
+        .unwrap();
+        let url = format!("http://127.0.0.1:{}", server.address().port()).parse().unwrap();
+        let node = Self {
+            server,
+            url,
+            sessions,
+            broadcast: mailbox.inbox(),
+            relay: mailbox.inbox(),
+            relay_transactions: mailbox.inbox(),
+            forward: mailbox.inbox(),
+            connected: mailbox.inbox(),
+            counts: mailbox.inbox(),
+            forwarded,
+            greeted,
+            told,
+            transactions,
+            blocks,
+            _deaths: deaths,
+            _broken: broken,
+        };
+        mailbox.start(|_| Broadcaster::new(Ports { forwarded: forwarded_to, broken: broken_to }));
+        node
+    }
+
+    /// A session of node `byte` with this node.
+    pub(crate) async fn greet(&self, byte: u8, genesis: &SealedGenesis) -> Session {
+        let identity = identity(byte, genesis);
+        client().hello(&self.url, Reach::Anywhere, &identity, chain_identity(genesis), None).await.unwrap()
+    }
+}
+
+fn take_all(sent: &PeerTransactions) -> Vec<TransactionAnswer> {
+    let taken = |bytes: &bytes::Bytes| TransactionAnswer { hash: keccak256(bytes), result: TransactionResult::Taken };
+    sent.transactions.iter().map(taken).collect()
+}
