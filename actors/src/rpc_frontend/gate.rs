@@ -67,3 +67,41 @@ where
         Err(RpcError::internal("internal error"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[actix_web::test]
+    async fn a_full_lane_refuses_and_leaves_the_other_alone() {
+        let gate = Gate::with(1, 1, Duration::from_millis(20));
+        let (release, held) = mpsc::channel::<()>();
+        let (started, running) = tokio::sync::oneshot::channel();
+        let first = actix_web::rt::spawn({
+            let gate = gate.clone();
+            async move {
+                let work = move || {
+                    let _ = started.send(());
+                    held.recv().map_err(|error| RpcError::internal(error.to_string()))
+                };
+                gate.call(work).await
+            }
+        });
+        running.await.unwrap();
+        let refused = gate.call(|| Ok(())).await.unwrap_err();
+        assert!(refused.message.starts_with("busy"), "{refused}");
+        assert_eq!(gate.read(|| Ok(1)).await, Ok(1));
+        release.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(()));
+        assert_eq!(gate.call(|| Ok(2)).await, Ok(2), "its place is free again");
+    }
+
+    #[actix_web::test]
+    async fn work_that_panics_is_an_error_and_frees_its_place() {
+        let gate = Gate::with(1, 1, Duration::from_millis(20));
+        let failed: Result<(), _> = gate.read(|| panic!("a test's panic")).await;
+        assert_eq!(failed.unwrap_err(), RpcError::internal("internal error"));
+        assert_eq!(gate.read(|| Ok(1)).await, Ok(1));
+    }
+}
