@@ -23,3 +23,9 @@ pub mod node;
 pub mod node_key;
 pub mod rpc_client;
 pub mod start;
+
+/// Chooses the TLS library of this process's HTTP clients. Does nothing the second time.
+fn install_tls() {
+    // Fails only where a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

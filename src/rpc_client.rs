@@ -76,8 +76,7 @@ impl RpcClient {
         // `http://https://host` is read as a host named "https".
         let parsed = parsed.filter(|url| !url.path().starts_with("//"));
         let url = parsed.ok_or(RpcClientError::InvalidUrl { origin, text })?;
-        // Fails only where a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::install_tls();
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().map_err(RpcClientError::Client)?;
         Ok(Self { url, http })
     }

@@ -1,28 +1,212 @@
 //! The node: assembly and supervision.
+//!
+//! [`run`] reads as a node lives: listen, open or fetch the chain, take up what was sealed and not stored, start the
+//! actors, and stop them in order when a signal comes or one of them dies.
+
+mod actors;
+mod files;
+mod ports;
+mod print_out;
+mod recovery;
+mod settings;
 
 use crate::configuration::Configuration;
-use crate::start::{self, StartError};
+use crate::node_key::{self, NodeKeyError};
+use crate::start::{self, Start, StartError};
+use actors::RunningNode;
+use callboard_actors::callboard::{Callboard, Role};
+use callboard_actors::guard::ActorDied;
+use callboard_actors::monitor::{Metrics, Stages};
+use callboard_actors::proposer::HighWaterError;
+use callboard_actors::rpc_frontend::{BindError, ChainAccess, RpcMetrics, RpcServer};
+use callboard_actors::send::ActorRegistry;
+use callboard_actors::transport::client::{ClientSetupError, PeerClient};
+use callboard_actors::transport::genesis_fetch::fetch_genesis;
+use callboard_actors::transport::server::ListenError;
+use ports::NodePorts;
+use std::net::{SocketAddr, TcpListener};
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Why a node stopped.
+/// Why a node did not start, or stopped without having been told to.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// It could not start.
+    /// There is no chain to start from.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The actors are not part of this build.
-    #[error("the chain is ready, and this build has no actors to run it")]
-    NotBuilt,
+    /// The RPC listener.
+    #[error("rpc.listen: {0}")]
+    Rpc(#[from] BindError),
+    /// The peer listener.
+    #[error("peers.listen: {0}; stop the program that holds the address, or choose another one")]
+    Peers(#[from] ListenError),
+    /// The node key.
+    #[error(transparent)]
+    NodeKey(#[from] NodeKeyError),
+    /// Remembered peers and refusals.
+    #[error("node.redb: {0}")]
+    NodeStore(#[from] callboard_store::OpenError),
+    /// The high-water mark.
+    #[error(transparent)]
+    HighWater(#[from] HighWaterError),
+    /// What was sealed and not stored cannot be taken up again.
+    #[error(transparent)]
+    Recovery(#[from] recovery::RecoveryError),
+    /// The database could not be read.
+    #[error("the chain database cannot be read: {0}")]
+    Storage(#[from] callboard_store::StorageError),
+    /// A file in the data folder could not be written.
+    #[error("{0}")]
+    File(String),
+    /// The HTTP client for peers could not be set up.
+    #[error("the client for peers cannot be set up: {0}")]
+    Client(#[from] ClientSetupError),
+    /// A setting that only shows when the parts are put together.
+    #[error("{key} = {value}: {reason}")]
+    Setting {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A thread or actor could not be started.
+    #[error("{0}")]
+    Threads(String),
+    /// An actor died: the node has stopped in order.
+    #[error("{0}; the node has stopped")]
+    Died(#[from] ActorDied),
+    /// The operating system does not deliver signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
 }
 
 impl NodeError {
     /// Whether the operator has to change the configuration (exit code 2).
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Start(error) if error.is_configuration())
+        match self {
+            Self::Start(error) => error.is_configuration(),
+            Self::Rpc(_) | Self::Peers(_) | Self::Setting { .. } => true,
+            Self::Recovery(error) => error.is_configuration(),
+            _ => false,
+        }
     }
 }
 
-/// Runs a node until it is told to stop.
+/// What all parts of a node share from its first second.
+struct Shared {
+    configuration: Configuration,
+    callboard: Callboard,
+    registry: ActorRegistry,
+    stages: Stages,
+    metrics: Metrics,
+    client: PeerClient,
+}
+
+/// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
-    let _start = start::open(&configuration)?;
-    Err(NodeError::NotBuilt)
+    let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
+    check_address(configuration.peers.listen)?;
+    let (registry, mut deaths) = ActorRegistry::new();
+    let shared = Shared::new(configuration, registry)?;
+    let ports = NodePorts::new(&shared);
+    let chain_access = ChainAccess::new();
+    let rpc = start_rpc(&shared, &ports, chain_access.clone())?;
+
+    let outcome = tokio::select! {
+        started = start_chain(&shared, &ports, &chain_access, rpc.address()) => match started {
+            Err(error) => Err(error),
+            Ok(node) => {
+                let died = tokio::select! {
+                    () = stop.received() => None,
+                    died = deaths.next() => died,
+                };
+                tracing::info!(reason = died.as_ref().map(ToString::to_string), "stopping");
+                node.stop().await;
+                died.map_or(Ok(()), |died| Err(died.into()))
+            }
+        },
+        () = stop.received() => Ok(()),
+    };
+    rpc.stop().await;
+    outcome
+}
+
+impl Shared {
+    fn new(configuration: Configuration, registry: ActorRegistry) -> Result<Self, NodeError> {
+        crate::install_tls();
+        // Until the genesis is known every node is a follower of it.
+        let callboard = Callboard::new(Role::Follower);
+        let stages = Stages::new(settings::workers(&configuration));
+        let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
+        let client = PeerClient::new(Default::default())?;
+        Ok(Self { configuration, callboard, registry, stages, metrics, client })
+    }
+}
+
+/// The RPC answers from the first second on: before the genesis is known it says so.
+fn start_rpc(shared: &Shared, ports: &NodePorts, chain: ChainAccess) -> Result<RpcServer, NodeError> {
+    let metrics = shared.metrics.register(RpcMetrics::register);
+    Ok(RpcServer::start(settings::rpc(&shared.configuration), ports.rpc_ports(chain), metrics)?)
+}
+
+/// Opens or fetches the chain and starts everything that works on it.
+async fn start_chain(
+    shared: &Shared,
+    ports: &NodePorts,
+    chain_access: &ChainAccess,
+    rpc: SocketAddr,
+) -> Result<RunningNode, NodeError> {
+    let start = start::open(&shared.configuration)?;
+    let node_key = node_key::load_or_create(&shared.configuration.node_key_path())?;
+    let start = match start.chain {
+        Some(_) => start,
+        None => fetch_chain(shared).await?,
+    };
+    let node = RunningNode::start(shared, ports, start, node_key, chain_access, rpc).await?;
+    files::write_addresses(&shared.configuration, rpc, node.peer_address()).map_err(NodeError::File)?;
+    Ok(node)
+}
+
+/// A follower's first start: the genesis comes from its seeds.
+async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
+    let seeds = settings::seeds(&shared.configuration)?;
+    tracing::info!(seeds = ?shared.configuration.peers.seeds.len(), "asking the seeds for the genesis");
+    let pin = shared.configuration.genesis.hash;
+    let trouble = |trouble: callboard_actors::transport::genesis_fetch::GenesisTrouble| {
+        tracing::warn!(seed = %trouble.url, reason = trouble.reason, again_in = ?trouble.pause, "no genesis yet");
+    };
+    let fetched = fetch_genesis(&shared.client, &seeds, pin, trouble).await.map_err(|error| NodeError::Setting {
+        key: "peers.seeds",
+        value: "[]".to_owned(),
+        reason: error.to_string(),
+    })?;
+    if pin.is_none() {
+        let hash = fetched.genesis.hash();
+        tracing::warn!(%hash, from = %fetched.from, "trusting this genesis from now on; pin it with genesis.hash");
+    }
+    Ok(start::adopt(&shared.configuration, fetched.genesis)?)
+}
+
+/// Said before anything is written: another program holds the address.
+fn check_address(listen: SocketAddr) -> Result<(), NodeError> {
+    TcpListener::bind(listen).map(drop).map_err(|source| ListenError { listen, source }.into())
+}
+
+struct StopSignal {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignal {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! *Role*: brings durable blocks to those who follow, and transactions to connected peers.
 //! *Owns*: a bounded queue for each follow stream and each connected peer.
-//! *Receives*: `BroadcastBlock`, `RelayBlock`, `RelayTransactions`, `ForwardTransactions`, `Subscribe`,
+//! *Receives*: `BroadcastBlock`, `RelayBlock`, `TransactionAccepted`, `Subscribe`,
 //! `PeerConnected`, `PeerLost`, `BroadcastCountsRequest`, `Stop`.
 //! *Sends*: `TransactionForwarded` to the pool, `SessionBroken` to PeerDiscovery.
 //! *When behind*: a stream that falls behind goes on from the store; a peer's full queue misses transactions, counted.
@@ -10,11 +10,14 @@
 
 use super::messages::*;
 use super::state::{Effect, NotDelivered, State};
+use crate::callboard::{Callboard, Delivery, Kind};
 use crate::guard::Stop;
 use crate::peer_discovery::{PeerConnected, PeerLost, SessionBroken};
 use crate::send::{Inbox, OnTimer, Timed, Timers};
 use crate::transport::{NodeId, client::Session};
+use crate::tx_pool::TransactionAccepted;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use alloy_eips::eip2718::Encodable2718;
 use bytes::Bytes;
 use std::{
     collections::HashMap,
@@ -41,6 +44,7 @@ pub struct Ports {
 #[derive(Debug)]
 pub struct Broadcaster {
     ports: Ports,
+    callboard: Callboard,
     state: State,
     subscribers: HashMap<u64, mpsc::Sender<Announcement>>,
     sessions: HashMap<NodeId, Session>,
@@ -53,9 +57,10 @@ pub struct Tick;
 
 impl Broadcaster {
     /// A broadcaster without subscribers and peers.
-    pub fn new(ports: Ports) -> Self {
+    pub fn new(ports: Ports, callboard: Callboard) -> Self {
         Self {
             ports,
+            callboard,
             state: State::default(),
             subscribers: HashMap::new(),
             sessions: HashMap::new(),
@@ -99,6 +104,21 @@ impl Broadcaster {
             let effects = actor.state.on_delivered(Instant::now(), peer, number, result);
             actor.apply(effects, ctx);
         }));
+    }
+
+    /// Carries out, and counts, what the routing table says of a transaction that the pool took.
+    fn on_accepted(&mut self, accepted: &TransactionAccepted, ctx: &mut Context<Self>) {
+        let pooled = &accepted.transaction.transaction;
+        let transactions = vec![OutgoingTransaction { hash: *pooled.tx_hash(), bytes: pooled.encoded_2718().into() }];
+        for delivery in &accepted.deliveries {
+            let effects = match delivery {
+                Delivery::RelayTransaction => self.state.on_relay(Instant::now(), &transactions, accepted.peer),
+                Delivery::ForwardTransaction => self.state.on_forward(Instant::now(), transactions.clone()),
+                _ => continue,
+            };
+            self.callboard.count(accepted.origin, Kind::Transaction, *delivery);
+            self.apply(effects, ctx);
+        }
     }
 
     fn report(&mut self, forwarded: TransactionForwarded) {
@@ -172,25 +192,11 @@ impl Handler<Timed<RelayBlock>> for Broadcaster {
     }
 }
 
-impl Handler<Timed<RelayTransactions>> for Broadcaster {
+impl Handler<Timed<TransactionAccepted>> for Broadcaster {
     type Result = ();
 
-    fn handle(&mut self, timed: Timed<RelayTransactions>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |RelayTransactions { transactions, from }, ctx| {
-            let effects = self.state.on_relay(Instant::now(), &transactions, from);
-            self.apply(effects, ctx);
-        });
-    }
-}
-
-impl Handler<Timed<ForwardTransactions>> for Broadcaster {
-    type Result = ();
-
-    fn handle(&mut self, timed: Timed<ForwardTransactions>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |ForwardTransactions { transactions }, ctx| {
-            let effects = self.state.on_forward(Instant::now(), transactions);
-            self.apply(effects, ctx);
-        });
+    fn handle(&mut self, timed: Timed<TransactionAccepted>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |accepted, ctx| self.on_accepted(&accepted, ctx));
     }
 }
 

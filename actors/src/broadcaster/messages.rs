@@ -8,7 +8,7 @@ use callboard_chain::Block;
 use callboard_store::Durable;
 use tokio::sync::mpsc;
 
-/// From the assembly, on route `BroadcastBlock`: a block sealed here is durable and goes to every subscriber.
+/// From the block store, on route `BroadcastBlock`: a block sealed here is durable and goes to every subscriber.
 /// A subscriber that is behind loses its place in the queue, not the block: its stream goes on from the store.
 #[derive(Debug, Clone)]
 pub struct BroadcastBlock {
@@ -16,7 +16,7 @@ pub struct BroadcastBlock {
     pub block: Durable<Block>,
 }
 
-/// From the assembly, on route `RelayBlock`: an imported block is durable and goes to every subscriber but its
+/// From the block store, on route `RelayBlock`: an imported block is durable and goes to every subscriber but its
 /// sender. A subscriber that is behind goes on from the store.
 #[derive(Debug, Clone)]
 pub struct RelayBlock {
@@ -33,24 +33,6 @@ pub struct OutgoingTransaction {
     pub hash: B256,
     /// Its EIP-2718 bytes.
     pub bytes: Bytes,
-}
-
-/// From the assembly: tell every connected peer but the sender. Peers whose queue is full miss it, counted.
-#[derive(Debug, Clone)]
-pub struct RelayTransactions {
-    /// What to relay.
-    pub transactions: Vec<OutgoingTransaction>,
-    /// Who sent it here.
-    pub from: Option<NodeId>,
-}
-
-/// From the assembly, on a follower: bring these to the authority. They are sent to every connected authority and
-/// seed, again and again until one takes them, it refuses them for good, or [`super::FORWARD_LIFETIME`] has passed;
-/// then one [`TransactionForwarded`] tells what became of each.
-#[derive(Debug, Clone)]
-pub struct ForwardTransactions {
-    /// What to forward.
-    pub transactions: Vec<OutgoingTransaction>,
 }
 
 /// To the pool: what became of a forwarded transaction.
@@ -121,14 +103,6 @@ impl Message for BroadcastBlock {
 }
 
 impl Message for RelayBlock {
-    type Result = ();
-}
-
-impl Message for RelayTransactions {
-    type Result = ();
-}
-
-impl Message for ForwardTransactions {
     type Result = ();
 }
 

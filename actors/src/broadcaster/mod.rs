@@ -13,8 +13,8 @@ mod tests;
 
 pub use actor::{Broadcaster, Ports, Tick};
 pub use messages::{
-    Announcement, BroadcastBlock, BroadcastCounts, BroadcastCountsRequest, ForwardOutcome, ForwardTransactions,
-    OutgoingTransaction, RelayBlock, RelayTransactions, Subscribe, TransactionForwarded,
+    Announcement, BroadcastBlock, BroadcastCounts, BroadcastCountsRequest, ForwardOutcome, OutgoingTransaction,
+    RelayBlock, Subscribe, TransactionForwarded,
 };
 
 use std::time::Duration;

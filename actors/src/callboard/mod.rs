@@ -4,9 +4,11 @@
 //! and [`Callboard`] counts each delivery it directs. There is no configuration key for direction.
 
 mod board;
+mod provenance;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use board::{Callboard, RouteCount, Routes, TableEntry};
+pub use provenance::Provenance;
 pub use table::{Delivery, Kind, Origin, Phase, Role, route};

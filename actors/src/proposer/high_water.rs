@@ -92,6 +92,16 @@ impl HighWater {
         Ok(())
     }
 
+    /// Gives the mark up: the file is kept aside under another name, as evidence of what was sealed. `None` where
+    /// nothing was.
+    pub fn abandon(&mut self) -> Result<Option<PathBuf>, HighWaterError> {
+        let Some(sealed) = &self.sealed else { return Ok(None) };
+        let kept = self.path.with_extension(format!("abandoned-{}-{:x}", sealed.height(), sealed.hash()));
+        fs::rename(&self.path, &kept).map_err(|source| HighWaterError::Io { path: self.path.clone(), source })?;
+        self.sealed = None;
+        Ok(Some(kept))
+    }
+
     /// Writes a new file, makes it durable, and puts it in the place of the old one.
     fn write(&self, block: &Block) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
@@ -188,6 +198,17 @@ mod tests {
             fs::write(&mark.path, &changed).unwrap();
             assert!(matches!(HighWater::open(folder.path(), GENESIS), Err(HighWaterError::Damaged { .. })), "{at}");
         }
+    }
+
+    #[test]
+    fn an_abandoned_mark_is_kept_aside_and_forbids_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mark = HighWater::open(folder.path(), GENESIS).unwrap();
+        assert!(mark.abandon().unwrap().is_none());
+        mark.record(&block(5, 1)).unwrap();
+        let kept = mark.abandon().unwrap().unwrap();
+        assert!(kept.exists());
+        mark.record(&block(4, 2)).unwrap();
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The authority's proposer.
 
+mod actor;
 pub mod high_water;
+mod messages;
 mod state;
 
+pub use actor::{Ports, Proposer, Setup};
 pub use high_water::{HighWater, HighWaterError};
-pub use state::{Effect, Now, Schedule, State};
+pub use messages::ProposePermission;
+pub use state::Schedule;

@@ -15,16 +15,16 @@ pub struct Schedule {
 
 /// Wall and monotonic time at one instant, as the shell reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
+pub(super) struct Now {
     /// Since the process's own start; never goes back.
-    pub monotonic: Duration,
+    pub(super) monotonic: Duration,
     /// Since the unix epoch.
-    pub wall: Duration,
+    pub(super) wall: Duration,
 }
 
 /// What the core wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub(super) enum Effect {
     /// Build and seal a block with this timestamp, unix seconds.
     Build {
         /// Unix seconds, not below the head's.
@@ -39,11 +39,11 @@ pub enum Effect {
 
 /// The wall clock may move this far against the monotonic clock before the proposer refuses to seal: more than
 /// clock discipline ever steps, far less than a heartbeat.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);
+pub(super) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);
 
 /// What the proposer knows between two inputs.
 #[derive(Debug)]
-pub struct State {
+pub(super) struct State {
     schedule: Schedule,
     started: Now,
     permitted: bool,
@@ -59,7 +59,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 impl State {
     /// Starts at a head sealed at `head_timestamp`, not permitted to propose.
-    pub fn new(schedule: Schedule, now: Now, head_timestamp: u64) -> Self {
+    pub(super) fn new(schedule: Schedule, now: Now, head_timestamp: u64) -> Self {
         Self {
             schedule,
             started: now,
@@ -73,25 +73,25 @@ impl State {
     }
 
     /// The sync coordinator says whether this node may propose now.
-    pub fn on_permission(&mut self, permitted: bool) {
+    pub(super) fn on_permission(&mut self, permitted: bool) {
         self.permitted = permitted;
     }
 
     /// A block became the durable head, sealed here or taken back from a peer.
-    pub fn on_head(&mut self, now: Now, timestamp: u64) {
+    pub(super) fn on_head(&mut self, now: Now, timestamp: u64) {
         self.head_timestamp = timestamp;
         self.head_since = now.monotonic;
         self.building = false;
     }
 
     /// Building or sealing failed.
-    pub fn on_build_failed(&mut self, now: Now) {
+    pub(super) fn on_build_failed(&mut self, now: Now) {
         self.building = false;
         self.retry_after = now.monotonic.saturating_add(RETRY_DELAY);
     }
 
     /// Time has passed or the pool has changed; `pending` says whether a transaction could be included.
-    pub fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
+    pub(super) fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
         if !self.permitted || self.building || now.monotonic < self.retry_after || !self.is_due(now, pending) {
             return None;
         }

@@ -6,21 +6,23 @@ use super::server::{PeerBlock, PeerServer, PeerTransactions, ServerConfig, Serve
 use super::sessions::{Admission, Sessions};
 use super::wire::{PeerAddress, TransactionAnswer, TransactionResult};
 use super::{BootId, PeerUrl};
-use crate::broadcaster::{BroadcastBlock, BroadcastCountsRequest, Broadcaster, Ports, RelayBlock, RelayTransactions};
-use crate::broadcaster::{ForwardTransactions, TransactionForwarded};
-use crate::callboard::Role;
+use crate::broadcaster::{
+    BroadcastBlock, BroadcastCountsRequest, Broadcaster, Ports, RelayBlock, TransactionForwarded,
+};
+use crate::callboard::{Callboard, Delivery, Origin, Role};
 use crate::guard::DeathWatch;
 use crate::peer_discovery::{AddressesTold, PeerConnected, PeerGreeted, SessionBroken, chain_identity};
 use crate::send::probe::{Probe, probe};
 use crate::send::{ActorRegistry, Inbox, Mailbox};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use crate::tx_pool::{PooledTransaction, TransactionAccepted};
+use alloy_consensus::{SignableTransaction, TxLegacy};
+use alloy_primitives::{B256, Bytes, Signature, U256};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
-use callboard_chain::live::{DurableState, LiveState, Proposal};
+use callboard_chain::live::{LiveState, Proposal};
 use callboard_chain::trie::StateTrie;
 use callboard_chain::{
-    Account, BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, StateReader, TrieReader, keccak256,
-    keys::SecretKey,
+    BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, TrieReader, keccak256, keys::SecretKey,
 };
 use callboard_store::{CommitBatch, Durable, LatestState, NewChain, Store, StoreConfig, StoreWriter};
 use std::{collections::BTreeMap, collections::HashSet, sync::Arc, time::Duration};
@@ -52,7 +54,7 @@ pub(crate) struct TestChain {
     pub(crate) genesis: SealedGenesis,
     pub(crate) store: Store,
     writer: StoreWriter,
-    live: LiveState<Base>,
+    live: LiveState<LatestState>,
     _folder: tempfile::TempDir,
 }
 
@@ -73,7 +75,7 @@ impl TestChain {
         };
         let (store, writer) = Store::create(folder.path().join("chain.redb"), &StoreConfig::default(), chain).unwrap();
         let config = Arc::new(genesis.config().clone());
-        let base = Base(store.latest().unwrap());
+        let base = store.latest().unwrap();
         let live = LiveState::new(config, base, genesis.block().header().clone());
         Self { genesis, store, writer, live, _folder: folder }
     }
@@ -87,7 +89,7 @@ impl TestChain {
         }
         let batch = self.live.take_batch().unwrap();
         let durable = self.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie }).unwrap();
-        self.live.on_durable(self.live.head().number, 1_000).unwrap();
+        self.live.on_durable(self.live.head().number, 1_000);
         durable
     }
 
@@ -101,42 +103,6 @@ struct Nothing;
 impl TrieReader for Nothing {
     fn trie_node(&self, _: Option<B256>, _: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
         Ok(None)
-    }
-}
-
-struct Base(LatestState);
-
-impl DurableState for Base {
-    fn refresh(&mut self) -> Result<(), StateReadError> {
-        Ok(self.0.refresh()?)
-    }
-}
-
-impl TrieReader for Base {
-    fn trie_node(&self, owner: Option<B256>, path: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
-        self.0.trie_node(owner, path)
-    }
-}
-
-impl StateReader for Base {
-    fn account(&self, address: Address) -> Result<Option<Account>, StateReadError> {
-        self.0.account(address)
-    }
-
-    fn storage(&self, address: Address, slot: U256) -> Result<U256, StateReadError> {
-        self.0.storage(address, slot)
-    }
-
-    fn code(&self, code_hash: B256) -> Result<Bytes, StateReadError> {
-        self.0.code(code_hash)
-    }
-
-    fn block_hash(&self, height: u64) -> Result<Option<B256>, StateReadError> {
-        self.0.block_hash(height)
-    }
-
-    fn storage_slots(&self, address: Address) -> Result<Vec<(U256, U256)>, StateReadError> {
-        self.0.storage_slots(address)
     }
 }
 
@@ -180,8 +146,8 @@ pub(crate) struct TestNode {
     pub(crate) sessions: Sessions,
     pub(crate) broadcast: Inbox<BroadcastBlock>,
     pub(crate) relay: Inbox<RelayBlock>,
-    pub(crate) relay_transactions: Inbox<RelayTransactions>,
-    pub(crate) forward: Inbox<ForwardTransactions>,
+    pub(crate) accepted: Inbox<TransactionAccepted>,
+    pub(crate) callboard: Callboard,
     pub(crate) connected: Inbox<PeerConnected>,
     pub(crate) counts: Inbox<BroadcastCountsRequest>,
     pub(crate) forwarded: Probe<TransactionForwarded>,
@@ -229,14 +195,15 @@ impl TestNode {
         })
         .unwrap();
         let url = format!("http://127.0.0.1:{}", server.address().port()).parse().unwrap();
+        let callboard = Callboard::new(Role::Follower);
         let node = Self {
             server,
             url,
             sessions,
             broadcast: mailbox.inbox(),
             relay: mailbox.inbox(),
-            relay_transactions: mailbox.inbox(),
-            forward: mailbox.inbox(),
+            accepted: mailbox.inbox(),
+            callboard: callboard.clone(),
             connected: mailbox.inbox(),
             counts: mailbox.inbox(),
             forwarded,
@@ -247,7 +214,7 @@ impl TestNode {
             _deaths: deaths,
             _broken: broken,
         };
-        mailbox.start(|_| Broadcaster::new(Ports { forwarded: forwarded_to, broken: broken_to }));
+        mailbox.start(move |_| Broadcaster::new(Ports { forwarded: forwarded_to, broken: broken_to }, callboard));
         node
     }
 
@@ -261,4 +228,13 @@ impl TestNode {
 fn take_all(sent: &PeerTransactions) -> Vec<TransactionAnswer> {
     let taken = |bytes: &bytes::Bytes| TransactionAnswer { hash: keccak256(bytes), result: TransactionResult::Taken };
     sent.transactions.iter().map(taken).collect()
+}
+
+/// The pool took a transaction with this nonce, which is to go these ways.
+pub(crate) fn accepted(nonce: u64, deliveries: Vec<Delivery>) -> TransactionAccepted {
+    let unsigned = TxLegacy { chain_id: Some(1337), nonce, gas_limit: 21_000, ..TxLegacy::default() };
+    let signature = Signature::from_raw_array(&key(9).sign(unsigned.signature_hash())).unwrap();
+    let transaction = unsigned.into_signed(signature).into();
+    let transaction = PooledTransaction::new(transaction, key(9).address(), nonce, Duration::ZERO);
+    TransactionAccepted { transaction, origin: Origin::Rpc, peer: None, deliveries }
 }

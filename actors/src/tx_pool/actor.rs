@@ -1,6 +1,6 @@
 //! *Role*: holds pending transactions. *Owns*: the pool; nothing durable. *Receives*: `SubmitTransaction`,
 //! `SubmitTransactions`, `BestTransactions`, `PendingNonce`, `PendingTransaction`, `PoolContent`, `PoolStatus`,
-//! `DropTransaction`, `BlocksStored`, `ChainRolledBack`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster),
+//! `DropTransaction`, `BlocksStored`, `ChainRolledBack`, `TransactionForwarded`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster),
 //! `PendingChanged` (proposer). *When behind*: submissions are refused by the full mailbox. *On failure*: the death
 //! guard stops the node; an account that cannot be read refuses that transaction only.
 
@@ -13,6 +13,7 @@ use super::messages::{
 use super::metrics::PoolMetrics;
 use super::queue::AccountState;
 use super::state::{Effect, State};
+use crate::broadcaster::{ForwardOutcome, TransactionForwarded};
 use crate::callboard::{Callboard, Delivery, Kind, Origin};
 use crate::guard::Stop;
 use crate::send::{Inbox, OnTimer, Timed, Timers};
@@ -211,6 +212,16 @@ impl TxPool {
     }
 }
 
+/// The pool keeps a forwarded transaction whatever became of it: a block decides, or its time to live.
+fn on_forwarded(hash: B256, outcome: &ForwardOutcome) {
+    match outcome {
+        ForwardOutcome::Answered { by, answer } => {
+            tracing::debug!(%hash, %by, result = ?answer.result, "a forwarded transaction was answered");
+        }
+        ForwardOutcome::Unacknowledged => tracing::warn!(%hash, "no authority acknowledged a forwarded transaction"),
+    }
+}
+
 impl Actor for TxPool {
     type Context = Context<Self>;
 
@@ -313,6 +324,14 @@ impl Handler<Timed<ChainRolledBack>> for TxPool {
 
     fn handle(&mut self, timed: Timed<ChainRolledBack>, ctx: &mut Self::Context) {
         timed.answer(ctx, |rollback, _| self.on_rollback(rollback.returned));
+    }
+}
+
+impl Handler<Timed<TransactionForwarded>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<TransactionForwarded>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |TransactionForwarded { hash, outcome }, _| on_forwarded(hash, &outcome));
     }
 }
 

@@ -111,6 +111,18 @@ impl PoolError {
         }
     }
 
+    /// Whether the same transaction may be taken when it is offered again later.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::NonceTooHigh { .. }
+                | Self::SenderFull { .. }
+                | Self::PoolFull { .. }
+                | Self::NotNow { .. }
+                | Self::State { .. }
+        )
+    }
+
     /// A short name for counters.
     pub fn name(&self) -> &'static str {
         match self {

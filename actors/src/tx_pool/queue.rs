@@ -41,7 +41,7 @@ pub struct PooledTransaction {
 }
 
 impl PooledTransaction {
-    pub(super) fn new(transaction: Transaction, sender: Address, arrival: u64, arrived: Duration) -> Self {
+    pub(crate) fn new(transaction: Transaction, sender: Address, arrival: u64, arrived: Duration) -> Self {
         let price = U256::from(transaction.max_fee_per_gas());
         // Rules that need no state (`validate_transaction`) keep the cost within 256 bits.
         let cost = U256::from(transaction.gas_limit()).saturating_mul(price).saturating_add(transaction.value());

@@ -94,6 +94,7 @@ impl ConfirmError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Known { .. } | Self::Gap { .. } | Self::Conflict { .. } => Blame::Nobody,
+            Self::Header(error) => error.blame(),
             _ => Blame::Local,
         }
     }
@@ -102,15 +103,33 @@ impl ConfirmError {
     pub fn check(&self) -> &'static str {
         match self {
             Self::Known { .. } => "known",
-            Self::Conflict { .. } => "conflict",
-            Self::Gap { .. } => "parent_unknown",
-            Self::Header(_) => "header",
+            Self::Conflict { .. } => "hash",
+            Self::Gap { .. } => "parent",
+            Self::Header(error) => error.check(),
             Self::Execution(_) => "execution",
-            Self::GasUsed { .. } => "gas_used",
-            Self::ReceiptsRoot { .. } => "receipts_root",
-            Self::LogsBloom { .. } => "logs_bloom",
-            Self::StateRoot { .. } => "state_root",
-            Self::Trie(_) | Self::State(_) => "state_read",
+            Self::GasUsed { .. } => "gasUsed",
+            Self::ReceiptsRoot { .. } => "receiptsRoot",
+            Self::LogsBloom { .. } => "logsBloom",
+            Self::StateRoot { .. } => "stateRoot",
+            Self::Trie(_) | Self::State(_) => "state",
+        }
+    }
+
+    /// What the check expected and what it found, where it compares two values.
+    pub fn expected_and_actual(&self) -> Option<(String, String)> {
+        fn both(expected: impl ToString, actual: impl ToString) -> Option<(String, String)> {
+            Some((expected.to_string(), actual.to_string()))
+        }
+        match self {
+            Self::Conflict { ours, theirs, .. } => both(ours, theirs),
+            Self::Gap { expected, actual } => both(expected, actual),
+            Self::Header(error) => both(error.expected(), error.actual()),
+            Self::GasUsed { expected, actual, .. } => both(expected, actual),
+            Self::ReceiptsRoot { expected, actual, .. } | Self::StateRoot { expected, actual, .. } => {
+                both(expected, actual)
+            }
+            Self::LogsBloom { expected, actual, .. } => both(expected, actual),
+            Self::Known { .. } | Self::Execution(_) | Self::Trie(_) | Self::State(_) => None,
         }
     }
 
@@ -154,4 +173,15 @@ pub enum SealCandidateError {
     /// The seal is not the authority's.
     #[error(transparent)]
     Seal(#[from] SealError),
+}
+
+impl BuildError {
+    /// This node's state cannot be trusted or read any more: the caller stops the node.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Trie(_) => true,
+            Self::Execution(error) => error.is_fatal(),
+            Self::Timestamp { .. } | Self::HeightExhausted => false,
+        }
+    }
 }

@@ -25,11 +25,11 @@ use overlay::{Overlay, View};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Durable state that moves forward as batches are committed.
-pub trait DurableState: StateReader + TrieReader {
-    /// Reads the newest durable state from now on.
-    fn refresh(&mut self) -> Result<(), crate::StateReadError>;
-}
+/// The newest durable state: it moves forward as batches are committed, and may do so at any time, since what is newer
+/// lies over it.
+pub trait DurableState: StateReader + TrieReader {}
+
+impl<R: StateReader + TrieReader> DurableState for R {}
 
 /// The state after the highest confirmed block.
 pub struct LiveState<R> {
@@ -121,13 +121,11 @@ impl<R: DurableState> LiveState<R> {
 
     /// Every block through `height` is durable: reads go to disk for what only they touched, and at most
     /// `trie_nodes` trie nodes stay in memory once nothing is on its way to disk.
-    pub fn on_durable(&mut self, height: u64, trie_nodes: usize) -> Result<(), crate::StateReadError> {
-        self.base.refresh()?;
+    pub fn on_durable(&mut self, height: u64, trie_nodes: usize) {
         self.overlay.forget_through(height);
         if height == self.head.number && self.candidate.is_none() {
             self.trie.shrink(trie_nodes);
         }
-        Ok(())
     }
 
     fn check_position(&self, block: &Block) -> Result<(), ConfirmError> {

@@ -92,12 +92,6 @@ impl TrieReader for MemoryState {
     }
 }
 
-impl DurableState for MemoryState {
-    fn refresh(&mut self) -> Result<(), StateReadError> {
-        Ok(())
-    }
-}
-
 fn authority() -> SecretKey {
     SecretKey::from_bytes([1; 32]).unwrap()
 }
@@ -183,7 +177,7 @@ fn a_follower_confirms_what_the_authority_built_to_the_same_head() {
         theirs.confirm(verified(&block)).unwrap();
         if nonce == 1 {
             let height = disk.store(theirs.take_batch().unwrap());
-            theirs.on_durable(height, 0).unwrap();
+            theirs.on_durable(height, 0);
             assert!(theirs.overlay.is_empty());
         }
     }
@@ -208,23 +202,24 @@ fn every_root_is_compared_and_a_refused_block_leaves_no_trace() {
     let (mut live, _) = live();
     let wrong = B256::repeat_byte(9);
     let cases: [(&str, Verified<Block>); 6] = [
-        ("gas_used", resealed(&block, |header| header.gas_used += 1)),
-        ("receipts_root", resealed(&block, |header| header.receipts_root = wrong)),
-        ("logs_bloom", resealed(&block, |header| header.logs_bloom = Bloom::repeat_byte(1))),
-        ("state_root", resealed(&block, |header| header.state_root = wrong)),
+        ("gasUsed", resealed(&block, |header| header.gas_used += 1)),
+        ("receiptsRoot", resealed(&block, |header| header.receipts_root = wrong)),
+        ("logsBloom", resealed(&block, |header| header.logs_bloom = Bloom::repeat_byte(1))),
+        ("stateRoot", resealed(&block, |header| header.state_root = wrong)),
         (
-            "header",
+            "parentHash",
             resealed(&block, |header| {
                 header.parent_hash = wrong;
                 header.mix_hash = mix_hash(wrong);
             }),
         ),
-        ("header", resealed(&block, |header| header.timestamp = 999)),
+        ("timestamp", resealed(&block, |header| header.timestamp = 999)),
     ];
     for (check, falsified) in cases {
         let refused = live.confirm(falsified).unwrap_err();
         assert_eq!(refused.check(), check, "{refused}");
-        assert_eq!(refused.blame(), crate::Blame::Local);
+        let nobodys = check == "parentHash";
+        assert_eq!(refused.blame(), if nobodys { crate::Blame::Nobody } else { crate::Blame::Local });
         assert!(live.unstored().is_empty());
     }
     live.confirm(verified(&block)).unwrap();
@@ -237,7 +232,7 @@ fn a_falsified_root_in_the_middle_of_a_batch_is_refused() {
     let (mut live, _) = live();
     live.confirm(verified(&blocks[0])).unwrap();
     let falsified = resealed(&blocks[1], |header| header.state_root = B256::ZERO);
-    assert_eq!(live.confirm(falsified).unwrap_err().check(), "state_root");
+    assert_eq!(live.confirm(falsified).unwrap_err().check(), "stateRoot");
     live.confirm(verified(&blocks[1])).unwrap();
     live.confirm(verified(&blocks[2])).unwrap();
     assert_eq!(live.head_hash(), blocks[2].hash());
@@ -248,11 +243,11 @@ fn known_conflicting_and_early_blocks_are_told_apart() {
     let (mut source, _) = live();
     let blocks: Vec<Block> = (0..3).map(|nonce| propose(&mut source, vec![transfer(nonce, 1)])).collect();
     let (mut live, _) = live();
-    assert_eq!(live.confirm(verified(&blocks[2])).unwrap_err().check(), "parent_unknown");
+    assert_eq!(live.confirm(verified(&blocks[2])).unwrap_err().check(), "parent");
     live.confirm(verified(&blocks[0])).unwrap();
     assert_eq!(live.confirm(verified(&blocks[0])).unwrap_err().check(), "known");
     let other = resealed(&blocks[0], |header| header.timestamp += 5);
-    assert_eq!(live.confirm(other).unwrap_err().check(), "conflict");
+    assert_eq!(live.confirm(other).unwrap_err().check(), "hash");
 }
 
 #[test]

@@ -5,11 +5,9 @@ use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
 use callboard_chain::keys::SecretKey;
-use callboard_chain::live::{DurableState, LiveState, Proposal};
+use callboard_chain::live::{LiveState, Proposal};
 use callboard_chain::trie::StateTrie;
-use callboard_chain::{
-    Account, BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, StateReader, Transaction, TrieReader,
-};
+use callboard_chain::{BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, Transaction, TrieReader};
 use callboard_store::{CommitBatch, LatestState, NewChain, Store, StoreConfig, StoreWriter};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,40 +27,8 @@ pub(super) struct TestChain {
     pub(super) access: ChainAccess,
     pub(super) genesis: SealedGenesis,
     writer: StoreWriter,
-    live: LiveState<Durable>,
+    live: LiveState<LatestState>,
     _folder: TempDir,
-}
-
-struct Durable(LatestState);
-
-impl DurableState for Durable {
-    fn refresh(&mut self) -> Result<(), StateReadError> {
-        Ok(self.0.refresh()?)
-    }
-}
-
-impl StateReader for Durable {
-    fn account(&self, address: Address) -> Result<Option<Account>, StateReadError> {
-        self.0.account(address)
-    }
-    fn storage(&self, address: Address, slot: U256) -> Result<U256, StateReadError> {
-        self.0.storage(address, slot)
-    }
-    fn code(&self, code_hash: B256) -> Result<Bytes, StateReadError> {
-        self.0.code(code_hash)
-    }
-    fn block_hash(&self, height: u64) -> Result<Option<B256>, StateReadError> {
-        self.0.block_hash(height)
-    }
-    fn storage_slots(&self, address: Address) -> Result<Vec<(U256, U256)>, StateReadError> {
-        self.0.storage_slots(address)
-    }
-}
-
-impl TrieReader for Durable {
-    fn trie_node(&self, owner: Option<B256>, path: &alloy_trie::Nibbles) -> Result<Option<Bytes>, StateReadError> {
-        self.0.trie_node(owner, path)
-    }
 }
 
 /// The authority.
@@ -145,7 +111,7 @@ impl TestChain {
         let (store, writer) = Store::create(folder.path().join("chain.redb"), &small, new).unwrap();
         let config = Arc::new(genesis.config().clone());
         let head = genesis.block().header().clone();
-        let live = LiveState::new(config.clone(), Durable(store.latest().unwrap()), head);
+        let live = LiveState::new(config.clone(), store.latest().unwrap(), head);
         let access = ChainAccess::new();
         access.open(Chain { store, config });
         Self { access, genesis, writer, live, _folder: folder }
@@ -166,7 +132,7 @@ impl TestChain {
         let block = self.live.seal_candidate(built.hash, seal).unwrap().value().clone();
         let batch = self.live.take_batch().unwrap();
         self.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie }).unwrap();
-        self.live.on_durable(block.height(), 1_000).unwrap();
+        self.live.on_durable(block.height(), 1_000);
         block
     }
 }

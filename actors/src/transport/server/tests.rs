@@ -1,19 +1,19 @@
 //! Real servers and clients on this machine's loopback.
 
 use super::*;
-use crate::broadcaster::{
-    BroadcastBlock, BroadcastCountsRequest, ForwardOutcome, ForwardTransactions, OutgoingTransaction, RelayBlock,
-    RelayTransactions,
-};
+use crate::broadcaster::{BroadcastBlock, BroadcastCountsRequest, ForwardOutcome, RelayBlock};
+use crate::callboard::{Delivery, Kind, Origin};
 use crate::peer_discovery::{PeerConnected, chain_identity};
 use crate::transport::PeerUrl;
 use crate::transport::client::{BlockStream, CallError, Problem, Reach};
 use crate::transport::genesis_fetch::{check_genesis, fetch_genesis};
 use crate::transport::hello::HelloError;
 use crate::transport::sessions::STREAMS_PER_NODE;
-use crate::transport::testing::{TestChain, TestNode, client, genesis, identity, session_at};
+use crate::transport::testing::{TestChain, TestNode, accepted, client, genesis, identity, session_at};
 use crate::transport::wire::{MAX_TRANSACTIONS_BYTES, PeerAddress, SESSION_HEADER, TransactionResult};
+use alloy_consensus::Transaction as _;
 use bytes::Bytes;
+use callboard_chain::transaction::decode_transaction;
 use std::{cell::RefCell, time::Instant};
 
 const SILENCE: Duration = Duration::from_secs(20);
@@ -346,21 +346,25 @@ async fn dead_and_mute_peers_cost_nobody_else_a_transaction() {
     for session in [to_dead, to_mute, to_authority.clone()] {
         sender.connected.signal(PeerConnected { session, is_seed: true });
     }
-    for number in 0..200u8 {
-        let transaction = OutgoingTransaction { hash: B256::repeat_byte(number), bytes: Bytes::from(vec![number; 9]) };
-        sender.relay_transactions.signal(RelayTransactions { transactions: vec![transaction.clone()], from: None });
-        if number == 7 {
-            sender.forward.signal(ForwardTransactions { transactions: vec![transaction] });
+    let forwarded = accepted(7, Vec::new()).transaction.hash();
+    for nonce in 0..200 {
+        let mut deliveries = vec![Delivery::RelayTransaction];
+        if nonce == 7 {
+            deliveries.push(Delivery::ForwardTransaction);
         }
+        sender.accepted.signal(accepted(nonce, deliveries));
         tokio::task::yield_now().await;
     }
     let mut arrived = Vec::new();
     while arrived.len() < 200 {
-        arrived.extend(authority.transactions.next().await.transactions.into_iter().map(|bytes| bytes[0]));
+        let batch = authority.transactions.next().await.transactions;
+        arrived.extend(batch.into_iter().map(|bytes| decode_transaction(&bytes).unwrap().nonce()));
     }
     assert!(arrived.iter().copied().eq(0..200), "{arrived:?}");
+    let count = |delivery| sender.callboard.delivered(Origin::Rpc, Kind::Transaction, delivery);
+    assert_eq!((count(Delivery::RelayTransaction), count(Delivery::ForwardTransaction)), (200, 1));
     let outcome = sender.forwarded.next().await;
-    assert_eq!(outcome.hash, B256::repeat_byte(7));
+    assert_eq!(outcome.hash, forwarded);
     assert!(matches!(outcome.outcome, ForwardOutcome::Answered { by, .. } if by == to_authority.node_id()));
 }
 

@@ -1,0 +1,128 @@
+//! *Role*: makes confirmed blocks durable. *Owns*: the store's only writer.
+//! *Receives*: StoreBatch. *Sends*: BatchStored to ConfirmedState; HeadStored to the sync coordinator and the
+//! proposer; ConfirmedBlocks to the pool and the event stream; the routes of durable blocks to the broadcaster.
+//! *When behind*: ConfirmedState holds the next batch back until this one is durable.
+//! *On failure*: a storage error panics with a plain sentence; the death guard stops the node.
+
+use super::messages::{HeadStored, StoreBatch};
+use crate::broadcaster::{BroadcastBlock, RelayBlock};
+use crate::callboard::{Callboard, Delivery, Kind, Provenance};
+use crate::confirmed_state::BatchStored;
+use crate::event_stream::BlocksStored as StreamBlocks;
+use crate::guard::Stop;
+use crate::monitor::StageMeter;
+use crate::send::{Inbox, Timed};
+use crate::tx_pool::BlocksStored as PoolBlocks;
+use actix::{Actor, ActorContext, Context, Handler};
+use callboard_chain::verify::next_base_fee;
+use callboard_chain::{Block, ChainConfig};
+use callboard_store::{CommitBatch, Durable, Head, StoreWriter};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Where the block store sends.
+pub struct Ports {
+    /// ConfirmedState: its batch is durable.
+    pub confirmed_state: Inbox<BatchStored>,
+    /// Whoever decides by the durable head.
+    pub heads: Vec<Inbox<HeadStored>>,
+    /// The pool: these transactions are in a block.
+    pub pool: Inbox<PoolBlocks>,
+    /// The event stream.
+    pub events: Inbox<StreamBlocks>,
+    /// The broadcaster, for blocks sealed here.
+    pub broadcast: Inbox<BroadcastBlock>,
+    /// The broadcaster, for imported blocks.
+    pub relay: Inbox<RelayBlock>,
+}
+
+/// The actor.
+pub struct BlockStore {
+    ports: Ports,
+    callboard: Callboard,
+    config: Arc<ChainConfig>,
+    writer: StoreWriter,
+    head: watch::Sender<Head>,
+    commit: Arc<StageMeter>,
+}
+
+impl BlockStore {
+    /// Ready to run; `head` is what everybody who waits for durable blocks watches.
+    pub fn new(
+        ports: Ports,
+        callboard: Callboard,
+        config: Arc<ChainConfig>,
+        writer: StoreWriter,
+        head: watch::Sender<Head>,
+        commit: Arc<StageMeter>,
+    ) -> Self {
+        Self { ports, callboard, config, writer, head, commit }
+    }
+
+    fn commit(&mut self, batch: CommitBatch) -> Vec<Durable<Block>> {
+        let _busy = self.commit.busy(batch.blocks.len() as u64);
+        match self.writer.commit(batch) {
+            Ok(durable) => durable,
+            // Half a state must not live on: end this actor, which ends the node.
+            Err(error) => panic!("the block store cannot write: {error}"),
+        }
+    }
+
+    fn announce(&self, blocks: Vec<Durable<Block>>, origins: &[Provenance]) {
+        let head = self.writer.head();
+        self.ports.confirmed_state.signal(BatchStored { height: head.height });
+        self.head.send_replace(head.clone());
+        let stored = HeadStored {
+            height: head.height,
+            hash: head.hash,
+            timestamp: head.timestamp,
+            blocks: blocks.len() as u64,
+            transactions: blocks.iter().map(|block| block.value().transactions().len() as u64).sum(),
+            next_base_fee: blocks.last().map_or(0, |block| next_base_fee(block.value().header(), &self.config)),
+        };
+        self.ports.heads.iter().for_each(|port| port.signal(stored));
+        for (block, provenance) in blocks.iter().zip(origins) {
+            self.route(block, *provenance);
+        }
+        let blocks: Arc<[Durable<Block>]> = blocks.into();
+        self.ports.pool.signal(PoolBlocks { blocks: blocks.clone() });
+        self.ports.events.signal(StreamBlocks { blocks });
+    }
+
+    /// What the routing table says happens to a block once it is durable.
+    fn route(&self, block: &Durable<Block>, provenance: Provenance) {
+        for delivery in self.callboard.deliveries(provenance.origin, Kind::Block) {
+            match delivery {
+                Delivery::BroadcastBlock => self.ports.broadcast.signal(BroadcastBlock { block: block.clone() }),
+                Delivery::RelayBlock => {
+                    self.ports.relay.signal(RelayBlock { block: block.clone(), from: provenance.peer });
+                }
+                _ => continue,
+            }
+            self.callboard.count(provenance.origin, Kind::Block, delivery);
+        }
+    }
+}
+
+impl Actor for BlockStore {
+    type Context = Context<Self>;
+}
+
+impl Handler<Timed<StoreBatch>> for BlockStore {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<StoreBatch>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |StoreBatch { batch, origins }, _| {
+            let blocks = self.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie });
+            self.announce(blocks, &origins);
+        });
+    }
+}
+
+impl Handler<Timed<Stop>> for BlockStore {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<Stop>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |Stop, ctx| ctx.stop());
+    }
+}

@@ -1,0 +1,11 @@
+//! The confirmed state: the only actor that confirms blocks.
+
+mod actor;
+mod error;
+mod messages;
+mod state;
+
+pub use actor::{ConfirmedState, Ports};
+pub use error::ImportError;
+pub use messages::{BatchStored, BuildBlock, CommitPace, ImportBlock, Imported, SealBlock};
+pub use state::{CommitPolicy, State, TRIE_NODES_IN_MEMORY};

@@ -1,0 +1,189 @@
+//! The one way in for blocks from outside: the routing table, the verifier, then ConfirmedState.
+//!
+//! Peers' streams, `importBlock` and files all come through here, so a block is treated alike whoever sent it.
+
+use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
+use crate::confirmed_state::{ImportBlock, ImportError, Imported};
+use crate::send::{AskError, Inbox};
+use crate::verifier::{VerificationError, Verifier};
+use alloy_primitives::{B256, Bytes};
+use callboard_chain::live::ConfirmError;
+use callboard_chain::verify::VerifyError;
+use callboard_chain::{Blame, Block, Verified};
+use callboard_store::Head;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A block of the largest size executes in well under a minute on any machine this runs on; an actor that is silent
+/// for longer hangs.
+const EXECUTE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// What became of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// It extends the chain now; `false` where it was known already.
+    pub imported: bool,
+    /// Its height.
+    pub height: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// Why a block was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportFailure {
+    /// The routing table says no.
+    #[error("blocks from {} are not imported while this node is {phase}", provenance.origin)]
+    NotRouted {
+        /// Where it came from.
+        provenance: Provenance,
+        /// The phase.
+        phase: Phase,
+    },
+    /// The block is not what it claims to be.
+    #[error(transparent)]
+    Refused(#[from] VerifyError),
+    /// It does not extend the confirmed state.
+    #[error(transparent)]
+    Confirm(#[from] ConfirmError),
+    /// ConfirmedState does not answer, or the node is stopping.
+    #[error("the node is stopping: {reason}")]
+    Stopping {
+        /// What was met.
+        reason: String,
+    },
+}
+
+impl ImportFailure {
+    /// Who is at fault.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::NotRouted { .. } => Blame::Nobody,
+            Self::Refused(error) => error.blame(),
+            Self::Confirm(error) => error.blame(),
+            Self::Stopping { .. } => Blame::Local,
+        }
+    }
+
+    /// The stable name of the check that failed.
+    pub fn check(&self) -> &'static str {
+        match self {
+            Self::NotRouted { .. } => "route",
+            Self::Refused(error) => error.check(),
+            Self::Confirm(error) => error.check(),
+            Self::Stopping { .. } => "stopping",
+        }
+    }
+}
+
+impl ImportFailure {
+    /// What the check expected and what it found, where it compares two values.
+    pub fn expected_and_actual(&self) -> Option<(String, String)> {
+        match self {
+            Self::Refused(error) => error.expected().zip(error.actual()),
+            Self::Confirm(error) => error.expected_and_actual(),
+            Self::NotRouted { .. } | Self::Stopping { .. } => None,
+        }
+    }
+}
+
+impl From<VerificationError> for ImportFailure {
+    fn from(error: VerificationError) -> Self {
+        match error {
+            VerificationError::Refused(error) => Self::Refused(error),
+            VerificationError::Stopped => Self::Stopping { reason: error.to_string() },
+        }
+    }
+}
+
+impl From<AskError> for ImportFailure {
+    fn from(error: AskError) -> Self {
+        Self::Stopping { reason: error.to_string() }
+    }
+}
+
+/// Imports blocks. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Importer {
+    callboard: Callboard,
+    verifier: Verifier,
+    confirmed_state: Inbox<ImportBlock>,
+    head: watch::Receiver<Head>,
+}
+
+impl Importer {
+    /// Brings the parts together; `head` is the durable head.
+    pub fn new(
+        callboard: Callboard,
+        verifier: Verifier,
+        confirmed_state: Inbox<ImportBlock>,
+        head: watch::Receiver<Head>,
+    ) -> Self {
+        Self { callboard, verifier, confirmed_state, head }
+    }
+
+    /// The verifier, for streams that verify ahead of importing.
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
+    /// Verifies and executes a block, and waits until it is durable.
+    pub async fn import(&self, bytes: Bytes, provenance: Provenance) -> Result<Outcome, ImportFailure> {
+        self.check_route(provenance)?;
+        let outcome = self.import_verified(self.verifier.verify(bytes).await?, provenance).await?;
+        self.durable(outcome.height).await?;
+        Ok(outcome)
+    }
+
+    /// Executes a verified block. It is durable when [`Importer::durable`] says so.
+    pub async fn import_verified(
+        &self,
+        block: Verified<Block>,
+        provenance: Provenance,
+    ) -> Result<Outcome, ImportFailure> {
+        self.check_route(provenance)?;
+        let (height, hash) = (block.value().height(), block.value().hash());
+        loop {
+            let durable = self.head.borrow().height;
+            let message = ImportBlock { block: block.clone(), provenance };
+            return match self.confirmed_state.ask(message, EXECUTE_DEADLINE).await? {
+                Ok(Imported { height, hash }) => {
+                    self.callboard.count(provenance.origin, Kind::Block, Delivery::ImportBlock);
+                    Ok(Outcome { imported: true, height, hash })
+                }
+                Err(ImportError::Backlogged { .. }) => {
+                    self.moved_past(durable).await?;
+                    continue;
+                }
+                Err(ImportError::Confirm(ConfirmError::Known { .. })) => {
+                    self.callboard.count(provenance.origin, Kind::Block, Delivery::IgnoreBlock);
+                    Ok(Outcome { imported: false, height, hash })
+                }
+                Err(ImportError::Confirm(error)) => Err(error.into()),
+            };
+        }
+    }
+
+    /// Waits until the block at `height` is durable.
+    pub async fn durable(&self, height: u64) -> Result<(), ImportFailure> {
+        self.wait_for(|head| head.height >= height).await
+    }
+
+    async fn moved_past(&self, height: u64) -> Result<(), ImportFailure> {
+        self.wait_for(|head| head.height > height).await
+    }
+
+    async fn wait_for(&self, reached: impl FnMut(&Head) -> bool) -> Result<(), ImportFailure> {
+        let mut head = self.head.clone();
+        let waited = head.wait_for(reached).await.map(drop);
+        waited.map_err(|_| ImportFailure::Stopping { reason: "the block store has stopped".to_owned() })
+    }
+
+    fn check_route(&self, provenance: Provenance) -> Result<(), ImportFailure> {
+        if self.callboard.deliveries(provenance.origin, Kind::Block).contains(&Delivery::ImportBlock) {
+            return Ok(());
+        }
+        self.callboard.count(provenance.origin, Kind::Block, Delivery::RefuseBlock);
+        Err(ImportFailure::NotRouted { provenance, phase: self.callboard.phase() })
+    }
+}

@@ -1,0 +1,220 @@
+//! *Role*: seals the authority's blocks. *Owns*: the signing key, the high-water mark, the slot clock.
+//! *Receives*: ProposePermission, HeadStored, PendingChanged. *Sends*: BestTransactions to the pool; BuildBlock and SealBlock to
+//! ConfirmedState. *When behind*: it asks for one block at a time and seals nothing meanwhile.
+//! *On failure*: a high-water mark that cannot be written panics; the death guard stops the node.
+
+use super::high_water::{HighWater, HighWaterError};
+use super::messages::ProposePermission;
+use super::state::{Effect, Now, Schedule, State};
+use crate::block_store::HeadStored;
+use crate::confirmed_state::{BuildBlock, SealBlock};
+use crate::guard::Stop;
+use crate::send::{Inbox, OnTimer, Timed, Timers};
+use crate::tx_pool::{BestTransactions, DropReason, DropTransaction, PendingChanged};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use callboard_chain::live::{Built, Proposal};
+use callboard_chain::{ChainConfig, Seal, SecretKey, Transaction};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often the slot clock is read: fine enough for blocks of 100 ms, and nothing at all to compute.
+const TICK: Duration = Duration::from_millis(5);
+/// Transactions are taken into a block for at most this long; what is left goes into the next one.
+const BUILD_TIME: Duration = Duration::from_millis(500);
+/// Blocks' worth of gas limits asked of the pool: transactions mostly use less than they may.
+const GAS_ASKED_FOR: u64 = 4;
+/// Whoever does not answer the proposer for this long hangs.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timer {
+    Tick,
+}
+
+/// Where the proposer sends.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// The pool: what to put into a block.
+    pub best: Inbox<BestTransactions>,
+    /// The pool: what can never be executed.
+    pub drop: Inbox<DropTransaction>,
+    /// ConfirmedState: build.
+    pub build: Inbox<BuildBlock>,
+    /// ConfirmedState: seal.
+    pub seal: Inbox<SealBlock>,
+}
+
+/// The actor.
+pub struct Proposer {
+    ports: Ports,
+    state: State,
+    config: Arc<ChainConfig>,
+    key: Arc<SecretKey>,
+    mark: Option<HighWater>,
+    pending: bool,
+    next_base_fee: u64,
+    started: Instant,
+    timers: Timers<Timer>,
+}
+
+/// Everything a proposer is made of.
+pub struct Setup {
+    /// When blocks are sealed.
+    pub schedule: Schedule,
+    /// The chain's rules.
+    pub config: Arc<ChainConfig>,
+    /// The authority's key.
+    pub key: SecretKey,
+    /// The authority's high-water mark.
+    pub mark: HighWater,
+    /// Base fee of the next block, wei a gas.
+    pub next_base_fee: u64,
+    /// The timestamp of the durable head, unix seconds.
+    pub head_timestamp: u64,
+}
+
+enum Failure {
+    Mark(HighWaterError),
+    Other(String),
+}
+
+impl Proposer {
+    /// Ready to run; it seals nothing before it is permitted to.
+    pub fn new(ports: Ports, setup: Setup) -> Self {
+        let started = Instant::now();
+        let state = State::new(setup.schedule, now(started), setup.head_timestamp);
+        Self {
+            ports,
+            state,
+            config: setup.config,
+            key: Arc::new(setup.key),
+            mark: Some(setup.mark),
+            pending: false,
+            next_base_fee: setup.next_base_fee,
+            started,
+            timers: Timers::default(),
+        }
+    }
+
+    fn apply(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Build { timestamp } => self.propose(timestamp, ctx),
+            Effect::ClockDisagrees { skew } => {
+                tracing::error!(?skew, "wall clock and monotonic clock disagree; nothing is sealed until they agree");
+            }
+        }
+    }
+
+    /// Takes transactions, builds, records the sealed block, and only then lets the seal go.
+    fn propose(&mut self, timestamp: u64, ctx: &mut Context<Self>) {
+        // Taken out while a proposal runs, and put back when it ends: two never run at once.
+        let Some(mut mark) = self.mark.take() else { return };
+        let (ports, config, key) = (self.ports.clone(), self.config.clone(), self.key.clone());
+        let base_fee = self.next_base_fee;
+        let proposal = async move {
+            let outcome = propose(&ports, &config, &key, &mut mark, timestamp, base_fee).await;
+            (mark, outcome)
+        };
+        let finish = |(mark, outcome), actor: &mut Self, _: &mut Context<Self>| {
+            actor.mark = Some(mark);
+            match outcome {
+                Ok(()) => {}
+                Err(Failure::Mark(error)) => panic!("{error}"),
+                Err(Failure::Other(reason)) => {
+                    tracing::warn!(reason, "no block was sealed");
+                    actor.state.on_build_failed(now(actor.started));
+                }
+            }
+        };
+        ctx.spawn(proposal.into_actor(self).map(finish));
+    }
+}
+
+async fn propose(
+    ports: &Ports,
+    config: &ChainConfig,
+    key: &SecretKey,
+    mark: &mut HighWater,
+    timestamp: u64,
+    base_fee: u64,
+) -> Result<(), Failure> {
+    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
+    let bytes = usize::try_from(config.max_block_bytes).unwrap_or(usize::MAX);
+    let wanted = BestTransactions { gas: config.gas_limit.saturating_mul(GAS_ASKED_FOR), bytes, base_fee };
+    let best = ports.best.ask(wanted, DEADLINE).await.map_err(|error| other(&error))?;
+    let candidates = best.into_iter().map(|pooled| (Transaction::clone(&pooled.transaction), pooled.sender)).collect();
+    let until = Instant::now() + BUILD_TIME;
+    let proposal = Proposal { timestamp, candidates };
+    let built = ports.build.ask(BuildBlock { proposal, until }, DEADLINE).await.map_err(|error| other(&error))?;
+    let built: Built = built.map_err(|error| other(&error))?;
+    for skipped in &built.skipped {
+        tracing::info!(hash = %skipped.hash, reason = skipped.reason, "a transaction could not be executed and is dropped");
+        // A pool too busy to hear of it offers it again, and it is skipped again.
+        ports.drop.offer(DropTransaction { hash: skipped.hash, reason: DropReason::Invalid }).ok();
+    }
+    let seal = Seal::sign(key, built.hash);
+    mark.record(&built.with_seal(seal)).map_err(Failure::Mark)?;
+    let sealed = ports.seal.ask(SealBlock { hash: built.hash, seal }, DEADLINE).await;
+    sealed.map_err(|error| other(&error))?.map_err(|error| other(&error))
+}
+
+fn now(started: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { monotonic: started.elapsed(), wall }
+}
+
+impl Actor for Proposer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.timers.set(ctx, Timer::Tick, TICK);
+    }
+}
+
+impl OnTimer<Timer> for Proposer {
+    fn timers(&mut self) -> &mut Timers<Timer> {
+        &mut self.timers
+    }
+
+    fn on_timer(&mut self, key: Timer, ctx: &mut Context<Self>) {
+        if let Some(effect) = self.state.on_tick(now(self.started), self.pending) {
+            self.apply(effect, ctx);
+        }
+        self.timers.set(ctx, key, TICK);
+    }
+}
+
+impl Handler<Timed<ProposePermission>> for Proposer {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<ProposePermission>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |ProposePermission { may_propose }, _| self.state.on_permission(may_propose));
+    }
+}
+
+impl Handler<Timed<HeadStored>> for Proposer {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<HeadStored>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |head, _| {
+            self.next_base_fee = head.next_base_fee;
+            self.state.on_head(now(self.started), head.timestamp);
+        });
+    }
+}
+
+impl Handler<Timed<PendingChanged>> for Proposer {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<PendingChanged>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |PendingChanged { pending }, _| self.pending = pending);
+    }
+}
+
+impl Handler<Timed<Stop>> for Proposer {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<Stop>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |Stop, ctx| ctx.stop());
+    }
+}

@@ -1,0 +1,79 @@
+//! The verifier: decode, hash, seal, body and senders of blocks, on all cores.
+//!
+//! It holds no state, so it is no actor: worker threads of its own, and one semaphore that bounds the blocks between
+//! their arrival and their verdict.
+
+use crate::monitor::StageMeter;
+use alloy_primitives::Bytes;
+use callboard_chain::verify::{VerifyError, verify_block};
+use callboard_chain::{Block, ChainConfig, Verified};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Blocks under verification for each worker: one in work, one waiting, so that no worker idles while the next
+/// block is on its way to it.
+const BLOCKS_PER_WORKER: usize = 2;
+
+/// Verifies blocks. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    workers: Arc<rayon::ThreadPool>,
+    permits: Arc<Semaphore>,
+    config: Arc<ChainConfig>,
+    stage: Arc<StageMeter>,
+}
+
+/// Why a block has no verdict, or a bad one.
+#[derive(Debug, thiserror::Error)]
+pub enum VerificationError {
+    /// The block is not what it claims to be.
+    #[error(transparent)]
+    Refused(#[from] VerifyError),
+    /// The workers have stopped: the node is stopping.
+    #[error("the verifier has stopped")]
+    Stopped,
+}
+
+/// The worker threads could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("the verifier's {workers} threads cannot be started: {source}")]
+pub struct StartVerifierError {
+    /// How many were asked for.
+    pub workers: usize,
+    /// What the system said.
+    pub source: rayon::ThreadPoolBuildError,
+}
+
+impl Verifier {
+    /// Starts `workers` threads.
+    pub fn start(workers: usize, config: Arc<ChainConfig>, stage: Arc<StageMeter>) -> Result<Self, StartVerifierError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(workers)
+            .thread_name(|index| format!("verifier-{index}"))
+            .build()
+            .map_err(|source| StartVerifierError { workers, source })?;
+        let permits = Arc::new(Semaphore::new(workers.saturating_mul(BLOCKS_PER_WORKER)));
+        Ok(Self { workers: Arc::new(pool), permits, config, stage })
+    }
+
+    /// How many blocks can be under verification at once.
+    pub fn capacity(&self) -> usize {
+        self.workers.current_num_threads().saturating_mul(BLOCKS_PER_WORKER)
+    }
+
+    /// Verifies one block's canonical bytes.
+    pub async fn verify(&self, bytes: Bytes) -> Result<Verified<Block>, VerificationError> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| VerificationError::Stopped)?;
+        let (verdict, answer) = oneshot::channel();
+        let (config, stage) = (self.config.clone(), self.stage.clone());
+        self.workers.spawn(move || {
+            let busy = stage.busy(1);
+            let verified = verify_block(bytes, &config);
+            drop(busy);
+            drop(permit);
+            // Whoever asked may have gone; then nobody needs the verdict.
+            verdict.send(verified).ok();
+        });
+        Ok(answer.await.map_err(|_| VerificationError::Stopped)??)
+    }
+}

@@ -1,0 +1,416 @@
+//! Every actor of a node: opened, wired, started, and stopped in order.
+
+use super::ports::{NodePorts, Running};
+use super::{NodeError, Shared, print_out, recovery, settings};
+use crate::start::{Chain, Start};
+use actix::Arbiter;
+use alloy_consensus::Header;
+use callboard_actors::block_store::{self, BlockStore, HeadStored};
+use callboard_actors::broadcaster::{self, Broadcaster};
+use callboard_actors::callboard::Role;
+use callboard_actors::confirmed_state::{self, ConfirmedState};
+use callboard_actors::event_stream::EventStream;
+use callboard_actors::guard::StopOrder;
+use callboard_actors::importer::Importer;
+use callboard_actors::monitor::Monitor;
+use callboard_actors::peer_discovery::{self, PeerDiscovery, PeerReport, PeersRequest, chain_identity};
+use callboard_actors::peer_intake::{self, PeerIntake};
+use callboard_actors::proposer::{self, HighWater, Proposer};
+use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess};
+use callboard_actors::send::{Inbox, Mailbox};
+use callboard_actors::sync_coordinator::{self, KnownHead, SyncCoordinator, SyncReport, Tools};
+use callboard_actors::transport::BootId;
+use callboard_actors::transport::hello::Identity;
+use callboard_actors::transport::server::{PeerServer, ServerConfig, ServerPorts};
+use callboard_actors::transport::sessions::{Admission, Sessions};
+use callboard_actors::tx_pool::{self, AccountState, PoolMetrics, ReadAccount, TxPool};
+use callboard_actors::verifier::Verifier;
+use callboard_chain::live::LiveState;
+use callboard_chain::verify::next_base_fee;
+use callboard_chain::{ChainConfig, SecretKey, StateReader};
+use callboard_store::{Head, LatestState, NodeStore, Store};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Questions and commands that may wait for one actor.
+const MAILBOX: usize = 1_024;
+/// Transactions from clients and peers that may wait for the pool.
+const POOL_MAILBOX: usize = 8_192;
+/// What peers brought and is being checked: each is a request that waits for its answer.
+const INTAKE_MAILBOX: usize = 64;
+/// A stop within this time is orderly; committing the largest batch takes a few seconds.
+const STOP_DEADLINE: Duration = Duration::from_secs(8);
+/// How often `callboard_peers` is brought up to date.
+const PEERS_EVERY: Duration = Duration::from_millis(500);
+
+type ConfirmedStateActor = ConfirmedState<LatestState>;
+
+/// A node whose actors run.
+pub(super) struct RunningNode {
+    peer_server: PeerServer,
+    order: StopOrder,
+    threads: Vec<Arbiter>,
+}
+
+/// What the node is made of before its actors exist.
+struct Parts {
+    config: Arc<ChainConfig>,
+    chain: Chain,
+    node_store: NodeStore,
+    authority: Option<(SecretKey, HighWater)>,
+    head: Head,
+}
+
+/// The open mailboxes.
+struct Mailboxes {
+    confirmed_state: Mailbox<ConfirmedStateActor>,
+    block_store: Mailbox<BlockStore>,
+    proposer: Option<Mailbox<Proposer>>,
+    pool: Mailbox<TxPool>,
+    sync: Mailbox<SyncCoordinator>,
+    discovery: Mailbox<PeerDiscovery>,
+    broadcaster: Mailbox<Broadcaster>,
+    intake: Mailbox<PeerIntake>,
+    events: Mailbox<EventStream>,
+    monitor: Mailbox<Monitor>,
+}
+
+impl RunningNode {
+    /// Takes up what was sealed and not stored, then opens every mailbox, and only then starts the actors.
+    pub(super) async fn start(
+        shared: &Shared,
+        ports: &NodePorts,
+        start: Start,
+        node_key: SecretKey,
+        chain_access: &ChainAccess,
+        rpc: SocketAddr,
+    ) -> Result<Self, NodeError> {
+        let (role, created) = (start.role, start.created);
+        let parts = Parts::prepare(shared, start)?;
+        shared.callboard.set_role(role);
+        let threads: Vec<Arbiter> = (0..4).map(|_| Arbiter::new()).collect();
+        let mailboxes = Mailboxes::open(shared, &threads, role).await?;
+        let order = mailboxes.stop_order();
+
+        let (head_sender, head) = watch::channel(parts.head.clone());
+        let verifier = Verifier::start(
+            settings::workers(&shared.configuration),
+            parts.config.clone(),
+            shared.stages.verify.clone(),
+        )
+        .map_err(|error| NodeError::Threads(error.to_string()))?;
+        let importer =
+            Importer::new(shared.callboard.clone(), verifier, mailboxes.confirmed_state.inbox(), head.clone());
+        let sessions = Sessions::new(Admission {
+            max_peers: shared.configuration.peers.max,
+            allow: settings::allowed(&shared.configuration)?,
+        });
+        let identity = Identity {
+            key: node_key,
+            boot_id: boot_id()?,
+            genesis_hash: parts.chain.genesis.hash(),
+            role,
+            advertise: settings::advertise(&shared.configuration)?,
+        };
+        let peer_server = mailboxes.peer_server(shared, &parts, &identity, &sessions)?;
+        let (sync_report, sync) = watch::channel(SyncReport::before_genesis(role));
+        let (peer_reports, peers) = watch::channel(Vec::new());
+        publish_peers(mailboxes.discovery.inbox(), peer_reports);
+        ports.open(Running {
+            importer: importer.clone(),
+            submit: mailboxes.pool.inbox(),
+            pending_nonce: mailboxes.pool.inbox(),
+            pending: mailboxes.pool.inbox(),
+            pool_status: mailboxes.pool.inbox(),
+            sync,
+            peers,
+        });
+        chain_access.open(RpcChain { store: parts.chain.store.clone(), config: parts.config.clone() });
+
+        let subject = print_out::Subject {
+            role,
+            genesis: &parts.chain.genesis,
+            store: &parts.chain.store,
+            created,
+            rpc,
+            peers: peer_server.address(),
+            node_id: identity.node_id().to_string(),
+            dev_exposed: shared.configuration.node.dev_exposed,
+        };
+        print!("{}", print_out::text(&subject)?);
+        mailboxes.start(shared, parts, importer, sessions, identity, head_sender, sync_report)?;
+        Ok(Self { peer_server, order, threads })
+    }
+
+    /// Where the peer listener listens.
+    pub(super) fn peer_address(&self) -> SocketAddr {
+        self.peer_server.address()
+    }
+
+    /// Stops in order: first what takes in work, then what executes, then what writes.
+    pub(super) async fn stop(self) {
+        self.peer_server.stop().await;
+        for (actor, outcome) in self.order.stop().await {
+            tracing::debug!(actor, ?outcome, "stopped");
+        }
+        for thread in &self.threads {
+            thread.stop();
+        }
+    }
+}
+
+impl Parts {
+    fn prepare(shared: &Shared, start: Start) -> Result<Self, NodeError> {
+        let configuration = &shared.configuration;
+        let Some(mut chain) = start.chain else {
+            return Err(NodeError::Threads("there is no chain to run".to_owned()));
+        };
+        let config = Arc::new(chain.genesis.config().clone());
+        let node_store = NodeStore::open(configuration.node_database_path())?;
+        let authority = match start.key {
+            None => None,
+            Some(key) => {
+                let folder = if configuration.node.dev {
+                    &configuration.node.data_dir
+                } else {
+                    &configuration.authority.keystore
+                };
+                let mut mark = HighWater::open(folder, chain.genesis.hash())?;
+                if let Some(height) = configuration.run.abandon_after {
+                    recovery::abandon(&mut mark, &chain.store, height)?;
+                }
+                recovery::take_up(&mark, &config, &chain.store, &mut chain.writer)?;
+                Some((key, mark))
+            }
+        };
+        let head = chain.store.snapshot()?.head();
+        Ok(Self { config, chain, node_store, authority, head })
+    }
+
+    fn head_header(&self) -> Result<Header, NodeError> {
+        let header = self.chain.store.snapshot()?.header(self.head.height)?;
+        header.ok_or_else(|| NodeError::Threads(format!("the header of block {} is missing", self.head.height)))
+    }
+}
+
+impl Mailboxes {
+    async fn open(shared: &Shared, threads: &[Arbiter], role: Role) -> Result<Self, NodeError> {
+        let [state, disk, proposing, rest] = threads else {
+            return Err(NodeError::Threads("a node needs four actor threads".to_owned()));
+        };
+        let registry = &shared.registry;
+        let failed = |error: callboard_actors::send::OpenMailboxError| NodeError::Threads(error.to_string());
+        macro_rules! open {
+            ($thread:expr, $name:literal, $capacity:expr) => {
+                Mailbox::open(&$thread.handle(), registry.actor($name, $capacity)).await.map_err(failed)?
+            };
+        }
+        Ok(Self {
+            confirmed_state: open!(state, "ConfirmedState", MAILBOX),
+            block_store: open!(disk, "BlockStore", MAILBOX),
+            proposer: match role {
+                Role::Authority => Some(open!(proposing, "Proposer", MAILBOX)),
+                Role::Follower => None,
+            },
+            pool: open!(rest, "TxPool", POOL_MAILBOX),
+            sync: open!(rest, "SyncCoordinator", MAILBOX),
+            discovery: open!(rest, "PeerDiscovery", MAILBOX),
+            broadcaster: open!(rest, "Broadcaster", MAILBOX),
+            intake: open!(rest, "PeerIntake", INTAKE_MAILBOX),
+            events: open!(rest, "EventStream", MAILBOX),
+            monitor: open!(rest, "Monitor", MAILBOX),
+        })
+    }
+
+    fn stop_order(&self) -> StopOrder {
+        let mut order = StopOrder::new();
+        if let Some(proposer) = &self.proposer {
+            order = order.then(proposer.inbox(), STOP_DEADLINE);
+        }
+        order
+            .then(self.intake.inbox(), STOP_DEADLINE)
+            .then(self.sync.inbox(), STOP_DEADLINE)
+            .then(self.discovery.inbox(), STOP_DEADLINE)
+            .then(self.confirmed_state.inbox(), STOP_DEADLINE)
+            .then(self.block_store.inbox(), STOP_DEADLINE)
+            .then(self.broadcaster.inbox(), STOP_DEADLINE)
+            .then(self.pool.inbox(), STOP_DEADLINE)
+            .then(self.events.inbox(), STOP_DEADLINE)
+            .then(self.monitor.inbox(), STOP_DEADLINE)
+    }
+
+    fn peer_server(
+        &self,
+        shared: &Shared,
+        parts: &Parts,
+        identity: &Identity,
+        sessions: &Sessions,
+    ) -> Result<PeerServer, NodeError> {
+        Ok(PeerServer::start(ServerConfig {
+            listen: shared.configuration.peers.listen,
+            identity: identity.clone(),
+            chain: chain_identity(&parts.chain.genesis),
+            store: parts.chain.store.clone(),
+            sessions: sessions.clone(),
+            ports: ServerPorts {
+                greeted: self.discovery.inbox(),
+                addresses: self.discovery.inbox(),
+                told: self.discovery.inbox(),
+                subscribe: self.broadcaster.inbox(),
+                transactions: self.intake.inbox(),
+                blocks: self.intake.inbox(),
+            },
+        })?)
+    }
+
+    #[allow(clippy::too_many_arguments)] // each is a different part, used once
+    fn start(
+        self,
+        shared: &Shared,
+        parts: Parts,
+        importer: Importer,
+        sessions: Sessions,
+        identity: Identity,
+        head: watch::Sender<Head>,
+        report: watch::Sender<SyncReport>,
+    ) -> Result<(), NodeError> {
+        let (configuration, callboard, stages) = (&shared.configuration, &shared.callboard, &shared.stages);
+        let header = parts.head_header()?;
+        let store = parts.chain.store.clone();
+
+        let live = LiveState::new(parts.config.clone(), store.latest()?, header.clone());
+        let state = confirmed_state::State::new(live, settings::commit(configuration));
+        let ports = confirmed_state::Ports { store: self.block_store.inbox() };
+        let execute = stages.execute.clone();
+        let batch_stored = self.confirmed_state.inbox();
+        let (build, seal) = (self.confirmed_state.inbox(), self.confirmed_state.inbox());
+        let pace: Inbox<confirmed_state::CommitPace> = self.confirmed_state.inbox();
+        self.confirmed_state.start(move |_| ConfirmedState::new(ports, state, execute));
+
+        let mut heads: Vec<Inbox<HeadStored>> = vec![self.sync.inbox()];
+        heads.extend(self.proposer.as_ref().map(Mailbox::inbox));
+        let ports = block_store::Ports {
+            confirmed_state: batch_stored,
+            heads,
+            pool: self.pool.inbox(),
+            events: self.events.inbox(),
+            broadcast: self.broadcaster.inbox(),
+            relay: self.broadcaster.inbox(),
+        };
+        let (board, config, commit) = (callboard.clone(), parts.config.clone(), stages.commit.clone());
+        let writer = parts.chain.writer;
+        self.block_store.start(move |_| BlockStore::new(ports, board, config, writer, head, commit));
+
+        let pool_ports = tx_pool::Ports {
+            accepted: self.broadcaster.inbox(),
+            proposer: self.proposer.as_ref().map(Mailbox::inbox),
+            accounts: accounts(&store)?,
+            callboard: callboard.clone(),
+        };
+        let permission = self.proposer.as_ref().map(Mailbox::inbox);
+        let high_water = parts.authority.as_ref().and_then(|(_, mark)| mark.sealed()).map(|block| block.height());
+        if let (Some(mailbox), Some((key, mark))) = (self.proposer, parts.authority) {
+            let ports = proposer::Ports { best: self.pool.inbox(), drop: self.pool.inbox(), build, seal };
+            let setup = proposer::Setup {
+                schedule: settings::schedule(configuration, parts.config.heartbeat_seconds),
+                config: parts.config.clone(),
+                key,
+                mark,
+                next_base_fee: next_base_fee(&header, &parts.config),
+                head_timestamp: header.timestamp,
+            };
+            mailbox.start(move |_| Proposer::new(ports, setup));
+        }
+
+        let ports = sync_coordinator::Ports {
+            pace: pace.clone(),
+            proposer: permission,
+            broken: self.discovery.inbox(),
+            misbehaved: self.discovery.inbox(),
+            own: self.sync.inbox(),
+        };
+        let known = KnownHead { height: parts.head.height, hash: parts.head.hash, timestamp: parts.head.timestamp };
+        let setup = sync_coordinator::Setup {
+            role: callboard.role(),
+            heartbeat_seconds: parts.config.heartbeat_seconds,
+            start_wait: Duration::from_secs(configuration.peers.start_wait_s),
+            high_water,
+            head: known,
+        };
+        let silence =
+            Duration::from_secs(parts.config.heartbeat_seconds.saturating_mul(sync_coordinator::STALE_HEARTBEATS));
+        let tools =
+            Tools { importer: importer.clone(), store: store.clone(), pace, fetch: stages.fetch.clone(), silence };
+        let (board, all_stages) = (callboard.clone(), stages.clone());
+        let (connected, lost) = (self.sync.inbox(), self.sync.inbox());
+        let (status, foreign, first_dials) = (self.sync.inbox(), self.sync.inbox(), self.sync.inbox());
+        self.sync.start(move |_| {
+            let state = sync_coordinator::State::new(setup, Duration::ZERO);
+            SyncCoordinator::new(ports, state, board, tools, all_stages, report)
+        });
+
+        let ports = peer_intake::Ports { pool: self.pool.inbox(), misbehaved: self.discovery.inbox() };
+        let (config, intake_store) = (parts.config.clone(), store.clone());
+        self.intake.start(move |_| PeerIntake::new(ports, importer, config, intake_store));
+
+        let ports = peer_discovery::Ports {
+            connected: vec![connected, self.broadcaster.inbox()],
+            lost: vec![lost, self.broadcaster.inbox()],
+            status,
+            foreign,
+            first_dials,
+        };
+        let config = peer_discovery::Config {
+            seeds: settings::seeds(configuration)?,
+            max_peers: configuration.peers.max,
+            allow: settings::allowed(configuration)?,
+            discovery: configuration.peers.discovery,
+            identity,
+            genesis: parts.chain.genesis,
+            client: shared.client.clone(),
+            sessions,
+            store: parts.node_store,
+        };
+        let ports_of_broadcaster = broadcaster::Ports { forwarded: self.pool.inbox(), broken: self.discovery.inbox() };
+        self.discovery.start(move |_| PeerDiscovery::new(config, ports));
+
+        let board = callboard.clone();
+        self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board));
+        let (pool_config, pool_metrics) = (settings::pool(configuration), PoolMetrics::register(&shared.metrics));
+        self.pool.start(move |_| TxPool::new(pool_config, pool_ports, pool_metrics));
+        self.events.start(move |_| EventStream::new());
+        let (registry, all_stages) = (shared.registry.clone(), stages.clone());
+        self.monitor.start(move |_| Monitor::new(registry, all_stages));
+        Ok(())
+    }
+}
+
+/// Accounts as of the newest durable block.
+fn accounts(store: &Store) -> Result<ReadAccount, NodeError> {
+    let latest = store.latest()?;
+    Ok(Arc::new(move |address| {
+        let account = latest.account(address)?.unwrap_or_default();
+        Ok(AccountState { nonce: account.nonce, balance: account.balance })
+    }))
+}
+
+fn boot_id() -> Result<BootId, NodeError> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| NodeError::Threads(format!("no random bytes: {error}")))?;
+    Ok(BootId(bytes))
+}
+
+/// Keeps the answer to `callboard_peers` current until the node stops.
+fn publish_peers(discovery: Inbox<PeersRequest>, reports: watch::Sender<Vec<PeerReport>>) {
+    actix::spawn(async move {
+        while !reports.is_closed() {
+            // A late answer leaves the last one standing.
+            if let Ok(peers) = discovery.ask(PeersRequest, PEERS_EVERY).await {
+                reports.send_replace(peers);
+            }
+            tokio::time::sleep(PEERS_EVERY).await;
+        }
+    });
+}

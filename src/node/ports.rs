@@ -1,0 +1,258 @@
+//! What the RPC sees of the node. The RPC answers before the actors exist; what needs them is set once they run.
+
+use super::Shared;
+use alloy_primitives::{Address, B256, Bytes};
+use callboard_actors::callboard::{Callboard, Origin, Phase, Provenance};
+use callboard_actors::importer::{ImportFailure, Importer};
+use callboard_actors::monitor::Metrics;
+use callboard_actors::peer_discovery::PeerReport;
+use callboard_actors::rpc_frontend::{
+    ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus, PoolUnavailable,
+    RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
+};
+use callboard_actors::send::{ActorRegistry, Inbox};
+use callboard_actors::sync_coordinator::SyncReport;
+use callboard_actors::tx_pool::{self, PendingNonce, PendingTransaction, SubmitTransaction};
+use callboard_chain::live::ConfirmError;
+use futures_util::future::BoxFuture;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::{family::Family, gauge::Gauge};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// The pool answers within milliseconds; one that is silent for this long hangs.
+const POOL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What runs once the genesis is known.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub(super) importer: Importer,
+    pub(super) submit: Inbox<SubmitTransaction>,
+    pub(super) pending_nonce: Inbox<PendingNonce>,
+    pub(super) pending: Inbox<PendingTransaction>,
+    pub(super) pool_status: Inbox<tx_pool::PoolStatus>,
+    pub(super) sync: watch::Receiver<SyncReport>,
+    pub(super) peers: watch::Receiver<Vec<PeerReport>>,
+}
+
+/// The node behind the RPC's ports. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct NodePorts(Arc<Ports>);
+
+struct Ports {
+    running: OnceLock<Running>,
+    registry: ActorRegistry,
+    callboard: Callboard,
+    metrics: Metrics,
+    gauges: Gauges,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabel {
+    phase: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PeerLabel {
+    state: String,
+}
+
+/// Figures of the chain that are set when somebody looks.
+#[derive(Default)]
+struct Gauges {
+    height: Gauge,
+    age: Gauge,
+    behind: Gauge,
+    phase: Family<PhaseLabel, Gauge>,
+    peers: Family<PeerLabel, Gauge>,
+}
+
+impl Gauges {
+    fn register(metrics: &Metrics) -> Self {
+        let gauges = Self::default();
+        metrics.register(|registry| {
+            registry.register("callboard_head_height", "Height of the durable head", gauges.height.clone());
+            registry.register("callboard_head_age_seconds", "Seconds since the head's timestamp", gauges.age.clone());
+            registry.register("callboard_sync_behind_blocks", "Blocks between head and target", gauges.behind.clone());
+            registry.register("callboard_sync_phase", "1 for the phase the node is in", gauges.phase.clone());
+            registry.register("callboard_peers", "Known peers by state", gauges.peers.clone());
+        });
+        gauges
+    }
+
+    fn set(&self, report: &SyncReport, peers: &[PeerReport]) {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.height.set(number(report.head.height));
+        self.age.set(number(report.head_age_seconds));
+        self.behind.set(number(report.behind_blocks));
+        for phase in Phase::ALL {
+            self.phase.get_or_create(&PhaseLabel { phase: phase.name() }).set(i64::from(*phase == report.phase));
+        }
+        self.peers.clear();
+        for peer in peers {
+            let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));
+            self.peers.get_or_create(&PeerLabel { state: state.unwrap_or_default() }).inc();
+        }
+    }
+}
+
+impl NodePorts {
+    pub(super) fn new(shared: &Shared) -> Self {
+        Self(Arc::new(Ports {
+            running: OnceLock::new(),
+            registry: shared.registry.clone(),
+            callboard: shared.callboard.clone(),
+            gauges: Gauges::register(&shared.metrics),
+            metrics: shared.metrics.clone(),
+        }))
+    }
+
+    pub(super) fn rpc_ports(&self, chain: ChainAccess) -> RpcPorts {
+        let node = Arc::new(self.clone());
+        RpcPorts { chain, pool: node.clone(), import: node.clone(), status: node }
+    }
+
+    /// The actors run: from now on the RPC reaches them.
+    pub(super) fn open(&self, running: Running) {
+        // Set once, by the one start of the actors.
+        self.0.running.set(running).ok();
+    }
+
+    fn running(&self) -> Option<Running> {
+        self.0.running.get().cloned()
+    }
+
+    fn report(&self) -> SyncReport {
+        match self.0.running.get() {
+            Some(running) => running.sync.borrow().clone(),
+            None => SyncReport::before_genesis(self.0.callboard.role()),
+        }
+    }
+
+    fn peer_reports(&self) -> Vec<PeerReport> {
+        self.0.running.get().map(|running| running.peers.borrow().clone()).unwrap_or_default()
+    }
+}
+
+const NO_GENESIS: &str = "genesis not known yet";
+
+impl PoolPort for NodePorts {
+    fn submit(&self, submission: Submission) -> BoxFuture<'static, Result<(), SubmitError>> {
+        let running = self.running();
+        Box::pin(async move {
+            let running = running.ok_or_else(|| PoolUnavailable(NO_GENESIS.to_owned()))?;
+            let Submission { transaction, sender } = submission;
+            let message = SubmitTransaction { transaction, sender, origin: Origin::Rpc };
+            match running.submit.ask(message, POOL_DEADLINE).await {
+                Ok(taken) => taken.map(drop).map_err(|refused| SubmitError::Refused(refused.to_string())),
+                Err(error) => Err(unavailable(error).into()),
+            }
+        })
+    }
+
+    fn pending_nonce(&self, address: Address) -> BoxFuture<'static, Result<Option<u64>, PoolUnavailable>> {
+        let running = self.running();
+        Box::pin(async move {
+            let running = running.ok_or_else(|| PoolUnavailable(NO_GENESIS.to_owned()))?;
+            let answer = running.pending_nonce.ask(PendingNonce { address }, POOL_DEADLINE).await;
+            answer.map_err(unavailable)?.map(Some).map_err(|error| PoolUnavailable(error.to_string()))
+        })
+    }
+
+    fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>> {
+        let running = self.running();
+        Box::pin(async move {
+            let Some(running) = running else { return Ok(None) };
+            let pooled = running.pending.ask(PendingTransaction { hash }, POOL_DEADLINE).await.map_err(unavailable)?;
+            Ok(pooled.map(|pooled| Pending { transaction: (*pooled.transaction).clone(), sender: pooled.sender }))
+        })
+    }
+
+    fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {
+        let running = self.running();
+        Box::pin(async move {
+            let Some(running) = running else { return Ok(PoolStatus::default()) };
+            let status = running.pool_status.ask(tx_pool::PoolStatus, POOL_DEADLINE).await.map_err(unavailable)?;
+            Ok(PoolStatus { pending: status.pending as u64, queued: status.queued as u64 })
+        })
+    }
+}
+
+fn unavailable(error: callboard_actors::send::AskError) -> PoolUnavailable {
+    PoolUnavailable(error.to_string())
+}
+
+impl ImportPort for NodePorts {
+    fn import(&self, bytes: Bytes, _from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>> {
+        let running = self.running();
+        Box::pin(async move {
+            let running = running.ok_or_else(no_genesis)?;
+            let outcome =
+                running.importer.import(bytes, Provenance::OPERATOR).await.map_err(|failure| import_error(&failure))?;
+            Ok(Imported { imported: outcome.imported, height: outcome.height, hash: outcome.hash })
+        })
+    }
+}
+
+fn no_genesis() -> ImportError {
+    ImportError {
+        kind: ImportErrorKind::Busy,
+        check: "genesis".to_owned(),
+        expected: String::new(),
+        actual: String::new(),
+        message: NO_GENESIS.to_owned(),
+        blame: callboard_chain::Blame::Nobody,
+    }
+}
+
+fn import_error(failure: &ImportFailure) -> ImportError {
+    let kind = match failure {
+        ImportFailure::Confirm(ConfirmError::Gap { .. }) => ImportErrorKind::ParentUnknown,
+        ImportFailure::NotRouted { .. } | ImportFailure::Stopping { .. } => ImportErrorKind::Busy,
+        ImportFailure::Refused(_) | ImportFailure::Confirm(_) => ImportErrorKind::Invalid,
+    };
+    let (expected, actual) = failure.expected_and_actual().unwrap_or_default();
+    let (check, message) = (failure.check().to_owned(), failure.to_string());
+    ImportError { kind, check, expected, actual, message, blame: failure.blame() }
+}
+
+impl StatusPort for NodePorts {
+    fn sync_status(&self) -> Value {
+        json!(self.report())
+    }
+
+    fn actors(&self) -> Value {
+        json!(self.0.registry.figures(Instant::now()))
+    }
+
+    fn routes(&self) -> Value {
+        json!(self.0.callboard.routes())
+    }
+
+    fn peers(&self) -> Value {
+        json!(self.peer_reports())
+    }
+
+    fn peer_count(&self) -> u64 {
+        self.report().peers.len() as u64
+    }
+
+    fn progress(&self) -> Option<SyncProgress> {
+        let report = self.report();
+        let target = report.target?;
+        (report.phase == Phase::CatchingUp)
+            .then_some(SyncProgress { starting: report.catching_up_from, target: target.height })
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.report().not_ready.map_or(Ok(()), Err)
+    }
+
+    fn metrics(&self) -> String {
+        self.0.gauges.set(&self.report(), &self.peer_reports());
+        self.0.metrics.encode()
+    }
+}

@@ -1,0 +1,106 @@
+//! What an authority sealed and had not stored when it died.
+//!
+//! A sealed block is in the high-water file before its seal leaves the signer. If the process died between that and
+//! the commit, the same block is confirmed now, before anything else happens: it is never sealed anew.
+
+use callboard_actors::proposer::{HighWater, HighWaterError};
+use callboard_chain::live::{ConfirmError, LiveState};
+use callboard_chain::verify::{VerifyError, verify_block};
+use callboard_chain::{Block, ChainConfig};
+use callboard_store::{CommitBatch, CommitError, StorageError, Store, StoreWriter};
+use std::sync::Arc;
+
+/// Why the sealed block could not be taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The chain has another block at the height of the mark.
+    #[error(
+        "the database has {ours} as block {height}, but the high-water file says that this authority sealed {sealed} there; this database is of a chain that was forked away from, restore the right one"
+    )]
+    OtherBlock {
+        /// The height.
+        height: u64,
+        /// In the database.
+        ours: alloy_primitives::B256,
+        /// In the high-water file.
+        sealed: alloy_primitives::B256,
+    },
+    /// `--abandon-after` names a height that is not the head.
+    #[error("--abandon-after {asked}: the head is {head}; roll the chain back to {asked} first")]
+    NotAtHead {
+        /// The height asked for.
+        asked: u64,
+        /// The head.
+        head: u64,
+    },
+    /// It does not verify.
+    #[error("the block in the high-water file does not verify: {0}")]
+    Verify(#[from] VerifyError),
+    /// It does not extend the chain.
+    #[error("the block in the high-water file does not extend the chain: {0}")]
+    Confirm(#[from] ConfirmError),
+    /// It could not be stored.
+    #[error("the block in the high-water file could not be stored: {0}")]
+    Commit(#[from] CommitError),
+    /// The database could not be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The mark could not be written.
+    #[error(transparent)]
+    HighWater(#[from] HighWaterError),
+}
+
+impl RecoveryError {
+    /// Whether the operator has to change a flag or a file.
+    pub(super) fn is_configuration(&self) -> bool {
+        matches!(self, Self::NotAtHead { .. } | Self::OtherBlock { .. })
+    }
+}
+
+/// Gives up every block that this authority sealed above `height`, knowingly. The mark is kept aside as evidence.
+pub(super) fn abandon(mark: &mut HighWater, store: &Store, height: u64) -> Result<(), RecoveryError> {
+    let head = store.snapshot()?.head().height;
+    if head != height {
+        return Err(RecoveryError::NotAtHead { asked: height, head });
+    }
+    if let Some(kept) = mark.abandon()? {
+        tracing::warn!(height, evidence = %kept.display(), "blocks above this height are abandoned: heights will be sealed twice");
+    }
+    Ok(())
+}
+
+/// Confirms the sealed block if it is the one that follows the stored head.
+pub(super) fn take_up(
+    mark: &HighWater,
+    config: &Arc<ChainConfig>,
+    store: &Store,
+    writer: &mut StoreWriter,
+) -> Result<(), RecoveryError> {
+    let Some(sealed) = mark.sealed() else { return Ok(()) };
+    let head = store.snapshot()?.head();
+    if sealed.height() <= head.height {
+        return check_is_ours(store, sealed);
+    }
+    if sealed.height() != head.height.saturating_add(1) || sealed.header().parent_hash != head.hash {
+        return Ok(());
+    }
+    tracing::info!(height = sealed.height(), hash = %sealed.hash(), "taking up the block that was sealed and not stored");
+    let snapshot = store.snapshot()?;
+    let Some(parent) = snapshot.header(head.height)? else { return Ok(()) };
+    drop(snapshot);
+    let mut live = LiveState::new(config.clone(), store.latest()?, parent);
+    live.confirm(verify_block(sealed.bytes().clone(), config)?)?;
+    if let Some(batch) = live.take_batch() {
+        writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie })?;
+    }
+    Ok(())
+}
+
+fn check_is_ours(store: &Store, sealed: &Block) -> Result<(), RecoveryError> {
+    match store.snapshot()?.hash_of(sealed.height())? {
+        Some(ours) if ours != sealed.hash() => {
+            Err(RecoveryError::OtherBlock { height: sealed.height(), ours, sealed: sealed.hash() })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,90 @@
+//! From the configuration to what each part is told.
+
+use super::NodeError;
+use crate::configuration::{Configuration, Unfunded};
+use callboard_actors::confirmed_state::CommitPolicy;
+use callboard_actors::proposer::Schedule;
+use callboard_actors::rpc_frontend::RpcConfig;
+use callboard_actors::transport::{NodeId, PeerUrl};
+use callboard_actors::tx_pool::{self, PoolConfig};
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Verifier threads: as configured, or one a core.
+pub(super) fn workers(configuration: &Configuration) -> usize {
+    match configuration.sync.workers {
+        0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        workers => workers,
+    }
+}
+
+pub(super) fn rpc(configuration: &Configuration) -> RpcConfig {
+    let rpc = &configuration.rpc;
+    RpcConfig {
+        listen: rpc.listen.to_string(),
+        hosts: rpc.hosts.clone(),
+        cors: rpc.cors.clone(),
+        max_body_bytes: rpc.max_body_bytes,
+        max_batch: rpc.max_batch,
+        max_connections: rpc.max_connections,
+        import_blocks_per_second: u32::try_from(rpc.limit.import_blocks_per_second).unwrap_or(u32::MAX),
+        ..RpcConfig::default()
+    }
+}
+
+pub(super) fn pool(configuration: &Configuration) -> PoolConfig {
+    let pool = &configuration.pool;
+    PoolConfig {
+        max_transactions: pool.max_transactions,
+        max_bytes: pool.max_bytes,
+        max_per_sender: pool.max_per_sender,
+        ttl: Duration::from_secs(pool.ttl_s),
+        senders: pool.senders.iter().copied().collect(),
+        unfunded: match pool.unfunded {
+            Unfunded::Limit => tx_pool::Unfunded::Limit,
+            Unfunded::Refuse => tx_pool::Unfunded::Refuse,
+            Unfunded::Accept => tx_pool::Unfunded::Accept,
+        },
+    }
+}
+
+pub(super) fn commit(configuration: &Configuration) -> CommitPolicy {
+    let sync = &configuration.sync;
+    CommitPolicy {
+        transactions: usize::try_from(sync.commit_transactions).unwrap_or(usize::MAX),
+        bytes: usize::try_from(sync.commit_bytes).unwrap_or(usize::MAX),
+        age: Duration::from_millis(sync.commit_ms),
+    }
+}
+
+pub(super) fn schedule(configuration: &Configuration, heartbeat_seconds: u64) -> Schedule {
+    Schedule {
+        interval: Duration::from_millis(configuration.authority.block_interval_ms),
+        empty_blocks: configuration.authority.empty_blocks,
+        heartbeat: Duration::from_secs(heartbeat_seconds),
+    }
+}
+
+pub(super) fn seeds(configuration: &Configuration) -> Result<Vec<PeerUrl>, NodeError> {
+    configuration.peers.seeds.iter().map(|seed| peer_url("peers.seeds", &seed.to_string())).collect()
+}
+
+pub(super) fn advertise(configuration: &Configuration) -> Result<Option<PeerUrl>, NodeError> {
+    configuration.peers.advertise.as_ref().map(|url| peer_url("peers.advertise", &url.to_string())).transpose()
+}
+
+fn peer_url(key: &'static str, text: &str) -> Result<PeerUrl, NodeError> {
+    text.parse().map_err(|error| NodeError::Setting { key, value: format!("\"{text}\""), reason: format!("{error}") })
+}
+
+pub(super) fn allowed(configuration: &Configuration) -> Result<HashSet<NodeId>, NodeError> {
+    let parse = |text: &String| {
+        text.parse::<NodeId>().map_err(|error| NodeError::Setting {
+            key: "peers.allow",
+            value: format!("\"{text}\""),
+            reason: error.to_string(),
+        })
+    };
+    configuration.peers.allow.iter().map(parse).collect()
+}
