@@ -3,6 +3,7 @@
 mod client;
 mod command_line;
 mod configuration;
+mod documents;
 mod fake_node;
 mod first_start;
 mod support;

@@ -20,7 +20,7 @@ struct Pending {
 pub(super) fn refresh(root: &mut Link, buffer: &mut Vec<u8>) {
     let Some(node) = root.node.take() else { return };
     let mut levels = vec![vec![Pending { node, parent: 0, nibble: 0 }]];
-    while let Some(below) = levels.last_mut().map(take_stale).filter(|below| !below.is_empty()) {
+    while let Some(below) = levels.last_mut().map(|level| take_stale(level)).filter(|below| !below.is_empty()) {
         levels.push(below);
     }
     while let Some(level) = levels.pop() {
@@ -37,7 +37,7 @@ pub(super) fn refresh(root: &mut Link, buffer: &mut Vec<u8>) {
 }
 
 /// Takes the stale nodes out of those of the level above.
-fn take_stale(level: &mut Vec<Pending>) -> Vec<Pending> {
+fn take_stale(level: &mut [Pending]) -> Vec<Pending> {
     let mut stale = Vec::new();
     for (parent, pending) in level.iter_mut().enumerate() {
         let done: Result<(), Infallible> = pending.node.for_each_child(|link, step| {

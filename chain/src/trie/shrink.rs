@@ -1,9 +1,6 @@
 //! Dropping nodes that memory cannot hold. They are read back when they are needed again.
 
-use super::{
-    MerkleTrie,
-    node::{Link, Node},
-};
+use super::{MerkleTrie, node::Link};
 use std::convert::Infallible;
 
 /// Ranks of nodes: their depth, capped. Storage tries are ranked as if they hung [`STORAGE_RANK`] levels deep.
@@ -26,9 +23,12 @@ impl MerkleTrie {
 }
 
 fn below(link: &mut Link, mut visit: impl FnMut(&mut Link)) {
-    let done: Option<Result<(), Infallible>> =
-        link.node.as_mut().map(|node: &mut Node| node.for_each_child(|child, _| Ok(visit(child))));
-    debug_assert!(done.is_none_or(|done| done.is_ok()));
+    let Some(node) = &mut link.node else { return };
+    let done: Result<(), Infallible> = node.for_each_child(|child, _| {
+        visit(child);
+        Ok(())
+    });
+    let Ok(()) = done;
 }
 
 fn count(link: &mut Link, rank: usize, ranks: &mut [usize; RANKS]) {

@@ -1,0 +1,52 @@
+# What people type. `just` lists it; each line also works without just.
+
+# The list of recipes.
+[private]
+default:
+    @just --list
+
+# Does it compile, tests and benches included?
+check:
+    cargo check --workspace --all-targets
+
+# The tests that need nothing but Rust and a C compiler.
+test:
+    cargo test --workspace
+
+# Formatting, clippy, docs; warnings are errors.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The API documentation and, where mdbook is installed, the book.
+docs:
+    cargo doc --workspace --no-deps
+    if command -v mdbook >/dev/null; then mdbook build docs; else echo "the book is in docs/src; mdbook makes pages of it"; fi
+
+# The official Ethereum test vectors in the folder CALLBOARD_VECTORS.
+vectors:
+    test -n "${CALLBOARD_VECTORS:-}"
+    cargo test --workspace --test vectors -- --show-output
+    cargo test --workspace --lib -- --show-output official_vectors
+
+# Wallets and libraries that others wrote, against real nodes. Needs Node.
+clients:
+    tests/clients/run
+
+# The figures of docs/src/performance.md.
+bench:
+    cargo bench -p callboard-chain --bench recovery
+    cargo bench -p callboard-chain --bench execution
+    cargo bench -p callboard-chain --bench trie
+    cargo bench -p callboard-store --bench commit
+
+# The generated parts of the book, after a change of keys or defaults.
+reference:
+    CALLBOARD_WRITE_DOCS=1 cargo test --test it documents
+
+# All of CI, and what takes too long for it.
+full:
+    .ci/run
+    cargo test --workspace --release -- --include-ignored
+    just bench
