@@ -11,12 +11,12 @@ use callboard_actors::callboard::Role;
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::EventStream;
 use callboard_actors::guard::StopOrder;
-use callboard_actors::importer::Importer;
+use callboard_actors::importer::{Importer, Refusals};
 use callboard_actors::monitor::Monitor;
 use callboard_actors::peer_discovery::{self, PeerDiscovery, PeerReport, PeersRequest, chain_identity};
 use callboard_actors::peer_intake::{self, PeerIntake};
 use callboard_actors::proposer::{self, HighWater, Proposer};
-use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess};
+use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess, PoolInboxes};
 use callboard_actors::send::{Inbox, Mailbox};
 use callboard_actors::sync_coordinator::{self, KnownHead, SyncCoordinator, SyncReport, Tools};
 use callboard_actors::transport::BootId;
@@ -101,8 +101,9 @@ impl RunningNode {
             shared.stages.verify.clone(),
         )
         .map_err(|error| NodeError::Threads(error.to_string()))?;
+        let refusals = Refusals::new(parts.node_store.clone(), &shared.metrics);
         let importer =
-            Importer::new(shared.callboard.clone(), verifier, mailboxes.confirmed_state.inbox(), head.clone());
+            Importer::new(shared.callboard.clone(), verifier, mailboxes.confirmed_state.inbox(), head, refusals);
         let sessions = Sessions::new(Admission {
             max_peers: shared.configuration.peers.max,
             allow: settings::allowed(&shared.configuration)?,
@@ -120,10 +121,12 @@ impl RunningNode {
         publish_peers(mailboxes.discovery.inbox(), peer_reports);
         ports.open(Running {
             importer: importer.clone(),
-            submit: mailboxes.pool.inbox(),
-            pending_nonce: mailboxes.pool.inbox(),
-            pending: mailboxes.pool.inbox(),
-            pool_status: mailboxes.pool.inbox(),
+            pool: PoolInboxes {
+                submit: mailboxes.pool.inbox(),
+                pending_nonce: mailboxes.pool.inbox(),
+                pending: mailboxes.pool.inbox(),
+                status: mailboxes.pool.inbox(),
+            },
             sync,
             peers,
         });
@@ -283,11 +286,11 @@ impl Mailboxes {
         let live = LiveState::new(parts.config.clone(), store.latest()?, header.clone());
         let state = confirmed_state::State::new(live, settings::commit(configuration));
         let ports = confirmed_state::Ports { store: self.block_store.inbox() };
-        let execute = stages.execute.clone();
+        let (execute, root) = (stages.execute.clone(), stages.root.clone());
         let batch_stored = self.confirmed_state.inbox();
         let (build, seal) = (self.confirmed_state.inbox(), self.confirmed_state.inbox());
         let pace: Inbox<confirmed_state::CommitPace> = self.confirmed_state.inbox();
-        self.confirmed_state.start(move |_| ConfirmedState::new(ports, state, execute));
+        self.confirmed_state.start(move |_| ConfirmedState::new(ports, state, execute, root));
 
         let mut heads: Vec<Inbox<HeadStored>> = vec![self.sync.inbox()];
         heads.extend(self.proposer.as_ref().map(Mailbox::inbox));

@@ -2,38 +2,32 @@
 
 use super::Shared;
 use alloy_primitives::{Address, B256, Bytes};
-use callboard_actors::callboard::{Callboard, Origin, Phase, Provenance};
+use callboard_actors::callboard::{Callboard, Phase, Provenance};
 use callboard_actors::importer::{ImportFailure, Importer};
 use callboard_actors::monitor::Metrics;
 use callboard_actors::peer_discovery::PeerReport;
 use callboard_actors::rpc_frontend::{
-    ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus, PoolUnavailable,
-    RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
+    ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolInboxes, PoolPort, PoolStatus,
+    PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
 };
-use callboard_actors::send::{ActorRegistry, Inbox};
+use callboard_actors::send::ActorRegistry;
 use callboard_actors::sync_coordinator::SyncReport;
-use callboard_actors::tx_pool::{self, PendingNonce, PendingTransaction, SubmitTransaction};
 use callboard_chain::live::ConfirmError;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch;
-
-/// The pool answers within milliseconds; one that is silent for this long hangs.
-const POOL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What runs once the genesis is known.
 #[derive(Clone)]
 pub(super) struct Running {
     pub(super) importer: Importer,
-    pub(super) submit: Inbox<SubmitTransaction>,
-    pub(super) pending_nonce: Inbox<PendingNonce>,
-    pub(super) pending: Inbox<PendingTransaction>,
-    pub(super) pool_status: Inbox<tx_pool::PoolStatus>,
+    pub(super) pool: PoolInboxes,
     pub(super) sync: watch::Receiver<SyncReport>,
     pub(super) peers: watch::Receiver<Vec<PeerReport>>,
 }
@@ -141,48 +135,36 @@ const NO_GENESIS: &str = "genesis not known yet";
 
 impl PoolPort for NodePorts {
     fn submit(&self, submission: Submission) -> BoxFuture<'static, Result<(), SubmitError>> {
-        let running = self.running();
-        Box::pin(async move {
-            let running = running.ok_or_else(|| PoolUnavailable(NO_GENESIS.to_owned()))?;
-            let Submission { transaction, sender } = submission;
-            let message = SubmitTransaction { transaction, sender, origin: Origin::Rpc };
-            match running.submit.ask(message, POOL_DEADLINE).await {
-                Ok(taken) => taken.map(drop).map_err(|refused| SubmitError::Refused(refused.to_string())),
-                Err(error) => Err(unavailable(error).into()),
-            }
-        })
+        match self.0.running.get() {
+            Some(running) => running.pool.submit(submission),
+            None => ready(Err(no_pool().into())).boxed(),
+        }
     }
 
     fn pending_nonce(&self, address: Address) -> BoxFuture<'static, Result<Option<u64>, PoolUnavailable>> {
-        let running = self.running();
-        Box::pin(async move {
-            let running = running.ok_or_else(|| PoolUnavailable(NO_GENESIS.to_owned()))?;
-            let answer = running.pending_nonce.ask(PendingNonce { address }, POOL_DEADLINE).await;
-            answer.map_err(unavailable)?.map(Some).map_err(|error| PoolUnavailable(error.to_string()))
-        })
+        match self.0.running.get() {
+            Some(running) => running.pool.pending_nonce(address),
+            None => ready(Err(no_pool())).boxed(),
+        }
     }
 
     fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>> {
-        let running = self.running();
-        Box::pin(async move {
-            let Some(running) = running else { return Ok(None) };
-            let pooled = running.pending.ask(PendingTransaction { hash }, POOL_DEADLINE).await.map_err(unavailable)?;
-            Ok(pooled.map(|pooled| Pending { transaction: (*pooled.transaction).clone(), sender: pooled.sender }))
-        })
+        match self.0.running.get() {
+            Some(running) => running.pool.pending(hash),
+            None => ready(Ok(None)).boxed(),
+        }
     }
 
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {
-        let running = self.running();
-        Box::pin(async move {
-            let Some(running) = running else { return Ok(PoolStatus::default()) };
-            let status = running.pool_status.ask(tx_pool::PoolStatus, POOL_DEADLINE).await.map_err(unavailable)?;
-            Ok(PoolStatus { pending: status.pending as u64, queued: status.queued as u64 })
-        })
+        match self.0.running.get() {
+            Some(running) => running.pool.status(),
+            None => ready(Ok(PoolStatus::default())).boxed(),
+        }
     }
 }
 
-fn unavailable(error: callboard_actors::send::AskError) -> PoolUnavailable {
-    PoolUnavailable(error.to_string())
+fn no_pool() -> PoolUnavailable {
+    PoolUnavailable(NO_GENESIS.to_owned())
 }
 
 impl ImportPort for NodePorts {

@@ -11,7 +11,7 @@ use crate::guard::Stop;
 use crate::monitor::StageMeter;
 use crate::send::{Inbox, OnTimer, Timed, Timers};
 use actix::{Actor, ActorContext, Context, Handler};
-use callboard_chain::live::{DurableState, SealCandidateError};
+use callboard_chain::live::{DurableState, SealCandidateError, Step};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,15 +35,16 @@ pub struct ConfirmedState<R: DurableState + Unpin + 'static> {
     ports: Ports,
     state: State<R>,
     execute: Arc<StageMeter>,
+    root: Arc<StageMeter>,
     started: Instant,
     timers: Timers<Timer>,
     stopping: bool,
 }
 
 impl<R: DurableState + Unpin + 'static> ConfirmedState<R> {
-    /// Ready to run; `execute` counts the time spent executing.
-    pub fn new(ports: Ports, state: State<R>, execute: Arc<StageMeter>) -> Self {
-        Self { ports, state, execute, started: Instant::now(), timers: Timers::default(), stopping: false }
+    /// Ready to run; `execute` and `root` count the time spent in each step.
+    pub fn new(ports: Ports, state: State<R>, execute: Arc<StageMeter>, root: Arc<StageMeter>) -> Self {
+        Self { ports, state, execute, root, started: Instant::now(), timers: Timers::default(), stopping: false }
     }
 
     fn now(&self) -> Duration {
@@ -89,8 +90,18 @@ impl<R: DurableState + Unpin + 'static> Handler<Timed<ImportBlock>> for Confirme
     fn handle(&mut self, message: Timed<ImportBlock>, ctx: &mut Context<Self>) {
         message.answer(ctx, |ImportBlock { block, provenance }, _| {
             let transactions = block.value().transactions().len() as u64;
-            let _busy = self.execute.busy(transactions);
-            let (confirmed, effect) = match self.state.on_import(self.now(), block, provenance) {
+            let now = self.now();
+            let mut busy = None;
+            let mut begin = |step| {
+                busy.take();
+                busy = Some(match step {
+                    Step::Execute => self.execute.busy(transactions),
+                    Step::Root => self.root.busy(1),
+                });
+            };
+            let imported = self.state.on_import(now, block, provenance, &mut begin);
+            drop(busy);
+            let (confirmed, effect) = match imported {
                 Ok(done) => done,
                 Err(error) if error.is_fatal() => self.fatal(&error),
                 Err(error) => return Err(error),

@@ -3,7 +3,7 @@
 use super::error::ImportError;
 use crate::callboard::Provenance;
 use alloy_primitives::B256;
-use callboard_chain::live::{Batch, BuildError, Built, DurableState, LiveState, Proposal, SealCandidateError};
+use callboard_chain::live::{Batch, BuildError, Built, DurableState, LiveState, Proposal, SealCandidateError, Step};
 use callboard_chain::trie::TrieError;
 use callboard_chain::{Block, Confirmed, Seal, Verified};
 use std::time::Duration;
@@ -69,17 +69,18 @@ impl<R: DurableState> State<R> {
         self.flush_if_due(Duration::ZERO)
     }
 
-    /// Confirms a block from outside.
+    /// Confirms a block from outside; `begin` is told of each step as it begins.
     pub fn on_import(
         &mut self,
         now: Duration,
         block: Verified<Block>,
         origin: Provenance,
+        begin: &mut dyn FnMut(Step),
     ) -> Result<(Confirmed<Block>, Option<Effect>), ImportError> {
         if self.in_flight && self.is_full() {
             return Err(ImportError::Backlogged { blocks: self.live.unstored().len() });
         }
-        let confirmed = self.live.confirm(block)?;
+        let confirmed = self.live.confirm_in_steps(block, begin)?;
         let effect = self.on_confirmed(now, &confirmed, origin);
         Ok((confirmed, effect))
     }

@@ -2,6 +2,10 @@
 //!
 //! Peers' streams, `importBlock` and files all come through here, so a block is treated alike whoever sent it.
 
+mod refusals;
+
+pub use refusals::Refusals;
+
 use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
 use crate::confirmed_state::{ImportBlock, ImportError, Imported};
 use crate::send::{AskError, Inbox};
@@ -109,6 +113,7 @@ pub struct Importer {
     verifier: Verifier,
     confirmed_state: Inbox<ImportBlock>,
     head: watch::Receiver<Head>,
+    refusals: Refusals,
 }
 
 impl Importer {
@@ -118,30 +123,48 @@ impl Importer {
         verifier: Verifier,
         confirmed_state: Inbox<ImportBlock>,
         head: watch::Receiver<Head>,
+        refusals: Refusals,
     ) -> Self {
-        Self { callboard, verifier, confirmed_state, head }
+        Self { callboard, verifier, confirmed_state, head, refusals }
     }
 
-    /// The verifier, for streams that verify ahead of importing.
-    pub fn verifier(&self) -> &Verifier {
-        &self.verifier
+    /// How many blocks can be verified at once, ahead of importing.
+    pub fn verifies_at_once(&self) -> usize {
+        self.verifier.capacity()
+    }
+
+    /// What was refused.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// Verifies a block that is to be imported later. A refusal is recorded.
+    pub async fn verify(&self, bytes: Bytes, provenance: Provenance) -> Result<Verified<Block>, ImportFailure> {
+        let verified = self.verifier.verify(bytes.clone()).await.map_err(ImportFailure::from);
+        verified.inspect_err(|failure| self.refusals.record(failure, provenance, &bytes))
     }
 
     /// Verifies and executes a block, and waits until it is durable.
     pub async fn import(&self, bytes: Bytes, provenance: Provenance) -> Result<Outcome, ImportFailure> {
         self.check_route(provenance)?;
-        let outcome = self.import_verified(self.verifier.verify(bytes).await?, provenance).await?;
+        let outcome = self.import_verified(self.verify(bytes, provenance).await?, provenance).await?;
         self.durable(outcome.height).await?;
         Ok(outcome)
     }
 
-    /// Executes a verified block. It is durable when [`Importer::durable`] says so.
+    /// Executes a verified block. It is durable when [`Importer::durable`] says so. A refusal is recorded.
     pub async fn import_verified(
         &self,
         block: Verified<Block>,
         provenance: Provenance,
     ) -> Result<Outcome, ImportFailure> {
         self.check_route(provenance)?;
+        let bytes = block.value().bytes().clone();
+        let outcome = self.execute(block, provenance).await;
+        outcome.inspect_err(|failure| self.refusals.record(failure, provenance, &bytes))
+    }
+
+    async fn execute(&self, block: Verified<Block>, provenance: Provenance) -> Result<Outcome, ImportFailure> {
         let (height, hash) = (block.value().height(), block.value().hash());
         loop {
             let durable = self.head.borrow().height;

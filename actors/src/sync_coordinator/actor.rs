@@ -58,7 +58,6 @@ pub struct SyncCoordinator {
     stream: Option<SpawnHandle>,
     generation: u64,
     pace: Pace,
-    last_rejection: Option<String>,
     catching_up_from: u64,
     published: watch::Sender<SyncReport>,
     started: Instant,
@@ -87,7 +86,6 @@ impl SyncCoordinator {
             stream: None,
             generation: 0,
             pace: Pace::default(),
-            last_rejection: None,
             catching_up_from: state_height,
             published,
             started: Instant::now(),
@@ -197,7 +195,6 @@ impl SyncCoordinator {
             StreamOutcome::Diverged(found) => (FetchEnd::Failed, self.state.on_difference(found, wall_seconds())),
             StreamOutcome::LocalFault(reason) => {
                 tracing::error!(reason, "this node or the authority is wrong: a sealed block cannot be confirmed");
-                self.last_rejection = Some(reason.clone());
                 (FetchEnd::Failed, self.state.on_local_fault(reason))
             }
         };
@@ -209,7 +206,6 @@ impl SyncCoordinator {
     /// Peer discovery bans, or dials anew.
     fn blame(&mut self, node_id: NodeId, reason: String, fault: PeerFault) {
         tracing::warn!(peer = %node_id, reason, "a stream of blocks ended");
-        self.last_rejection = Some(reason.clone());
         let offence = match fault {
             PeerFault::Broken => return self.ports.broken.signal(SessionBroken { node_id, reason }),
             PeerFault::Forged => Offence::Forged,
@@ -298,7 +294,7 @@ impl SyncCoordinator {
             stages,
             peers: self.peer_reports(),
             divergence: self.state.divergence().map(DivergenceReport::from),
-            last_rejection: self.last_rejection.clone(),
+            last_rejection: self.tools.importer.refusals().newest(),
             last_reconciled: None,
             alerts: self.alerts(),
             catching_up_from: self.catching_up_from,

@@ -70,18 +70,18 @@ pub(super) async fn run_live(tools: Tools, session: Session, from: u64) -> Strea
 
 /// The height of the last block that was imported or known.
 async fn import_all(tools: &Tools, session: &Session, blocks: BlockStream) -> Result<Option<u64>, StreamError> {
-    let verifier = tools.importer.verifier();
+    let importer = &tools.importer;
+    let provenance = Provenance::peer(session.node_id());
     let verified = frames(tools, blocks)
         .map(|frame| async move {
             let bytes = frame.map_err(StreamError::Fetch)?;
-            verifier.verify(bytes).await.map_err(|error| StreamError::Import(Box::new((error.into(), None))))
+            importer.verify(bytes, provenance).await.map_err(|failure| StreamError::Import(Box::new((failure, None))))
         })
-        .buffered(verifier.capacity());
+        .buffered(importer.verifies_at_once());
     let mut verified = std::pin::pin!(verified);
     let mut last = None;
     while let Some(block) = verified.next().await {
         let block = block?;
-        let provenance = Provenance::peer(session.node_id());
         match tools.importer.import_verified(block.clone(), provenance).await {
             Ok(outcome) => last = Some(outcome.height),
             Err(failure) => return Err(StreamError::Import(Box::new((failure, Some(block))))),

@@ -44,6 +44,15 @@ pub struct LiveState<R> {
     recent: VecDeque<(u64, B256)>,
 }
 
+/// A step of confirming a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Its transactions run, and its receipts are compared.
+    Execute,
+    /// The trie takes its changes, and the state root is compared.
+    Root,
+}
+
 /// Confirmed blocks that are to be stored in one transaction, with the trie nodes they changed.
 #[derive(Debug)]
 pub struct Batch {
@@ -99,6 +108,16 @@ impl<R: DurableState> LiveState<R> {
     ///
     /// On any error the state is as it was before.
     pub fn confirm(&mut self, block: Verified<Block>) -> Result<Confirmed<Block>, ConfirmError> {
+        self.confirm_in_steps(block, &mut |_| {})
+    }
+
+    /// As [`Self::confirm`]; `begin` is told of each step as it begins, so that the caller can time it.
+    pub fn confirm_in_steps(
+        &mut self,
+        block: Verified<Block>,
+        begin: &mut dyn FnMut(Step),
+    ) -> Result<Confirmed<Block>, ConfirmError> {
+        begin(Step::Execute);
         self.check_position(block.value())?;
         verify_child(block.value().header(), &self.head, &self.config)?;
         self.discard_candidate()?;
@@ -106,6 +125,7 @@ impl<R: DurableState> LiveState<R> {
         let executed = execute_block(&view, &self.config, &block).map_err(ConfirmError::Execution)?;
         check_execution(block.value().header(), &executed)?;
         let Executed { receipts, mut changes, .. } = executed;
+        begin(Step::Root);
         self.apply_to_trie(block.value(), &mut changes)?;
         Ok(self.advance(block, receipts.into(), changes))
     }
