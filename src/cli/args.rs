@@ -98,6 +98,23 @@ impl ConfigArgs {
     }
 }
 
+/// `chain rollback`
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The height of the block that becomes the head
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: u64,
+    /// On an authority: the same height again, to say that the blocks above it are given up for good
+    #[arg(long, value_name = "HEIGHT")]
+    pub abandon_after: Option<u64>,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
 /// `init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -387,6 +404,8 @@ pub enum ChainCommand {
     },
     /// The newest block
     Head(ClientArgs),
+    /// Take a stopped node's chain back to an earlier block
+    Rollback(RollbackArgs),
     /// The newest block and the accounts of the genesis
     State {
         /// With pending transactions applied

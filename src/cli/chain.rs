@@ -1,12 +1,15 @@
-//! `chain height`, `chain head` and `chain state`.
+//! `chain height`, `chain head`, `chain state` and `chain rollback`.
 
-use super::args::{ChainCommand, ClientArgs};
+use super::args::{ChainCommand, ClientArgs, RollbackArgs};
 use super::block::describe;
 use super::output::{cell, fields, interval, line, quantity, table};
 use super::{CliError, Output};
 use crate::amount::Wei;
+use crate::configuration::Configuration;
 use crate::rpc_client::{RpcClient, RpcClientError};
+use crate::start;
 use alloy_primitives::{Address, B256};
+use callboard_actors::callboard::Role;
 use callboard_chain::genesis::SealedGenesis;
 use serde_json::{Value, json};
 
@@ -18,7 +21,25 @@ pub(super) async fn run(command: &ChainCommand) -> Result<(), CliError> {
         ChainCommand::Height { rpc, watch, json } => height(rpc, *watch, Output::from(json)).await,
         ChainCommand::Head(client) => head(client).await,
         ChainCommand::State { pending, client } => state(client, *pending).await,
+        ChainCommand::Rollback(args) => rollback(args),
     }
+}
+
+/// Works on the database of a stopped node; a running one holds it locked.
+fn rollback(args: &RollbackArgs) -> Result<(), CliError> {
+    let configuration = Configuration::load(&args.config.sources())?;
+    let (role, mut chain) = start::open_stopped(&configuration)?;
+    if role == Role::Authority && args.abandon_after != Some(args.to) {
+        return Err(CliError::usage(format!(
+            "this node is the chain's authority, and what it has sealed would be given up; if that is meant, \
+             add --abandon-after {to}, and start it with `callboard node --abandon-after {to}`",
+            to = args.to
+        )));
+    }
+    let done = chain.writer.rollback(args.to).map_err(CliError::failed)?;
+    let value = json!({ "from": done.from.height, "to": done.to.height, "hash": done.to.hash });
+    Output::from(&args.json)
+        .print(&value, |_| format!("rolled back from {} to {} {:#x}\n", done.from.height, done.to.height, done.to.hash))
 }
 
 async fn height(urls: &[String], watch: Option<f64>, output: Output) -> Result<(), CliError> {

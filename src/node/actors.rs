@@ -1,13 +1,14 @@
 //! Every actor of a node: opened, wired, started, and stopped in order.
 
 use super::ports::{NodePorts, Running};
-use super::{NodeError, Shared, print_out, recovery, settings};
+use super::{NodeError, Shared, print_out, recovery, replay, settings};
+use crate::configuration::VerifyOnStart;
 use crate::start::{Chain, Start};
 use actix::Arbiter;
 use alloy_consensus::Header;
 use callboard_actors::block_store::{self, BlockStore, HeadStored};
 use callboard_actors::broadcaster::{self, Broadcaster};
-use callboard_actors::callboard::Role;
+use callboard_actors::callboard::{Phase, Role};
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::EventStream;
 use callboard_actors::guard::StopOrder;
@@ -171,6 +172,11 @@ impl Parts {
             return Err(NodeError::Threads("there is no chain to run".to_owned()));
         };
         let config = Arc::new(chain.genesis.config().clone());
+        check_head_seal(&chain)?;
+        if configuration.store.verify_on_start == VerifyOnStart::Full {
+            shared.callboard.set_phase(Phase::Replaying);
+            replay::replay(&chain, &configuration.node.data_dir)?;
+        }
         let node_store = NodeStore::open(configuration.node_database_path())?;
         let authority = match start.key {
             None => None,
@@ -323,6 +329,7 @@ impl Mailboxes {
                 mark,
                 next_base_fee: next_base_fee(&header, &parts.config),
                 head_timestamp: header.timestamp,
+                has_room: settings::has_room(configuration),
             };
             mailbox.start(move |_| Proposer::new(ports, setup));
         }
@@ -388,6 +395,15 @@ impl Mailboxes {
         self.monitor.start(move |_| Monitor::new(registry, all_stages));
         Ok(())
     }
+}
+
+/// The genesis was checked when it was read, and the head's hash and state root when the database was opened.
+fn check_head_seal(chain: &Chain) -> Result<(), NodeError> {
+    let snapshot = chain.store.snapshot()?;
+    let height = snapshot.head().height;
+    let Some(block) = snapshot.block(height)? else { return Ok(()) };
+    let authority = chain.genesis.config().authority;
+    block.seal().verify(block.hash(), authority).map_err(|source| NodeError::HeadSeal { height, source })
 }
 
 /// Accounts as of the newest durable block.

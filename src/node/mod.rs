@@ -8,6 +8,7 @@ mod files;
 mod ports;
 mod print_out;
 mod recovery;
+mod replay;
 mod settings;
 
 use crate::configuration::Configuration;
@@ -23,6 +24,7 @@ use callboard_actors::send::ActorRegistry;
 use callboard_actors::transport::client::{ClientSetupError, PeerClient};
 use callboard_actors::transport::genesis_fetch::fetch_genesis;
 use callboard_actors::transport::server::ListenError;
+use callboard_chain::seal::SealError;
 use ports::NodePorts;
 use std::net::{SocketAddr, TcpListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +53,17 @@ pub enum NodeError {
     /// What was sealed and not stored cannot be taken up again.
     #[error(transparent)]
     Recovery(#[from] recovery::RecoveryError),
+    /// The stored chain is not what its genesis and seals say.
+    #[error(transparent)]
+    Replay(#[from] replay::ReplayError),
+    /// The head in the database is not sealed by the authority.
+    #[error("the head {height} in the database: {source}; restore the database, or start from an empty folder")]
+    HeadSeal {
+        /// Its height.
+        height: u64,
+        /// What is wrong with its seal.
+        source: SealError,
+    },
     /// The database could not be read.
     #[error("the chain database cannot be read: {0}")]
     Storage(#[from] callboard_store::StorageError),

@@ -3,7 +3,7 @@
 use super::NodeError;
 use crate::configuration::{Configuration, Unfunded};
 use callboard_actors::confirmed_state::CommitPolicy;
-use callboard_actors::proposer::Schedule;
+use callboard_actors::proposer::{HasRoom, Schedule};
 use callboard_actors::rpc_frontend::RpcConfig;
 use callboard_actors::transport::{NodeId, PeerUrl};
 use callboard_actors::tx_pool::{self, PoolConfig};
@@ -87,4 +87,16 @@ pub(super) fn allowed(configuration: &Configuration) -> Result<HashSet<NodeId>, 
         })
     };
     configuration.peers.allow.iter().map(parse).collect()
+}
+
+/// Whether the data folder's disk has `store.min_free_bytes` left.
+pub(super) fn has_room(configuration: &Configuration) -> HasRoom {
+    let (folder, wanted) = (configuration.node.data_dir.clone(), configuration.store.min_free_bytes);
+    Box::new(move || match fs4::available_space(&folder) {
+        Ok(free) if free < wanted => {
+            Err(format!("{} has {free} bytes free, store.min_free_bytes asks for {wanted}", folder.display()))
+        }
+        // A disk that cannot be asked is not known to be full; writing will tell.
+        Ok(_) | Err(_) => Ok(()),
+    })
 }

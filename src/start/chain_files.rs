@@ -16,6 +16,11 @@ use std::path::Path;
 pub(super) fn create(configuration: &Configuration, genesis: SealedGenesis) -> Result<Chain, StartError> {
     let path = configuration.genesis_path();
     write(&path, genesis.json()).map_err(|source| StartError::Unwritable { path, source })?;
+    create_database(&configuration.chain_path(), &store_config(configuration), genesis)
+}
+
+/// Makes the database of a chain that has only its genesis.
+pub(crate) fn create_database(path: &Path, config: &StoreConfig, genesis: SealedGenesis) -> Result<Chain, StartError> {
     let confirmed = genesis.confirmed();
     let new = NewChain {
         chain_id: genesis.config().chain_id,
@@ -23,7 +28,7 @@ pub(super) fn create(configuration: &Configuration, genesis: SealedGenesis) -> R
         genesis: &confirmed,
         trie: &trie(&genesis)?,
     };
-    let (store, writer) = Store::create(configuration.chain_path(), &store_config(configuration), new)?;
+    let (store, writer) = Store::create(path, config, new)?;
     Ok(Chain { genesis, store, writer })
 }
 

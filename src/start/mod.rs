@@ -4,7 +4,7 @@
 //! for an authority's first start, from the configuration. [`create`] is `callboard init`. [`adopt`] makes the chain
 //! of a follower that has fetched its genesis. All of them check pin, given values and role before they write.
 
-mod chain_files;
+pub(crate) mod chain_files;
 mod checks;
 mod error;
 mod genesis;
@@ -75,6 +75,16 @@ pub fn open(configuration: &Configuration) -> Result<Start, StartError> {
     }
     checks::never_sealed_before(configuration)?;
     create(configuration)
+}
+
+/// Opens the chain that is there without its authority's key, for commands that work on a stopped node.
+pub fn open_stopped(configuration: &Configuration) -> Result<(Role, Chain), StartError> {
+    if !configuration.chain_path().exists() {
+        return Err(StartError::NothingToStartFrom { data_dir: configuration.node.data_dir.clone() });
+    }
+    let chain = chain_files::open(configuration)?;
+    checks::matches(configuration, &chain.genesis)?;
+    Ok((checks::role(configuration, &chain.genesis)?, chain))
 }
 
 /// Makes a new chain. Refuses where there is one.

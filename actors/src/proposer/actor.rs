@@ -53,6 +53,8 @@ pub struct Proposer {
     mark: Option<HighWater>,
     pending: bool,
     next_base_fee: u64,
+    has_room: HasRoom,
+    out_of_room: bool,
     started: Instant,
     timers: Timers<Timer>,
 }
@@ -71,7 +73,12 @@ pub struct Setup {
     pub next_base_fee: u64,
     /// The timestamp of the durable head, unix seconds.
     pub head_timestamp: u64,
+    /// Whether the disk has room for more blocks; asked before each.
+    pub has_room: HasRoom,
 }
+
+/// Whether the disk has room; `Err` with one sentence where it has not.
+pub type HasRoom = Box<dyn Fn() -> Result<(), String> + Send>;
 
 enum Failure {
     Mark(HighWaterError),
@@ -91,6 +98,8 @@ impl Proposer {
             mark: Some(setup.mark),
             pending: false,
             next_base_fee: setup.next_base_fee,
+            has_room: setup.has_room,
+            out_of_room: false,
             started,
             timers: Timers::default(),
         }
@@ -105,9 +114,25 @@ impl Proposer {
         }
     }
 
+    /// Stops sealing before the disk is full, and says so once; a block that cannot be stored would stop the node.
+    fn is_out_of_room(&mut self) -> bool {
+        let room = (self.has_room)();
+        match &room {
+            Err(reason) if !self.out_of_room => tracing::error!(reason, "nothing is sealed: the disk is nearly full"),
+            Ok(()) if self.out_of_room => tracing::info!("the disk has room again"),
+            _ => {}
+        }
+        self.out_of_room = room.is_err();
+        self.out_of_room
+    }
+
     /// Takes transactions, builds, records the sealed block, and only then lets the seal go.
     fn propose(&mut self, timestamp: u64, ctx: &mut Context<Self>) {
         // Taken out while a proposal runs, and put back when it ends: two never run at once.
+        if self.is_out_of_room() {
+            self.state.on_build_failed(now(self.started));
+            return;
+        }
         let Some(mut mark) = self.mark.take() else { return };
         let (ports, config, key) = (self.ports.clone(), self.config.clone(), self.key.clone());
         let base_fee = self.next_base_fee;

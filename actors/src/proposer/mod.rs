@@ -5,7 +5,7 @@ pub mod high_water;
 mod messages;
 mod state;
 
-pub use actor::{Ports, Proposer, Setup};
+pub use actor::{HasRoom, Ports, Proposer, Setup};
 pub use high_water::{HighWater, HighWaterError};
 pub use messages::ProposePermission;
 pub use state::Schedule;
