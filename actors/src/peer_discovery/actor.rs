@@ -130,7 +130,7 @@ impl PeerDiscovery {
                 Effect::AskAddresses { peer } => self.ask_addresses(peer, ctx),
                 Effect::Connected { peer, is_seed } => self.connect(peer, is_seed),
                 Effect::Lost { peer, reason } => self.lose(peer, reason),
-                Effect::Status { peer, head } => self.ports.status.signal(PeerStatus { node_id: peer, head }),
+                Effect::Status { peer, head } => self.ports.status.signal(PeerStatus { node_id: peer, head: *head }),
                 Effect::Ban { peer, until } => self.sessions.ban(peer, until),
                 Effect::Reserve { peer } => self.sessions.reserve(peer),
                 Effect::Remember(address) => self.remember(address),

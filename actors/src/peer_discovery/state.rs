@@ -52,7 +52,7 @@ pub(super) enum Effect {
     /// It no longer is.
     Lost { peer: NodeId, reason: String },
     /// Its head.
-    Status { peer: NodeId, head: SealedHead },
+    Status { peer: NodeId, head: Box<SealedHead> },
     /// End its sessions here and let it in again only then.
     Ban { peer: NodeId, until: Instant },
     /// Keep a place for this seed.
@@ -166,7 +166,7 @@ impl State {
             Ok(head) => {
                 connected.missed = 0;
                 connected.head = Some(head.clone());
-                vec![Effect::Status { peer, head }]
+                vec![Effect::Status { peer, head: Box::new(head) }]
             }
             Err(Failure { kind: FailureKind::Misbehaved, reason }) => {
                 self.on_misbehaved(now, peer, Offence::Forged, &reason)

@@ -159,7 +159,7 @@ impl Fixture {
     }
 
     fn seal(&mut self, transactions: Vec<Transaction>, senders: Vec<Address>, mut changes: BlockChanges) {
-        let state_root = self.trie.apply(&NothingStored, &mut changes).unwrap();
+        let state_root = self.trie.apply(&NothingStored, &mut changes).expect("all nodes are in memory");
         for change in &changes.accounts {
             if let Some(after) = change.after {
                 self.state.accounts.insert(change.address, after);
@@ -189,7 +189,7 @@ fn fresh_trie() -> StateTrie {
 pub(crate) fn trie_of(state: &FlatState) -> (StateTrie, TrieUpdates) {
     let mut trie = fresh_trie();
     let mut changes = changes(&FlatState::default(), state, BTreeMap::new());
-    trie.apply(&NothingStored, &mut changes).unwrap();
+    trie.apply(&NothingStored, &mut changes).expect("all nodes are in memory");
     let nodes = trie.take_updates();
     (trie, nodes)
 }
@@ -266,7 +266,7 @@ fn receipt(index: usize, sender: &Address) -> Receipt {
     let log = Log::new_unchecked(*sender, vec![B256::repeat_byte(index as u8); index % 4], vec![1; index % 50].into());
     Receipt {
         tx_type: TxType::Eip1559,
-        success: index % 3 != 0,
+        success: !index.is_multiple_of(3),
         cumulative_gas_used: 21_000 * (index as u64 + 1),
         logs: vec![log; index % 3],
     }

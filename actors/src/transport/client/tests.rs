@@ -19,7 +19,9 @@ async fn answering(pieces: Vec<Vec<u8>>, pause: Duration, closes: bool) -> PeerU
             let pieces = pieces.clone();
             actix_rt::spawn(async move {
                 let mut request = [0; 4_096];
-                socket.read(&mut request).await.ok();
+                if matches!(socket.read(&mut request).await, Ok(0) | Err(_)) {
+                    return;
+                }
                 for piece in pieces {
                     if socket.write_all(&piece).await.is_err() {
                         return;

@@ -67,7 +67,7 @@ impl HelloAnswerer {
         self.identity.check(&dialler)?;
         let ours = self.identity.party(nonce);
         let signature = self.identity.key.sign(challenge_hash(&dialler, &ours));
-        let message = write(&Answer::Challenge { version: PROTOCOL_VERSION, node: ours.clone(), signature });
+        let message = write(&Answer::Challenge { version: PROTOCOL_VERSION, node: Box::new(ours.clone()), signature });
         if self.by_age.len() >= MAX_OPEN_CHALLENGES {
             self.forget_oldest();
         }

@@ -40,6 +40,7 @@ impl OpenedHello {
         let Answer::Challenge { node: theirs, signature, .. } = read(bytes)? else {
             return Err(HelloError::Malformed { reason: "a challenge was expected, a session came".to_owned() });
         };
+        let theirs = *theirs;
         identity.check(&theirs)?;
         if let Some(expected) = self.expected.filter(|expected| *expected != theirs.node_id) {
             return Err(HelloError::OtherNode { expected, actual: theirs.node_id });

@@ -59,7 +59,7 @@ pub(super) enum Answer {
     /// To the first message: who answers, signed over both parties.
     Challenge {
         version: u32,
-        node: Party,
+        node: Box<Party>,
         #[serde(with = "hex_bytes")]
         signature: [u8; 65],
     },

@@ -57,7 +57,7 @@ impl Blocks {
 
     async fn next_piece(&mut self) -> Result<Option<Bytes>, StreamError> {
         let Some(end) = self.end else { return self.next_followed().await };
-        self.from_store(end).await
+        self.read_store(end).await
     }
 
     /// As [`Self::next_new`], until the server stops or the node opens too many streams.
@@ -82,7 +82,7 @@ impl Blocks {
                 let subscribe = Subscribe { peer: self.peer };
                 self.news = Some(self.shared.ports.subscribe.ask(subscribe, SUBSCRIBE_DEADLINE).await?);
             }
-            if let Some(piece) = self.from_store(u64::MAX).await? {
+            if let Some(piece) = self.read_store(u64::MAX).await? {
                 return Ok(piece);
             }
             if let Some(piece) = self.announced().await {
@@ -115,7 +115,7 @@ impl Blocks {
         }
     }
 
-    async fn from_store(&mut self, end: u64) -> Result<Option<Bytes>, StreamError> {
+    async fn read_store(&mut self, end: u64) -> Result<Option<Bytes>, StreamError> {
         let (store, next) = (self.shared.store.clone(), self.next);
         let read = web::block(move || read_chunk(&store, next, end)).await.map_err(|_| StreamError::Cancelled)?;
         let (piece, next) = read?;
