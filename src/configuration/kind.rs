@@ -1,8 +1,8 @@
 //! What a key may hold, and how a value from a file or a line of text is checked.
 
-use super::PeerUrl;
 use crate::amount::Wei;
 use alloy_primitives::{Address, B256};
+use callboard_actors::transport::{NodeId, PeerUrl};
 use config::ValueKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -136,11 +136,7 @@ impl Kind {
             Self::Owner if text == "create" => Some(text.to_owned()),
             Self::Owner => account(text),
             Self::Hash => canonical::<B256>(text).filter(|_| text.starts_with("0x")),
-            Self::NodeId => {
-                let digits = text.strip_prefix("0x").unwrap_or(text);
-                let bytes = hex::decode(digits).ok().filter(|bytes| bytes.len() == 33)?;
-                matches!(bytes[0], 2 | 3).then(|| format!("0x{}", hex::encode(bytes)))
-            }
+            Self::NodeId => canonical::<NodeId>(text),
             Self::Amount => Wei::from_str(text).ok().filter(|wei| !wei.0.is_zero()).map(|wei| wei.0.to_string()),
             Self::Filter => tracing_subscriber::EnvFilter::try_new(text).ok().map(|_| text.to_owned()),
             Self::Flag | Self::Integer { .. } | Self::List(_) => None,

@@ -7,7 +7,6 @@ mod error;
 mod keys;
 mod kind;
 mod load;
-mod peer_url;
 mod rules;
 mod sections;
 mod show;
@@ -18,7 +17,6 @@ pub use error::ConfigurationError;
 pub use keys::{KEYS, Key, SECTIONS};
 pub use kind::Kind;
 pub use load::{DEFAULT_FILE, Flag, Sources};
-pub use peer_url::{InvalidPeerUrl, PeerUrl};
 pub use sections::{
     AlertsSection, AuthoritySection, GenesisSection, LimitSection, LogFormat, LogSection, NodeSection, Owner,
     PeersSection, PoolSection, Predeploy, Progress, Role, RpcSection, RunOptions, StoreSection, SyncSection, Unfunded,

@@ -2,6 +2,7 @@
 
 use super::error::ConfigurationError;
 use super::{Configuration, Role};
+use callboard_actors::transport::PeerUrl;
 use std::net::SocketAddr;
 
 /// Checks what no single key can say about itself.
@@ -46,7 +47,7 @@ fn development_is_an_authority(configuration: &Configuration) -> Result<(), Conf
 
 fn seeds_are_other_nodes(configuration: &Configuration) -> Result<(), ConfigurationError> {
     let peers = &configuration.peers;
-    let own = |seed: &&super::PeerUrl| seed.reaches(peers.listen) || peers.advertise.as_ref() == Some(*seed);
+    let own = |seed: &&PeerUrl| seed.reaches(peers.listen) || peers.advertise.as_ref() == Some(*seed);
     match peers.seeds.iter().find(own) {
         None => Ok(()),
         Some(seed) => {

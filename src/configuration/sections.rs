@@ -1,9 +1,9 @@
 //! The sections of the configuration, typed. What each key means is said in [`super::KEYS`] too.
 
-use super::PeerUrl;
 use crate::amount::Wei;
 use alloy_primitives::{Address, B256};
 pub use callboard_actors::callboard::Role;
+use callboard_actors::transport::{NodeId, PeerUrl};
 use callboard_chain::{BaseFeePolicy, Hardfork};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -133,8 +133,8 @@ pub struct PeersSection {
     pub start_wait_s: u64,
     /// Connected peers.
     pub max: usize,
-    /// Node ids (0x, compressed public key) that may connect; empty = any.
-    pub allow: Vec<String>,
+    /// Nodes that may connect; empty = any.
+    pub allow: Vec<NodeId>,
     /// Learn further peers from peers.
     pub discovery: bool,
 }

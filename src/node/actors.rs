@@ -95,7 +95,7 @@ impl RunningNode {
         let mailboxes = Mailboxes::open(shared, &threads, role).await?;
         let order = mailboxes.stop_order();
 
-        let (head_sender, head) = watch::channel(parts.head.clone());
+        let (head_sender, head) = watch::channel(parts.head);
         let verifier = Verifier::start(
             settings::workers(&shared.configuration),
             parts.config.clone(),
@@ -107,14 +107,14 @@ impl RunningNode {
             Importer::new(shared.callboard.clone(), verifier, mailboxes.confirmed_state.inbox(), head, refusals);
         let sessions = Sessions::new(Admission {
             max_peers: shared.configuration.peers.max,
-            allow: settings::allowed(&shared.configuration)?,
+            allow: shared.configuration.peers.allow.iter().copied().collect(),
         });
         let identity = Identity {
             key: node_key,
             boot_id: boot_id()?,
             genesis_hash: parts.chain.genesis.hash(),
             role,
-            advertise: settings::advertise(&shared.configuration)?,
+            advertise: shared.configuration.peers.advertise.clone(),
         };
         let peer_server = mailboxes.peer_server(shared, &parts, &identity, &sessions)?;
         let (sync_report, sync) = watch::channel(SyncReport::before_genesis(role));
@@ -373,9 +373,9 @@ impl Mailboxes {
             first_dials,
         };
         let config = peer_discovery::Config {
-            seeds: settings::seeds(configuration)?,
+            seeds: configuration.peers.seeds.clone(),
             max_peers: configuration.peers.max,
-            allow: settings::allowed(configuration)?,
+            allow: configuration.peers.allow.iter().copied().collect(),
             discovery: configuration.peers.discovery,
             identity,
             genesis: parts.chain.genesis,

@@ -183,13 +183,13 @@ async fn start_chain(
 
 /// A follower's first start: the genesis comes from its seeds.
 async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
-    let seeds = settings::seeds(&shared.configuration)?;
+    let seeds = &shared.configuration.peers.seeds;
     tracing::info!(seeds = ?shared.configuration.peers.seeds.len(), "asking the seeds for the genesis");
     let pin = shared.configuration.genesis.hash;
     let trouble = |trouble: callboard_actors::transport::genesis_fetch::GenesisTrouble| {
         tracing::warn!(seed = %trouble.url, reason = trouble.reason, again_in = ?trouble.pause, "no genesis yet");
     };
-    let fetched = fetch_genesis(&shared.client, &seeds, pin, trouble).await.map_err(|error| NodeError::Setting {
+    let fetched = fetch_genesis(&shared.client, seeds, pin, trouble).await.map_err(|error| NodeError::Setting {
         key: "peers.seeds",
         value: "[]".to_owned(),
         reason: error.to_string(),

@@ -1,13 +1,10 @@
 //! From the configuration to what each part is told.
 
-use super::NodeError;
 use crate::configuration::{Configuration, Unfunded};
 use callboard_actors::confirmed_state::CommitPolicy;
 use callboard_actors::proposer::{HasRoom, Schedule};
 use callboard_actors::rpc_frontend::RpcConfig;
-use callboard_actors::transport::{NodeId, PeerUrl};
 use callboard_actors::tx_pool::{self, PoolConfig};
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -64,29 +61,6 @@ pub(super) fn schedule(configuration: &Configuration, heartbeat_seconds: u64) ->
         empty_blocks: configuration.authority.empty_blocks,
         heartbeat: Duration::from_secs(heartbeat_seconds),
     }
-}
-
-pub(super) fn seeds(configuration: &Configuration) -> Result<Vec<PeerUrl>, NodeError> {
-    configuration.peers.seeds.iter().map(|seed| peer_url("peers.seeds", &seed.to_string())).collect()
-}
-
-pub(super) fn advertise(configuration: &Configuration) -> Result<Option<PeerUrl>, NodeError> {
-    configuration.peers.advertise.as_ref().map(|url| peer_url("peers.advertise", &url.to_string())).transpose()
-}
-
-fn peer_url(key: &'static str, text: &str) -> Result<PeerUrl, NodeError> {
-    text.parse().map_err(|error| NodeError::Setting { key, value: format!("\"{text}\""), reason: format!("{error}") })
-}
-
-pub(super) fn allowed(configuration: &Configuration) -> Result<HashSet<NodeId>, NodeError> {
-    let parse = |text: &String| {
-        text.parse::<NodeId>().map_err(|error| NodeError::Setting {
-            key: "peers.allow",
-            value: format!("\"{text}\""),
-            reason: error.to_string(),
-        })
-    };
-    configuration.peers.allow.iter().map(parse).collect()
 }
 
 /// Whether the data folder's disk has `store.min_free_bytes` left.

@@ -71,7 +71,7 @@ impl BlockStore {
     fn announce(&self, blocks: Vec<Durable<Block>>, origins: &[Provenance]) {
         let head = self.writer.head();
         self.ports.confirmed_state.signal(BatchStored { height: head.height });
-        self.head.send_replace(head.clone());
+        self.head.send_replace(head);
         let stored = HeadStored {
             height: head.height,
             hash: head.hash,

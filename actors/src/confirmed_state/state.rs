@@ -134,7 +134,7 @@ impl<R: DurableState> State<R> {
     }
 
     fn flush_if_due(&mut self, now: Duration) -> Option<Effect> {
-        let Some(since) = self.waiting.since else { return None };
+        let since = self.waiting.since?;
         let due = self.each_block_at_once || self.is_full() || now.saturating_sub(since) >= self.policy.age;
         if due && !self.in_flight { self.flush() } else { None }
     }

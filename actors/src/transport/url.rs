@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     str::FromStr,
 };
 use url::{Host, Url};
@@ -45,14 +45,34 @@ impl PeerUrl {
     /// when a peer told it who is itself on this machine or link.
     pub fn is_local_only(&self) -> bool {
         match self.host() {
-            Host::Domain(name) => {
-                let name = name.trim_end_matches('.');
-                name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
-            }
+            Host::Domain(name) => is_localhost(name),
             Host::Ipv4(ip) => is_local_only(IpAddr::V4(ip)),
             Host::Ipv6(ip) => is_local_only(IpAddr::V6(ip)),
         }
     }
+
+    /// Whether this address leads to a listener of this machine at `listen`. Names are not looked up, except that
+    /// `localhost` is loopback.
+    pub fn reaches(&self, listen: SocketAddr) -> bool {
+        let same_address = |ip: IpAddr| {
+            let ip = ip.to_canonical();
+            ip == listen.ip().to_canonical()
+                || ip.is_unspecified()
+                || (listen.ip().is_unspecified() && ip.is_loopback())
+        };
+        self.port() == listen.port()
+            && match self.host() {
+                Host::Ipv4(ip) => same_address(ip.into()),
+                Host::Ipv6(ip) => same_address(ip.into()),
+                Host::Domain(name) => is_localhost(name) && (listen.ip().is_loopback() || listen.ip().is_unspecified()),
+            }
+    }
+}
+
+/// Whether a name is one that stands for loopback everywhere (RFC 6761).
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
 /// Whether `ip` reaches no further than this machine or this link: loopback, link-local, unspecified, multicast and
@@ -165,6 +185,11 @@ mod tests {
             ("http://host:1?x", "follows"),
             ("http://user:word@host:1", "user name"),
             ("http://:9545", "URL"),
+            ("http://https://host:9545", "follows"),
+            ("ws://host:9545", "http://"),
+            ("http:// host:9545", "URL"),
+            ("host:9545", "http://"),
+            ("", "http://"),
             (&format!("http://{}:1", "a".repeat(400)), "300"),
         ] {
             let error = text.parse::<PeerUrl>().unwrap_err();
@@ -195,5 +220,19 @@ mod tests {
         ] {
             assert_eq!(text.parse::<PeerUrl>().unwrap().is_local_only(), local, "{text}");
         }
+    }
+
+    #[test]
+    fn an_own_listener_is_recognised_under_its_other_names() {
+        let reaches = |url: &str, listen: &str| url.parse::<PeerUrl>().unwrap().reaches(listen.parse().unwrap());
+        assert!(reaches("http://127.0.0.1:9545", "127.0.0.1:9545"));
+        assert!(reaches("http://localhost:9545", "127.0.0.1:9545"));
+        assert!(reaches("http://localhost:9545", "[::1]:9545"));
+        assert!(reaches("http://127.0.0.1:9545", "0.0.0.0:9545"));
+        assert!(reaches("http://0.0.0.0:9545", "127.0.0.1:9545"));
+        assert!(reaches("http://[::ffff:127.0.0.1]:9545", "127.0.0.1:9545"));
+        assert!(!reaches("http://127.0.0.1:9546", "127.0.0.1:9545"));
+        assert!(!reaches("http://10.0.0.7:9545", "0.0.0.0:9545"));
+        assert!(!reaches("http://node.example.org:9545", "127.0.0.1:9545"));
     }
 }

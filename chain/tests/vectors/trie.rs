@@ -31,7 +31,9 @@ type Steps = Vec<(Bytes, Option<Bytes>)>;
 fn steps(case: &Value) -> (Steps, bool) {
     match &case["in"] {
         Value::Object(values) => (values.iter().map(|(key, value)| (bytes(key), text(value))).collect(), true),
-        Value::Array(steps) => (steps.iter().map(|step| (text(&step[0]).expect("a key"), text(&step[1]))).collect(), false),
+        Value::Array(steps) => {
+            (steps.iter().map(|step| (text(&step[0]).expect("a key"), text(&step[1]))).collect(), false)
+        }
         other => panic!("neither an object nor a list: {other}"),
     }
 }

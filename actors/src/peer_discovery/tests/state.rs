@@ -153,7 +153,10 @@ fn connected_peer_is_polled_every_second_and_never_twice_at_a_time() {
     let (mut state, number) = connected(now, settings(1));
     now += 5 * POLL_EVERY;
     assert_eq!(state.on_tick(now), [], "the first poll is under way");
-    assert_eq!(state.on_polled(now, node(1), number, Ok(head())), [Effect::Status { peer: node(1), head: Box::new(head()) }]);
+    assert_eq!(
+        state.on_polled(now, node(1), number, Ok(head())),
+        [Effect::Status { peer: node(1), head: Box::new(head()) }]
+    );
     assert_eq!(state.on_tick(now), [Effect::Poll { peer: node(1), number }]);
     state.on_polled(now, node(1), number, Ok(head()));
     assert_eq!(state.on_tick(now + POLL_EVERY / 2), []);
