@@ -28,7 +28,7 @@ docs:
 vectors:
     test -n "${CALLBOARD_VECTORS:-}"
     cargo test --workspace --test vectors -- --show-output
-    cargo test --workspace --lib -- --show-output official_vectors
+    cargo test --workspace --lib -- --show-output official_vectors schemas
 
 # Wallets and libraries that others wrote, against real nodes. Needs Node.
 clients:
