@@ -45,11 +45,6 @@ struct Ports {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PhaseLabel {
-    phase: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PeerLabel {
     state: String,
 }
@@ -60,7 +55,6 @@ struct Gauges {
     height: Gauge,
     age: Gauge,
     behind: Gauge,
-    phase: Family<PhaseLabel, Gauge>,
     peers: Family<PeerLabel, Gauge>,
 }
 
@@ -71,7 +65,6 @@ impl Gauges {
             registry.register("callboard_head_height", "Height of the durable head", gauges.height.clone());
             registry.register("callboard_head_age_seconds", "Seconds since the head's timestamp", gauges.age.clone());
             registry.register("callboard_sync_behind_blocks", "Blocks between head and target", gauges.behind.clone());
-            registry.register("callboard_sync_phase", "1 for the phase the node is in", gauges.phase.clone());
             registry.register("callboard_peers", "Known peers by state", gauges.peers.clone());
         });
         gauges
@@ -82,9 +75,6 @@ impl Gauges {
         self.height.set(number(report.head.height));
         self.age.set(number(report.head_age_seconds));
         self.behind.set(number(report.behind_blocks));
-        for phase in Phase::ALL {
-            self.phase.get_or_create(&PhaseLabel { phase: phase.name() }).set(i64::from(*phase == report.phase));
-        }
         self.peers.clear();
         for peer in peers {
             let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));

@@ -39,7 +39,7 @@ fn write_all(out: &mut String, subject: &Subject<'_>) -> Result<(), StorageError
     line(format!("genesis        {:#x}", subject.genesis.hash()));
     line(format!("authority      {}", config.authority));
     if let Some(created) = subject.created {
-        line("created        a new chain; its authority's key is in the keystore".to_owned());
+        line("created        a new chain".to_owned());
         if let Some(owner) = created.owner {
             line(format!("owner          {owner}"));
         }

@@ -8,12 +8,12 @@ import { until } from './support/until.mjs';
 
 const KILLS = 10;
 /** Each takes the follower some tens of milliseconds. */
-const CALLS = 160;
+const BLOCKS = 150;
 
 story('a follower killed ten times while it catches up resumes where its disk says, and ends equal', async (network, t) => {
   const random = seeded(t);
   const authority = await network.authority({ 'authority.block_interval_ms': 0 }).start();
-  const target = await fillWithWork(authority, CALLS);
+  const target = await fillWithWork(authority, BLOCKS);
   // Commits often, so that there is something to resume from between two kills.
   const follower = network.follower('follower', [authority], { 'sync.commit_ms': 40, 'sync.commit_transactions': 4 });
 

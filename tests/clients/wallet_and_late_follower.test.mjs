@@ -253,10 +253,27 @@ const ACTORS = [
   'EventStream',
   'Monitor',
   'PeerDiscovery',
-  'RpcFrontend',
   'SyncCoordinator',
   'TxPool',
-  'Verifier',
+];
+
+/** What every node shows once it has a peer and has answered a request. */
+const METRICS = [
+  'callboard_head_height',
+  'callboard_head_age_seconds',
+  'callboard_sync_phase',
+  'callboard_sync_behind_blocks',
+  'callboard_sync_stage_seconds_total',
+  'callboard_blocks_imported_total',
+  'callboard_route_total',
+  'callboard_peers',
+  'callboard_pool_transactions',
+  'callboard_actor_messages_total',
+  'callboard_actor_wait_seconds_bucket',
+  'callboard_actor_handle_seconds_bucket',
+  'callboard_actor_mailbox_depth',
+  'callboard_rpc_requests_total',
+  'callboard_rpc_seconds_bucket',
 ];
 
 async function checkFigures(node) {
@@ -270,7 +287,9 @@ async function checkFigures(node) {
   const metrics = readMetrics((await node.get('/metrics')).body);
   assert.equal(metrics.one('callboard_head_height'), await node.height());
   assert.equal(metrics.one('callboard_sync_phase', { phase: 'following' }), 1);
-  assert.ok(metrics.all('callboard_actor_messages_total').length > 0);
+  assert.deepEqual(METRICS.filter((name) => metrics.all(name).length === 0), []);
+  const imported = metrics.one('callboard_blocks_imported_total', { origin: 'peer' });
+  assert.equal(imported, await node.routed('ImportBlock'));
 
   const actors = await node.rpc('callboard_actors');
   const names = actors.map((actor) => actor.actor);

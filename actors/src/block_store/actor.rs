@@ -80,12 +80,13 @@ impl BlockStore {
             transactions: blocks.iter().map(|block| block.value().transactions().len() as u64).sum(),
             next_base_fee: blocks.last().map_or(0, |block| next_base_fee(block.value().header(), &self.config)),
         };
-        self.ports.heads.iter().for_each(|port| port.signal(stored));
         for (block, provenance) in blocks.iter().zip(origins) {
             self.route(block, *provenance);
         }
         let blocks: Arc<[Durable<Block>]> = blocks.into();
+        // Before the proposer hears of the head: when it asks the pool for the next block, the pool knows this one.
         self.ports.pool.signal(PoolBlocks { blocks: blocks.clone() });
+        self.ports.heads.iter().for_each(|port| port.signal(stored));
         self.ports.events.signal(StreamBlocks { blocks });
     }
 

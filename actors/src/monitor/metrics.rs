@@ -1,7 +1,7 @@
 //! Everything that `GET /metrics` shows.
 
 use super::stage::Stages;
-use crate::callboard::{Callboard, Phase};
+use crate::callboard::{Callboard, Delivery, Kind, Origin, Phase};
 use crate::send::{ActorRegistry, HistogramSnapshot, MessageMeter};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -153,6 +153,11 @@ struct RouteLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OriginLabel {
+    origin: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PhaseLabel {
     phase: &'static str,
 }
@@ -166,6 +171,14 @@ impl Collector for Routing {
             routes
                 .encode_family(&RouteLabel { origin, kind, route })?
                 .encode_counter::<NoLabelSet, u64, f64>(&count.count, None)?;
+        }
+        let help = "Blocks from outside that are part of this chain now, by where they came from";
+        let mut imported = encoder.encode_descriptor("callboard_blocks_imported", help, None, MetricType::Counter)?;
+        for origin in [Origin::Peer, Origin::Operator] {
+            let count = self.0.delivered(origin, Kind::Block, Delivery::ImportBlock);
+            imported
+                .encode_family(&OriginLabel { origin: origin.name() })?
+                .encode_counter::<NoLabelSet, u64, f64>(&count, None)?;
         }
         let help = "1 for the phase the sync coordinator is in, 0 for the others";
         let mut phases = encoder.encode_descriptor("callboard_sync_phase", help, None, MetricType::Gauge)?;

@@ -70,6 +70,8 @@ async fn metrics_are_encoded_as_prometheus_text() {
         "callboard_actor_mailbox_depth{actor=\"Monitor\"} 0",
         "callboard_sync_stage_seconds_total{stage=\"commit\"} 0.0",
         "callboard_route_total{origin=\"peer\",kind=\"block\",route=\"ImportBlock\"} 1",
+        "callboard_blocks_imported_total{origin=\"peer\"} 1",
+        "callboard_blocks_imported_total{origin=\"operator\"} 0",
         "callboard_sync_phase{phase=\"following\"} 1",
         "callboard_sync_phase{phase=\"stalled\"} 0",
         "callboard_other_total 1",

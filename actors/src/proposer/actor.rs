@@ -80,6 +80,19 @@ pub struct Setup {
 /// Whether the disk has room; `Err` with one sentence where it has not.
 pub type HasRoom = Box<dyn Fn() -> Result<(), String> + Send>;
 
+/// The block that is due.
+struct Wanted {
+    timestamp: u64,
+    may_be_empty: bool,
+    base_fee: u64,
+}
+
+enum Outcome {
+    Sealed,
+    /// What was pending is in the head already, or cannot be executed.
+    NothingToSeal,
+}
+
 enum Failure {
     Mark(HighWaterError),
     Other(String),
@@ -107,7 +120,7 @@ impl Proposer {
 
     fn apply(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
-            Effect::Build { timestamp } => self.propose(timestamp, ctx),
+            Effect::Build { timestamp, may_be_empty } => self.propose(timestamp, may_be_empty, ctx),
             Effect::ClockDisagrees { skew } => {
                 tracing::error!(?skew, "wall clock and monotonic clock disagree; nothing is sealed until they agree");
             }
@@ -127,7 +140,7 @@ impl Proposer {
     }
 
     /// Takes transactions, builds, records the sealed block, and only then lets the seal go.
-    fn propose(&mut self, timestamp: u64, ctx: &mut Context<Self>) {
+    fn propose(&mut self, timestamp: u64, may_be_empty: bool, ctx: &mut Context<Self>) {
         // Taken out while a proposal runs, and put back when it ends: two never run at once.
         if self.is_out_of_room() {
             self.state.on_build_failed(now(self.started));
@@ -137,13 +150,14 @@ impl Proposer {
         let (ports, config, key) = (self.ports.clone(), self.config.clone(), self.key.clone());
         let base_fee = self.next_base_fee;
         let proposal = async move {
-            let outcome = propose(&ports, &config, &key, &mut mark, timestamp, base_fee).await;
+            let outcome = propose(&ports, &config, &key, &mut mark, Wanted { timestamp, may_be_empty, base_fee }).await;
             (mark, outcome)
         };
         let finish = |(mark, outcome), actor: &mut Self, _: &mut Context<Self>| {
             actor.mark = Some(mark);
             match outcome {
-                Ok(()) => {}
+                Ok(Outcome::Sealed) => {}
+                Ok(Outcome::NothingToSeal) => actor.state.on_nothing_to_seal(),
                 Err(Failure::Mark(error)) => panic!("{error}"),
                 Err(Failure::Other(reason)) => {
                     tracing::warn!(reason, "no block was sealed");
@@ -160,16 +174,19 @@ async fn propose(
     config: &ChainConfig,
     key: &SecretKey,
     mark: &mut HighWater,
-    timestamp: u64,
-    base_fee: u64,
-) -> Result<(), Failure> {
+    wanted: Wanted,
+) -> Result<Outcome, Failure> {
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
     let bytes = usize::try_from(config.max_block_bytes).unwrap_or(usize::MAX);
-    let wanted = BestTransactions { gas: config.gas_limit.saturating_mul(GAS_ASKED_FOR), bytes, base_fee };
-    let best = ports.best.ask(wanted, DEADLINE).await.map_err(|error| other(&error))?;
+    let gas = config.gas_limit.saturating_mul(GAS_ASKED_FOR);
+    let question = BestTransactions { gas, bytes, base_fee: wanted.base_fee };
+    let best = ports.best.ask(question, DEADLINE).await.map_err(|error| other(&error))?;
+    if best.is_empty() && !wanted.may_be_empty {
+        return Ok(Outcome::NothingToSeal);
+    }
     let candidates = best.into_iter().map(|pooled| (Transaction::clone(&pooled.transaction), pooled.sender)).collect();
     let until = Instant::now() + BUILD_TIME;
-    let proposal = Proposal { timestamp, candidates };
+    let proposal = Proposal { timestamp: wanted.timestamp, candidates };
     let built = ports.build.ask(BuildBlock { proposal, until }, DEADLINE).await.map_err(|error| other(&error))?;
     let built: Built = built.map_err(|error| other(&error))?;
     for skipped in &built.skipped {
@@ -177,10 +194,14 @@ async fn propose(
         // A pool too busy to hear of it offers it again, and it is skipped again.
         ports.drop.offer(DropTransaction { hash: skipped.hash, reason: DropReason::Invalid }).ok();
     }
+    if built.transactions.is_empty() && !wanted.may_be_empty {
+        return Ok(Outcome::NothingToSeal);
+    }
     let seal = Seal::sign(key, built.hash);
     mark.record(&built.with_seal(seal)).map_err(Failure::Mark)?;
     let sealed = ports.seal.ask(SealBlock { hash: built.hash, seal }, DEADLINE).await;
-    sealed.map_err(|error| other(&error))?.map_err(|error| other(&error))
+    sealed.map_err(|error| other(&error))?.map_err(|error| other(&error))?;
+    Ok(Outcome::Sealed)
 }
 
 fn now(started: Instant) -> Now {

@@ -25,10 +25,12 @@ pub(super) struct Now {
 /// What the core wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Build and seal a block with this timestamp, unix seconds.
+    /// Build and seal a block.
     Build {
         /// Unix seconds, not below the head's.
         timestamp: u64,
+        /// Whether the block is due although it should turn out to be empty.
+        may_be_empty: bool,
     },
     /// Clocks disagree: nothing is sealed until they agree again.
     ClockDisagrees {
@@ -90,9 +92,16 @@ impl State {
         self.retry_after = now.monotonic.saturating_add(RETRY_DELAY);
     }
 
+    /// What was pending was in the head already, and nothing else is due.
+    pub(super) fn on_nothing_to_seal(&mut self) {
+        self.building = false;
+    }
+
     /// Time has passed or the pool has changed; `pending` says whether a transaction could be included.
     pub(super) fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
-        if !self.permitted || self.building || now.monotonic < self.retry_after || !self.is_due(now, pending) {
+        let may_be_empty = self.is_empty_block_due(now);
+        let due = may_be_empty || (pending && self.is_interval_over(now));
+        if !self.permitted || self.building || now.monotonic < self.retry_after || !due {
             return None;
         }
         if let Some(skew) = self.clock_skew(now) {
@@ -100,20 +109,25 @@ impl State {
         }
         self.skew_reported = false;
         self.building = true;
-        Some(Effect::Build { timestamp: now.wall.as_secs().max(self.head_timestamp) })
+        Some(Effect::Build { timestamp: now.wall.as_secs().max(self.head_timestamp), may_be_empty })
     }
 
-    fn is_due(&self, now: Now, pending: bool) -> bool {
-        let since_head = now.monotonic.saturating_sub(self.head_since);
-        let wanted = pending || self.schedule.empty_blocks;
-        (wanted && since_head >= self.schedule.interval) || self.heartbeat_is_due(now, since_head)
+    fn is_interval_over(&self, now: Now) -> bool {
+        self.since_head(now) >= self.schedule.interval
+    }
+
+    fn is_empty_block_due(&self, now: Now) -> bool {
+        self.is_interval_over(now) && (self.schedule.empty_blocks || self.is_heartbeat_due(now))
     }
 
     /// The heartbeat counts from the head's own timestamp, so that a restarted authority does not owe a block.
-    fn heartbeat_is_due(&self, now: Now, since_head: Duration) -> bool {
+    fn is_heartbeat_due(&self, now: Now) -> bool {
         let age = now.wall.saturating_sub(Duration::from_secs(self.head_timestamp));
-        since_head >= self.schedule.interval
-            && (since_head >= self.schedule.heartbeat || age >= self.schedule.heartbeat)
+        self.since_head(now) >= self.schedule.heartbeat || age >= self.schedule.heartbeat
+    }
+
+    fn since_head(&self, now: Now) -> Duration {
+        now.monotonic.saturating_sub(self.head_since)
     }
 
     fn clock_skew(&self, now: Now) -> Option<Duration> {
@@ -154,14 +168,14 @@ mod tests {
     fn a_pending_transaction_waits_for_the_interval_and_no_longer() {
         let mut state = permitted(1_000, false);
         assert_eq!(state.on_tick(at(999), true), None);
-        assert_eq!(state.on_tick(at(1_000), true), Some(Effect::Build { timestamp: 3_601 }));
+        assert_eq!(state.on_tick(at(1_000), true), Some(Effect::Build { timestamp: 3_601, may_be_empty: false }));
     }
 
     #[test]
     fn with_interval_zero_a_pending_transaction_is_built_at_once() {
         let mut state = permitted(0, false);
         assert_eq!(state.on_tick(at(0), false), None);
-        assert_eq!(state.on_tick(at(1), true), Some(Effect::Build { timestamp: 3_600 }));
+        assert_eq!(state.on_tick(at(1), true), Some(Effect::Build { timestamp: 3_600, may_be_empty: false }));
     }
 
     #[test]
@@ -181,6 +195,23 @@ mod tests {
     }
 
     #[test]
+    fn only_a_heartbeat_or_empty_blocks_allow_a_block_to_be_empty() {
+        let may_be_empty = |effect| matches!(effect, Some(Effect::Build { may_be_empty: true, .. }));
+        assert!(!may_be_empty(permitted(1_000, false).on_tick(at(1_000), true)));
+        assert!(may_be_empty(permitted(1_000, false).on_tick(at(60_000), true)));
+        assert!(may_be_empty(permitted(1_000, true).on_tick(at(1_000), true)));
+    }
+
+    #[test]
+    fn after_a_block_that_would_have_been_empty_the_next_transaction_is_built_at_once() {
+        let mut state = permitted(0, false);
+        assert!(state.on_tick(at(1), true).is_some());
+        state.on_nothing_to_seal();
+        assert_eq!(state.on_tick(at(2), false), None);
+        assert!(state.on_tick(at(3), true).is_some());
+    }
+
+    #[test]
     fn the_heartbeat_counts_from_the_heads_timestamp_across_a_restart() {
         let mut state = permitted(1_000, false);
         state.on_head(at(0), 3_600 - 59);
@@ -192,7 +223,7 @@ mod tests {
     fn the_timestamp_is_never_below_the_heads() {
         let mut state = permitted(0, true);
         state.on_head(at(0), 9_999);
-        assert_eq!(state.on_tick(at(1), true), Some(Effect::Build { timestamp: 9_999 }));
+        assert_eq!(state.on_tick(at(1), true), Some(Effect::Build { timestamp: 9_999, may_be_empty: true }));
     }
 
     #[test]
