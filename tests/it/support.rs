@@ -1,7 +1,12 @@
 //! The program under test, and places for it to run in.
 
+pub(crate) mod http;
+pub(crate) mod node;
+pub(crate) mod wallet;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// The program.
 pub(crate) fn callboard() -> Command {
@@ -83,6 +88,12 @@ impl Finished {
         }
     }
 
+    /// A run whose output went into a log.
+    fn with_log(status: ExitStatus, log: &str) -> Self {
+        let code = status.code().expect("an exit code");
+        Self { code, stdout: String::new(), stderr: log.to_owned(), arguments: "node".to_owned() }
+    }
+
     /// Standard output of a run that succeeded.
     #[track_caller]
     pub(crate) fn succeeded(self) -> String {
@@ -103,4 +114,17 @@ impl Finished {
 /// Whether there is anything at a path.
 pub(crate) fn exists(path: &Path) -> bool {
     path.try_exists().expect("readable")
+}
+
+/// Looks again and again until there is something to see.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {within:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -1,0 +1,140 @@
+//! No height is sealed twice, and only the authority seals.
+
+use crate::support::node::{Node, SOON, assert_same_blocks};
+use crate::support::until;
+use crate::support::wallet::{make_blocks, transfers};
+use serde_json::json;
+use std::fs;
+
+/// An authority with its key outside its data folder, and a follower; both with five blocks. Each knows the other.
+fn network() -> (Node, Node) {
+    let mut authority = Node::authority_with_keystore();
+    authority.start();
+    make_blocks(&authority, 0, 5);
+    let mut follower = Node::follower("follower", &[&authority]);
+    follower.start().reaches(5);
+    authority.follow(&[&follower]);
+    (authority, follower)
+}
+
+/// The authority takes all blocks back that the follower has, and only then goes on, at a new height.
+#[track_caller]
+fn assert_taken_back(authority: &Node, follower: &Node, nonce: u64) {
+    let before = follower.hashes();
+    authority.is_phase("following");
+    assert_eq!(authority.hashes(), before);
+    make_blocks(authority, nonce, 2);
+    follower.reaches(before.len() as u64 + 1);
+    assert_eq!(follower.hashes()[..before.len()], before);
+    assert_same_blocks(authority, follower);
+    follower.is_phase("following");
+}
+
+#[test]
+fn an_authority_killed_during_production_never_seals_a_height_again() {
+    let mut authority = Node::authority();
+    authority.set("authority.block_interval_ms", 5).set("authority.empty_blocks", true).start();
+    let mut follower = Node::follower("follower", &[&authority]);
+    follower.start();
+    for round in 0..3u64 {
+        let before = authority.height();
+        authority.send(&transfers(round as u32, 0, 100));
+        authority.reaches(before + 15 + 7 * round);
+        authority.kill();
+        let seen = follower.hashes();
+        authority.start();
+        authority.reaches(seen.len() as u64 + 1);
+        let now = authority.hashes();
+        assert_eq!(now[..seen.len()], seen, "what the follower had is what the authority has");
+    }
+    authority.stop();
+    authority.set("authority.empty_blocks", false).start();
+    follower.reaches(authority.height());
+    assert_same_blocks(&authority, &follower);
+    follower.is_phase("following");
+}
+
+#[test]
+fn an_authority_with_an_older_database_takes_its_own_blocks_back_before_it_seals() {
+    let (mut authority, follower) = network();
+    authority.stop();
+    let copy = authority.path("older.redb");
+    fs::copy(authority.database(), &copy).expect("copied");
+    authority.start();
+    make_blocks(&authority, 5, 5);
+    follower.reaches(10);
+    authority.kill();
+    fs::copy(&copy, authority.database()).expect("copied back");
+    authority.start();
+    assert_taken_back(&authority, &follower, 10);
+    assert_eq!(authority.routed("ImportBlock"), 5);
+}
+
+#[test]
+fn an_authority_with_an_older_database_and_no_peer_seals_nothing_and_says_so() {
+    let (mut authority, mut follower) = network();
+    authority.stop();
+    let copy = authority.path("older.redb");
+    fs::copy(authority.database(), &copy).expect("copied");
+    authority.start();
+    make_blocks(&authority, 5, 5);
+    follower.reaches(10);
+    follower.stop();
+    authority.kill();
+    fs::copy(&copy, authority.database()).expect("copied back");
+    authority.set("peers.start_wait_s", 1).start();
+    authority.is_phase("stalled");
+    let (status, answer) = authority.get("/health/ready");
+    let reason = answer.to_string();
+    assert_eq!(status, 503);
+    assert!(reason.contains("its head 5 is below 10"), "{reason}");
+    authority.send(&transfers(0, 5, 1));
+    follower.start();
+    authority.reaches(10);
+    assert_taken_back(&authority, &follower, 10);
+}
+
+#[test]
+fn an_authority_with_a_wiped_data_directory_takes_its_own_blocks_back_before_it_seals() {
+    let (mut authority, follower) = network();
+    fs::copy(authority.data("genesis.json"), authority.path("genesis.json")).expect("copied");
+    authority.kill();
+    fs::remove_dir_all(authority.data("")).expect("wiped");
+    let sentence = authority.refused();
+    assert!(sentence.contains("high-water") && sentence.contains("genesis.file"), "{sentence}");
+    assert!(!authority.data("").exists(), "no second chain is begun");
+    authority.set("genesis.file", "genesis.json").start();
+    assert_taken_back(&authority, &follower, 5);
+    assert_eq!(authority.routed("ImportBlock"), 5);
+}
+
+#[test]
+fn a_node_without_the_key_never_seals() {
+    let mut authority = Node::authority();
+    authority.set("genesis.heartbeat_s", 1).start();
+    let mut follower = Node::follower("follower", &[&authority]);
+    follower.start().is_phase("following");
+    authority.stop();
+    let height = follower.height();
+    follower.send(&transfers(0, 0, 3));
+    // Three heartbeats later it says that nobody seals, and it does not do so itself.
+    follower.is_phase("stalled");
+    assert_eq!(follower.height(), height);
+    assert_eq!(follower.routed("BroadcastBlock"), 0);
+    let actors = follower.call("callboard_actors", json!([])).to_string();
+    assert!(actors.contains("ConfirmedState") && !actors.contains("Proposer"), "{actors}");
+}
+
+#[test]
+fn a_follower_never_creates_a_genesis() {
+    let mut authority = Node::authority();
+    authority.start();
+    let mut follower = Node::follower("follower", &[&authority]);
+    authority.stop();
+    follower.spawn();
+    until("it has asked twice", SOON, || (follower.log().matches("no genesis yet").count() >= 2).then_some(()));
+    assert!(!follower.database().exists() && !follower.data("genesis.json").exists());
+    authority.start();
+    follower.listens();
+    assert_eq!(follower.hash(0), authority.hash(0));
+}
