@@ -1,7 +1,8 @@
 //! The node: assembly and supervision.
 //!
-//! [`run`] reads as a node lives: listen, open or fetch the chain, take up what was sealed and not stored, start the
-//! actors, and stop them in order when a signal comes or one of them dies.
+//! [`run`] reads as a node lives: take the addresses, open the chain, answer RPC, fetch the genesis where there is no
+//! chain, take up what was sealed and not stored, start the actors, and stop them in order when a signal comes or one
+//! of them dies.
 
 mod actors;
 mod files;
@@ -36,7 +37,7 @@ pub enum NodeError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// The RPC listener.
-    #[error("rpc.listen: {0}")]
+    #[error(transparent)]
     Rpc(#[from] BindError),
     /// The peer listener.
     #[error("peers.listen: {0}; stop the program that holds the address, or choose another one")]
@@ -119,15 +120,17 @@ struct Shared {
 /// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
+    let rpc_listener = RpcServer::bind(&settings::rpc(&configuration))?;
     check_address(configuration.peers.listen)?;
+    let start = start::open(&configuration)?;
     let (registry, mut deaths) = ActorRegistry::new();
     let shared = Shared::new(configuration, registry)?;
     let ports = NodePorts::new(&shared);
     let chain_access = ChainAccess::new();
-    let rpc = start_rpc(&shared, &ports, chain_access.clone())?;
+    let rpc = start_rpc(&shared, rpc_listener, &ports, chain_access.clone())?;
 
     let outcome = tokio::select! {
-        started = start_chain(&shared, &ports, &chain_access, rpc.address()) => match started {
+        started = start_chain(&shared, start, &ports, &chain_access, rpc.address()) => match started {
             Err(error) => Err(error),
             Ok(node) => {
                 let died = tokio::select! {
@@ -158,19 +161,24 @@ impl Shared {
 }
 
 /// The RPC answers from the first second on: before the genesis is known it says so.
-fn start_rpc(shared: &Shared, ports: &NodePorts, chain: ChainAccess) -> Result<RpcServer, NodeError> {
+fn start_rpc(
+    shared: &Shared,
+    listener: TcpListener,
+    ports: &NodePorts,
+    chain: ChainAccess,
+) -> Result<RpcServer, NodeError> {
     let metrics = shared.metrics.register(RpcMetrics::register);
-    Ok(RpcServer::start(settings::rpc(&shared.configuration), ports.rpc_ports(chain), metrics)?)
+    Ok(RpcServer::start(listener, settings::rpc(&shared.configuration), ports.rpc_ports(chain), metrics)?)
 }
 
-/// Opens or fetches the chain and starts everything that works on it.
+/// Fetches the chain where there is none, and starts everything that works on it.
 async fn start_chain(
     shared: &Shared,
+    start: Start,
     ports: &NodePorts,
     chain_access: &ChainAccess,
     rpc: SocketAddr,
 ) -> Result<RunningNode, NodeError> {
-    let start = start::open(&shared.configuration)?;
     let node_key = node_key::load_or_create(&shared.configuration.node_key_path())?;
     let start = match start.chain {
         Some(_) => start,

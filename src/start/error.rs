@@ -149,7 +149,7 @@ impl StartError {
     }
 
     /// Whether the operator has to change the configuration, or a file or key it names (exit code 2); otherwise this
-    /// machine or its disk has failed (exit code 1).
+    /// machine or its disk has failed (exit code 1). A database of another process, chain or release is of the first kind.
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Keystore(error) => matches!(error, KeystoreError::NotFound { .. } | KeystoreError::Decrypt { .. }),
@@ -158,7 +158,12 @@ impl StartError {
             | Self::StateRoot { .. }
             | Self::Trie(_)
             | Self::Create(_)
-            | Self::Open(_)
+            | Self::Open(
+                OpenError::Missing { .. }
+                | OpenError::NotADatabase { .. }
+                | OpenError::Damaged { .. }
+                | OpenError::File { .. },
+            )
             | Self::Storage(_) => false,
             _ => true,
         }

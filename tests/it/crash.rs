@@ -3,6 +3,61 @@
 use crate::support::node::{Node, assert_same_blocks};
 use crate::support::wallet::make_blocks;
 use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Bytes of a peer's answers in one life of a follower: the genesis and some hundred of 600 blocks.
+const LET_THROUGH: i64 = 100_000;
+
+/// A way to a node on which only so many bytes come back as are let through.
+struct Gate {
+    url: String,
+    budget: Arc<AtomicI64>,
+}
+
+impl Gate {
+    fn to(url: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let gate = Self { url: format!("http://{}", listener.local_addr().expect("address")), budget: Arc::default() };
+        let (target, budget) = (url.trim_start_matches("http://").to_owned(), gate.budget.clone());
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(&target) else { continue };
+                let (up, budget) = (clones(&client, &server), budget.clone());
+                std::thread::spawn(move || io::copy(&mut &up.0, &mut &up.1));
+                std::thread::spawn(move || pass(&server, &client, &budget));
+            }
+        });
+        gate
+    }
+
+    fn let_through(&self, bytes: i64) {
+        self.budget.store(bytes, Ordering::Relaxed);
+    }
+}
+
+fn clones(one: &TcpStream, other: &TcpStream) -> (TcpStream, TcpStream) {
+    (one.try_clone().expect("a handle"), other.try_clone().expect("a handle"))
+}
+
+/// Ends with either side.
+fn pass(mut from: &TcpStream, mut to: &TcpStream, budget: &AtomicI64) {
+    let mut buffer = [0; 1_024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let taken = i64::try_from(length).expect("a short piece");
+        while budget.load(Ordering::Relaxed) < taken {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        budget.fetch_sub(taken, Ordering::Relaxed);
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+}
 
 /// The height at which it last started, by what it printed.
 fn started_at(node: &Node) -> u64 {
@@ -20,10 +75,14 @@ fn a_follower_killed_while_catching_up_resumes_where_its_disk_says() {
     authority.set("authority.empty_blocks", false).start();
     let last = authority.height();
 
-    let mut follower = Node::follower("follower", &[&authority]);
-    follower.set("sync.commit_ms", 1);
-    for part in 1..=3 {
-        follower.start().reaches(part * last / 5);
+    let gate = Gate::to(&authority.peer_url());
+    let mut follower = Node::new("follower");
+    follower.set("node.role", "follower").set("peers.seeds", vec![gate.url.clone()]).set("sync.commit_ms", 1);
+    for _ in 0..3 {
+        gate.let_through(LET_THROUGH);
+        follower.start();
+        let begun = started_at(&follower);
+        follower.reaches(begun + 50);
         let seen = follower.height();
         follower.kill();
         assert!(seen < last, "it was still catching up: {seen} of {last}");
@@ -32,6 +91,7 @@ fn a_follower_killed_while_catching_up_resumes_where_its_disk_says() {
         assert!(resumed >= seen, "block {seen} was confirmed, and it resumed at {resumed}");
         follower.kill();
     }
+    gate.let_through(i64::MAX / 2);
     follower.start().reaches(last);
     assert_eq!(follower.routed("ImportBlock"), last - started_at(&follower), "nothing is fetched twice");
     follower.is_phase("following");

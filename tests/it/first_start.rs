@@ -3,7 +3,8 @@
 use crate::support::{Place, exists};
 use serde_json::Value;
 
-const AUTHORITY: &str = "[node]\nrole = \"authority\"\n[authority]\npassword_file = \"password\"\n\
+const AUTHORITY: &str = "[rpc]\nlisten = \"127.0.0.1:0\"\n[peers]\nlisten = \"127.0.0.1:0\"\n\
+    [node]\nrole = \"authority\"\n[authority]\npassword_file = \"password\"\n\
     [genesis]\nowner = \"create\"\nowner_password_file = \"password\"\n";
 
 fn authority() -> Place {

@@ -9,20 +9,24 @@ use callboard_chain::Block;
 use serde_json::json;
 use std::fmt::Write;
 
-/// Transactions in one batch.
-const BATCH: usize = 1_000;
-/// Time for every transaction of the next block to arrive.
-const INTERVAL_MS: u64 = 4_000;
+/// Longest batch, in transactions and in bytes of them.
+const BATCH: (usize, usize) = (1_000, 1 << 20);
+/// Between two blocks: time for every sender's first transaction to arrive.
+const INTERVAL_MS: u64 = 3_000;
+/// The account whose transaction makes a block first.
+const TRIGGER: u32 = 9;
 
-/// One block of all of these, by sender, each sender's first transaction first. The pool holds back what lies behind a
-/// nonce gap, so that all senders' first ones, sent last, release the whole block at once.
+/// One block of all of these, by sender. The pool holds back what lies behind a nonce gap, so that all senders' first
+/// transactions, sent last and just after another block, release the whole block at once.
 fn one_block(authority: &Node, senders: Vec<Vec<Bytes>>) -> u64 {
     let (mut firsts, mut behind) = (Vec::new(), Vec::new());
     for mut transactions in senders {
         behind.extend(transactions.split_off(1));
         firsts.extend(transactions);
     }
-    behind.chunks(BATCH).for_each(|batch| drop(authority.send(batch)));
+    let length = behind.first().map_or(1, |first| first.len());
+    behind.chunks(BATCH.0.min(BATCH.1 / length)).for_each(|batch| drop(authority.send(batch)));
+    authority.receipt(authority.send(&transfers(TRIGGER, 0, 1))[0]);
     let released: Vec<B256> = authority.send(&firsts);
     let heights: Vec<_> = released.iter().map(|hash| hex_number(&authority.receipt(*hash)["blockNumber"])).collect();
     assert!(heights.iter().all(|height| *height == heights[0]), "one block: {heights:?}");
@@ -58,9 +62,10 @@ fn survives(authority: &mut Node, height: u64, transactions: usize) {
 #[test]
 fn a_block_of_10_000_transactions_survives_restart_sync_and_serving() {
     let mut authority = Node::authority();
-    authority.set("genesis.gas_limit", 210_000_000).set("authority.block_interval_ms", INTERVAL_MS).start();
-    let height = one_block(&authority, (0..10).map(|account| transfers(account, 0, 1_000)).collect());
-    assert_eq!(authority.balance(RECIPIENT), U256::from(10_000));
+    authority.set("genesis.gas_limit", 210_000_000).set("authority.block_interval_ms", INTERVAL_MS);
+    authority.set("pool.max_per_sender", 1_250).start();
+    let height = one_block(&authority, (0..8).map(|account| transfers(account, 0, 1_250)).collect());
+    assert_eq!(authority.balance(RECIPIENT), U256::from(10_001));
     survives(&mut authority, height, 10_000);
 }
 

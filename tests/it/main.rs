@@ -3,8 +3,8 @@
 mod client;
 mod command_line;
 mod configuration;
-mod documents;
 mod crash;
+mod documents;
 mod fake_node;
 mod first_start;
 mod large;

@@ -80,11 +80,20 @@ pub struct RpcServer {
 }
 
 impl RpcServer {
-    /// Opens the listener and starts to serve. Must be called inside an actix system.
-    pub fn start(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics) -> Result<Self, BindError> {
+    /// Takes the address that the configuration names. Whoever connects waits until [`RpcServer::start`] serves.
+    pub fn bind(config: &RpcConfig) -> Result<TcpListener, BindError> {
+        TcpListener::bind(&config.listen).map_err(|source| BindError::new(&config.listen, source))
+    }
+
+    /// Starts to serve. Must be called inside an actix system.
+    pub fn start(
+        listener: TcpListener,
+        config: RpcConfig,
+        ports: RpcPorts,
+        metrics: RpcMetrics,
+    ) -> Result<Self, BindError> {
         let listen = config.listen.clone();
         let fail = |source| BindError::new(&listen, source);
-        let listener = TcpListener::bind(&listen).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let server = serve(listener, frontend(config, ports, metrics)).map_err(fail)?;
         let handle = server.handle();

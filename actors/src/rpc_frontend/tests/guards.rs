@@ -1,7 +1,7 @@
 //! What is checked before a route is reached: host, origin, content type, connections; and the server's own life.
 
 use super::harness::Harness;
-use crate::rpc_frontend::{BindError, RpcConfig, RpcMetrics, RpcPorts, RpcServer};
+use crate::rpc_frontend::{BindError, RpcConfig, RpcServer};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -88,20 +88,14 @@ async fn one_connection_too_many_is_told_so() {
 async fn a_port_in_use_is_said_in_one_sentence() {
     let harness = Harness::start();
     let listen = harness.server.address().to_string();
-    let ports = RpcPorts {
-        chain: harness.chain.clone(),
-        pool: harness.pool.clone(),
-        import: harness.import.clone(),
-        status: harness.status.clone(),
-    };
-    let start = |listen: &str| {
+    let bind = |listen: &str| {
         let config = RpcConfig { listen: listen.to_owned(), ..RpcConfig::default() };
-        RpcServer::start(config, ports.clone(), RpcMetrics::register(&mut Default::default())).map(|_| ())
+        RpcServer::bind(&config)
     };
-    let error = start(&listen).unwrap_err();
+    let error = bind(&listen).unwrap_err();
     assert!(matches!(error, BindError::InUse { .. }));
     assert!(error.to_string().starts_with(&format!("rpc.listen {listen}: the port is in use")), "{error}");
-    assert!(matches!(start("no address").unwrap_err(), BindError::Address { .. }));
+    assert!(matches!(bind("no address").unwrap_err(), BindError::Address { .. }));
 }
 
 #[actix_web::test]

@@ -146,7 +146,7 @@ impl Harness {
         let ports =
             RpcPorts { chain: chain.clone(), pool: pool.clone(), import: import.clone(), status: status.clone() };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
-        let server = RpcServer::start(config, ports, metrics).unwrap();
+        let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics).unwrap();
         Self { server, chain, pool, import, status }
     }
 
