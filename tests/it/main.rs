@@ -8,6 +8,7 @@ mod documents;
 mod fake_node;
 mod first_start;
 mod large;
+mod readme;
 mod refused_start;
 mod sealed_once;
 mod seeds;
