@@ -40,6 +40,7 @@ bench:
     cargo bench -p callboard-chain --bench execution
     cargo bench -p callboard-chain --bench trie
     cargo bench -p callboard-store --bench commit
+    cargo bench --bench catch_up
 
 # The generated parts of the book, after a change of keys or defaults.
 reference:

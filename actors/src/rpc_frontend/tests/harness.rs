@@ -116,7 +116,6 @@ impl StatusPort for FakeStatus {
 /// A server and what stands behind it.
 pub(super) struct Harness {
     pub(super) server: RpcServer,
-    pub(super) chain: ChainAccess,
     pub(super) pool: Arc<FakePool>,
     pub(super) import: Arc<FakeImport>,
     pub(super) status: Arc<FakeStatus>,
@@ -143,11 +142,10 @@ impl Harness {
         change(&mut config);
         let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
         let status = Arc::<FakeStatus>::default();
-        let ports =
-            RpcPorts { chain: chain.clone(), pool: pool.clone(), import: import.clone(), status: status.clone() };
+        let ports = RpcPorts { chain, pool: pool.clone(), import: import.clone(), status: status.clone() };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
         let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics).unwrap();
-        Self { server, chain, pool, import, status }
+        Self { server, pool, import, status }
     }
 
     /// POSTs a JSON body.
