@@ -139,13 +139,17 @@ impl<R: DurableState> LiveState<R> {
         Some(Batch { blocks: std::mem::take(&mut self.unstored), trie: self.trie.take_updates() })
     }
 
-    /// Every block through `height` is durable: reads go to disk for what only they touched, and at most
-    /// `trie_nodes` trie nodes stay in memory once nothing is on its way to disk.
+    /// The batch taken last, which ended with the block at `height`, is durable: reads go to disk for what only it and
+    /// earlier blocks touched, and at most about `trie_nodes` unchanged trie nodes stay in memory. At most one batch
+    /// may be on its way to disk: whatever was taken before this call is durable.
     pub fn on_durable(&mut self, height: u64, trie_nodes: usize) {
         self.overlay.forget_through(height);
-        if height == self.head.number && self.candidate.is_none() {
-            self.trie.shrink(trie_nodes);
-        }
+        self.trie.shrink(trie_nodes);
+    }
+
+    /// Trie nodes in memory; never less than there are.
+    pub fn trie_nodes(&self) -> usize {
+        self.trie.loaded()
     }
 
     fn check_position(&self, block: &Block) -> Result<(), ConfirmError> {

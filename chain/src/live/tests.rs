@@ -133,12 +133,16 @@ fn live() -> (LiveState<MemoryState>, MemoryState) {
 }
 
 fn transfer(nonce: u64, value: u64) -> (Transaction, Address) {
+    transfer_to(Address::repeat_byte(0xaa), nonce, value)
+}
+
+fn transfer_to(to: Address, nonce: u64, value: u64) -> (Transaction, Address) {
     let transaction = TxLegacy {
         chain_id: Some(1337),
         nonce,
         gas_price: 0,
         gas_limit: 21_000,
-        to: TxKind::Call(Address::repeat_byte(0xaa)),
+        to: TxKind::Call(to),
         value: U256::from(value),
         input: Bytes::new(),
     };
@@ -183,6 +187,26 @@ fn a_follower_confirms_what_the_authority_built_to_the_same_head() {
     }
     assert_eq!(theirs.head_hash(), ours.head_hash());
     assert_eq!(theirs.unstored().len(), 1);
+}
+
+#[test]
+fn memory_is_given_back_while_catching_up_although_newer_blocks_wait() {
+    let (mut source, _) = live();
+    let (mut theirs, disk) = live();
+    for nonce in 0..40 {
+        let block = propose(&mut source, vec![transfer_to(Address::with_last_byte(nonce as u8), nonce, 1)]);
+        theirs.confirm(verified(&block)).unwrap();
+        if nonce % 4 == 1 {
+            let batch = theirs.take_batch().unwrap();
+            // The next block is confirmed while the batch is on its way.
+            let next = propose(&mut source, Vec::new());
+            theirs.confirm(verified(&next)).unwrap();
+            let height = disk.store(batch);
+            theirs.on_durable(height, 0);
+            assert!(theirs.trie_nodes() < 8, "{} nodes", theirs.trie_nodes());
+        }
+    }
+    assert_eq!(theirs.head_hash(), source.head_hash());
 }
 
 #[test]
