@@ -63,6 +63,33 @@ fn zero_balance_is_refused_by_name() {
 }
 
 #[test]
+fn genesis_whose_balances_overflow_is_refused_and_nothing_is_written() {
+    let place = authority();
+    let account = |byte: &str, balance: &str| format!("\"0x{}\":{{\"balance\":\"{balance}\"}}", byte.repeat(20));
+    let all = format!("0x{}", "ff".repeat(32));
+    place.write("alloc.json", &format!("{{{},{}}}", account("aa", &all), account("bb", "1")));
+    place.write("node.toml", &format!("{AUTHORITY}alloc = \"alloc.json\"\n"));
+    for command in ["init", "node"] {
+        let sentence = place.run(&[command]).refused(2);
+        assert!(sentence.contains("exceed 256 bits together"), "{sentence}");
+        assert_eq!(place.files(), ["alloc.json", "node.toml", "password"]);
+    }
+}
+
+#[test]
+fn malformed_seed_is_an_error_and_no_genesis_file_takes_its_place() {
+    let place = authority();
+    place.run(&["init"]).succeeded();
+    let other = Place::with(
+        "[node]\nrole = \"follower\"\n[genesis]\nfile = \"genesis.json\"\n[peers]\nseeds = [\"http://https://host\"]\n",
+    );
+    std::fs::copy(place.path("data/genesis.json"), other.path("genesis.json")).expect("copied");
+    let sentence = other.run(&["node"]).refused(2);
+    assert!(sentence.contains("peers.seeds") && sentence.contains("http://https://host"), "{sentence}");
+    assert_eq!(other.files(), ["genesis.json", "node.toml"]);
+}
+
+#[test]
 fn role_that_does_not_fit_the_key_is_refused() {
     let place = authority();
     place.run(&["init"]).succeeded();

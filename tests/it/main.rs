@@ -1,5 +1,8 @@
 //! Tests of the whole program: its command line, real nodes, real sockets.
 
+mod bad_blocks;
+mod bad_transactions;
+mod by_address;
 mod client;
 mod command_line;
 mod configuration;
@@ -7,10 +10,14 @@ mod crash;
 mod documents;
 mod fake_node;
 mod first_start;
+mod forge;
+mod import_limit;
 mod large;
+mod manual_sync;
 mod readme;
 mod refused_start;
 mod sealed_once;
 mod seeds;
+mod storage_error;
 mod support;
 mod sync;

@@ -38,6 +38,15 @@ pub enum GenesisError {
         /// Its balance, wei.
         balance: U256,
     },
+    /// Storage of an account without code and nonce, which no chain can come to (EIP-7610): a contract created at its
+    /// address would begin with storage it never wrote.
+    #[error(
+        "the genesis gives {address} storage, but neither code nor a nonce; add its code, or leave the storage out"
+    )]
+    StorageWithoutContract {
+        /// The account.
+        address: Address,
+    },
     /// Code where a consensus layer's requests contract would be.
     #[error("the genesis has code at {address}, the address of EIP-{eip}, which needs a consensus layer; leave it out")]
     RequestsContract {

@@ -55,6 +55,7 @@ impl Genesis {
             return Err(GenesisError::TooManyAccounts { limit: MAX_ACCOUNTS, actual: self.alloc.len() });
         }
         self.check_requests_contracts()?;
+        self.check_storage()?;
         self.check_supply()
     }
 
@@ -68,6 +69,15 @@ impl Genesis {
             }
         }
         Ok(())
+    }
+
+    /// Only contracts have storage.
+    fn check_storage(&self) -> Result<(), GenesisError> {
+        let bare = |account: &GenesisAccount| account.code.is_empty() && account.nonce == 0;
+        match self.alloc.iter().find(|(_, account)| bare(account) && account.slots().next().is_some()) {
+            Some((&address, _)) => Err(GenesisError::StorageWithoutContract { address }),
+            None => Ok(()),
+        }
     }
 
     /// All balances together fit 256 bits, so that no transfer can ever overflow one.

@@ -62,7 +62,6 @@ fn sealing_is_deterministic() {
     assert_eq!(sealed().block(), sealed().block());
 }
 
-/// The hash that go-ethereum computes of this file would be the same: all its fields have geth's names and meaning.
 #[test]
 fn block_zero_is_verified_like_any_other_block() {
     let block = sealed().block().clone();
@@ -220,6 +219,26 @@ fn code_of_the_request_contracts_is_refused() {
         genesis.alloc.entry(address).or_default().code = Bytes::from_static(&[1]);
         let error = genesis.validate().unwrap_err();
         assert!(matches!(error, GenesisError::RequestsContract { eip, .. } if eip == number), "{error}");
+    }
+}
+
+#[test]
+fn storage_without_code_or_nonce_is_refused() {
+    let with = |account: GenesisAccount| {
+        let mut genesis = genesis();
+        genesis.alloc.insert(RICH, account);
+        genesis
+    };
+    let storage = |value: u64| BTreeMap::from([(U256::ONE, U256::from(value))]);
+    let bare = GenesisAccount { balance: U256::ONE, storage: storage(7), ..GenesisAccount::default() };
+    let error = SealedGenesis::seal(with(bare.clone()), &authority()).unwrap_err();
+    assert!(matches!(error, GenesisError::StorageWithoutContract { address } if address == RICH), "{error}");
+    for allowed in [
+        GenesisAccount { nonce: 1, ..bare.clone() },
+        GenesisAccount { code: Bytes::from_static(&[1]), ..bare.clone() },
+        GenesisAccount { storage: storage(0), ..bare },
+    ] {
+        with(allowed).validate().unwrap();
     }
 }
 

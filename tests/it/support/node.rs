@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 /// A node answers within this time of its start, on a machine that runs other tests too.
@@ -25,6 +25,7 @@ pub(crate) struct Node {
     place: Place,
     settings: BTreeMap<String, BTreeMap<String, Value>>,
     child: Option<Child>,
+    file_limit: Option<u64>,
     http: Http,
     rpc: String,
     peers: String,
@@ -38,6 +39,7 @@ impl Node {
             place: Place::new(),
             settings: BTreeMap::new(),
             child: None,
+            file_limit: None,
             http: Http::new(),
             rpc: String::new(),
             peers: String::new(),
@@ -88,6 +90,25 @@ impl Node {
         let (section, name) = key.rsplit_once('.').expect("section.name");
         self.settings.get_mut(section).and_then(|values| values.remove(name)).expect("it was set");
         self
+    }
+
+    /// From its next start on, none of its files can grow beyond this many KiB.
+    pub(crate) fn limit_files(&mut self, kib: Option<u64>) -> &mut Self {
+        self.file_limit = kib;
+        self
+    }
+
+    fn program(&self) -> Command {
+        let program = callboard();
+        let Some(kib) = self.file_limit else { return program };
+        // Where the signal is ignored, a write beyond the limit is an error, as on a full disk.
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &kib.to_string()])
+            .arg(program.get_program());
+        program.get_envs().for_each(|(name, _)| _ = command.env_remove(name));
+        command.stdin(Stdio::null());
+        command
     }
 
     /// A path in its folder.
@@ -141,7 +162,7 @@ impl Node {
         self.write_settings();
         let _ = fs::remove_file(self.data("addresses.json"));
         let log = File::options().create(true).append(true).open(self.path("log")).expect("log");
-        let mut command = callboard();
+        let mut command = self.program();
         command.args(["node", "--config"]).arg(self.path("node.toml"));
         command.stdout(log.try_clone().expect("log")).stderr(Stdio::from(log));
         self.child = Some(command.spawn().expect("the program starts"));
@@ -206,6 +227,14 @@ impl Node {
         self.place.run(arguments)
     }
 
+    /// Waits until its process has ended by itself.
+    #[track_caller]
+    pub(crate) fn dies(&mut self) -> ExitStatus {
+        let status = until(&format!("{} ends", self.name), SOON, || self.exited());
+        self.child = None;
+        status
+    }
+
     fn exited(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().expect("a child")
     }
@@ -214,7 +243,7 @@ impl Node {
     #[track_caller]
     pub(crate) fn stop(&mut self) -> &mut Self {
         let pid = self.child.as_ref().expect("it runs").id().to_string();
-        let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
         assert!(sent.success());
         let status = until(&format!("{} stops", self.name), STOP, || self.exited());
         self.child = None;
@@ -257,6 +286,22 @@ impl Node {
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         self.http.get(&format!("{}{path}", self.rpc_url())).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// `POST` of JSON to a REST route: status and answer.
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let url = format!("{}{path}", self.rpc_url());
+        self.http.post(&url, body).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// The sum of a metric over all its labels.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.http.bytes(&format!("{}/metrics", self.rpc_url())).expect("metrics");
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok()).expect("a number");
+        text.lines().filter(of_name).map(value).sum()
     }
 
     /// The body of a `GET` on its peer listener.

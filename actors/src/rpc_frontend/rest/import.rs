@@ -101,7 +101,8 @@ pub(crate) async fn import_bytes(
     let _permit = frontend.import.turn().await.map_err(|wait| RpcError::refused(wait.to_string()))?;
     frontend.ports.import.import(bytes, from).await.map_err(|error| {
         log(&error, from);
-        let data = json!({ "check": error.check, "expected": error.expected, "actual": error.actual });
+        let data =
+            json!({ "check": error.check, "expected": error.expected, "actual": error.actual, "blame": error.blame });
         RpcError { data: Some(data), ..RpcError::refused(error.message) }
     })
 }
@@ -126,6 +127,7 @@ fn refused(error: &ImportError, from: Option<SocketAddr>) -> HttpResponse {
             "expected": error.expected,
             "actual": error.actual,
             "message": error.message,
+            "blame": error.blame,
         },
     }))
 }

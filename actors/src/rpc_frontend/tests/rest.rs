@@ -144,14 +144,19 @@ async fn a_block_without_its_bytes_is_never_an_empty_block() {
         let answer = harness.post("/rpc/importBlock", &body).await;
         assert_eq!((answer.status, &answer.json()["error"]["check"]), (422, &json!("body_missing")), "{body}");
     }
-    for (body, check) in
-        [("[]", "json"), ("{", "json"), (r#"{"raw":"0x00"}"#, "canonical_form"), (r#"{"raw":5}"#, "json")]
-    {
+    for (body, check) in [("[]", "json"), ("{", "json"), (r#"{"raw":"0x0"}"#, "json"), (r#"{"raw":5}"#, "json")] {
         let answer = harness.post("/rpc/importBlock", body).await;
         assert_eq!((answer.status, &answer.json()["error"]["check"]), (422, &json!(check)), "{body}");
         assert_eq!(answer.json()["success"], json!(false));
     }
     assert!(harness.import.received.lock().is_empty());
+}
+
+#[actix_web::test]
+async fn bytes_that_are_no_block_are_left_to_the_importer_which_records_refusals() {
+    let harness = Harness::over(&TestChain::new());
+    harness.post("/rpc/importBlock", r#"{"raw":"0x00","height":7}"#).await;
+    assert_eq!(*harness.import.received.lock(), [Bytes::from_static(&[0])]);
 }
 
 #[actix_web::test]
@@ -178,6 +183,7 @@ async fn refusals_of_the_importer_keep_their_reason() {
                 "expected": "0xaa",
                 "actual": "0xbb",
                 "message": "state root 0xbb, the header says 0xaa",
+                "blame": "local",
             },
         });
         assert_eq!((answer.status, answer.json()), (status, expected));

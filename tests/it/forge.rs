@@ -1,0 +1,183 @@
+//! An authority in the test's own hands: a chain sealed with the development authority's key, block by block, and
+//! blocks that are wrong in any way wanted.
+
+use crate::support::node::Node;
+use alloy_consensus::{Header, SignableTransaction, TxLegacy};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use alloy_trie::Nibbles;
+use callboard::dev;
+use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
+use callboard_chain::keys::SecretKey;
+use callboard_chain::live::{LiveState, Proposal};
+use callboard_chain::proof::transactions_root;
+use callboard_chain::transaction::recover_sender;
+use callboard_chain::trie::StateTrie;
+use callboard_chain::{BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, Transaction, TrieReader};
+use callboard_store::{CommitBatch, LatestState, NewChain, Store, StoreConfig, StoreWriter};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The chain's id.
+pub(crate) const CHAIN_ID: u64 = 1337;
+
+/// The authority's key.
+pub(crate) fn authority() -> SecretKey {
+    dev::key(dev::AUTHORITY_ACCOUNT)
+}
+
+/// A chain that the test extends.
+pub(crate) struct Forge {
+    pub(crate) genesis: SealedGenesis,
+    store: Store,
+    writer: StoreWriter,
+    live: LiveState<LatestState>,
+    _folder: tempfile::TempDir,
+}
+
+impl Forge {
+    /// Block 0 of a chain on which development accounts 0 to 3 are rich.
+    pub(crate) fn new() -> Self {
+        let rich = GenesisAccount { balance: dev::balance(), ..GenesisAccount::default() };
+        let alloc: BTreeMap<_, _> = (0..4).map(|index| (dev::key(index).address(), rich.clone())).collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        // Blocks are a second apart, and none is to lie in the future.
+        let genesis = Genesis { config: config(), timestamp: now - 1_000, alloc }.with_predeploys();
+        let genesis = SealedGenesis::seal(genesis, &authority()).expect("a genesis");
+        let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
+        trie.apply(&Nothing, &mut genesis.changes()).expect("applied");
+        let new = NewChain {
+            chain_id: CHAIN_ID,
+            genesis_json: genesis.json(),
+            genesis: &genesis.confirmed(),
+            trie: &trie.take_updates(),
+        };
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("chain.redb");
+        let (store, writer) = Store::create(path, &StoreConfig::default(), new).expect("created");
+        let base = store.latest().expect("readable");
+        let live = LiveState::new(Arc::new(config()), base, genesis.block().header().clone());
+        Self { genesis, store, writer, live, _folder: folder }
+    }
+
+    /// A follower of this chain that has its genesis from a file and knows nobody.
+    pub(crate) fn follower(&self) -> Node {
+        let mut node = Node::follower("follower", &[]);
+        std::fs::write(node.path("genesis.json"), self.genesis.json()).expect("written");
+        node.set("genesis.file", "genesis.json");
+        node
+    }
+
+    /// Seals the next block with these transactions.
+    pub(crate) fn extend(&mut self, transactions: &[Transaction]) -> Block {
+        let with_sender =
+            |transaction: &Transaction| (transaction.clone(), recover_sender(transaction).expect("signed"));
+        let candidates = transactions.iter().map(with_sender).collect();
+        let timestamp = self.live.head().timestamp + 1;
+        let built = self.live.build(Proposal { timestamp, candidates }, &|| false).expect("built");
+        assert_eq!(built.skipped, [], "valid transactions");
+        let seal = Seal::sign(&authority(), built.hash);
+        let block = self.live.seal_candidate(built.hash, seal).expect("sealed").value().clone();
+        let batch = self.live.take_batch().expect("a block");
+        self.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie }).expect("committed");
+        self.live.on_durable(block.height(), 1_000);
+        block
+    }
+
+    /// Seals `count` blocks, each with a transfer from account 0.
+    pub(crate) fn extend_by(&mut self, count: u64) -> Vec<Block> {
+        let first = self.live.head().number;
+        (first..first + count).map(|nonce| self.extend(&[transfer(0, nonce, 1)])).collect()
+    }
+
+    /// The header of a confirmed block.
+    pub(crate) fn header(&self, height: u64) -> Header {
+        self.store.snapshot().expect("readable").header(height).expect("readable").expect("a block")
+    }
+}
+
+fn config() -> ChainConfig {
+    ChainConfig {
+        chain_id: CHAIN_ID,
+        name: "forge".to_owned(),
+        authority: authority().address(),
+        forks: vec![(Hardfork::Osaka, 0)],
+        base_fee_policy: BaseFeePolicy::Zero,
+        initial_base_fee: 0,
+        gas_limit: 30_000_000,
+        max_block_bytes: 8_388_608,
+        heartbeat_seconds: 3_600,
+    }
+}
+
+struct Nothing;
+
+impl TrieReader for Nothing {
+    fn trie_node(&self, _: Option<B256>, _: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
+        Ok(None)
+    }
+}
+
+/// Signs anything that can be signed.
+pub(crate) fn sign<T>(transaction: T, key: &SecretKey) -> Transaction
+where
+    T: SignableTransaction<Signature>,
+    Transaction: From<alloy_consensus::Signed<T>>,
+{
+    let signature = key.sign(transaction.signature_hash());
+    transaction.into_signed(Signature::from_raw_array(&signature).expect("a signature")).into()
+}
+
+/// A transfer at gas price 0, unsigned.
+pub(crate) fn unsigned(nonce: u64, to: Address, value: u64) -> TxLegacy {
+    TxLegacy {
+        chain_id: Some(CHAIN_ID),
+        nonce,
+        gas_price: 0,
+        gas_limit: 21_000,
+        to: TxKind::Call(to),
+        value: U256::from(value),
+        input: Bytes::new(),
+    }
+}
+
+/// A transfer of a development account to the next one.
+pub(crate) fn transfer(from: u32, nonce: u64, value: u64) -> Transaction {
+    sign(unsigned(nonce, dev::key(from + 1).address(), value), &dev::key(from))
+}
+
+/// The block with another header, under its old seal.
+pub(crate) fn with_header(block: &Block, falsify: impl FnOnce(&mut Header)) -> Block {
+    let mut header = block.header().clone();
+    falsify(&mut header);
+    Block::from_parts(header, block.transactions().to_vec(), *block.seal())
+}
+
+/// The block with other transactions, under its old header and seal.
+pub(crate) fn with_body(block: &Block, transactions: Vec<Transaction>) -> Block {
+    Block::from_parts(block.header().clone(), transactions, *block.seal())
+}
+
+/// What a wrong authority would send: the same header and transactions, sealed anew.
+pub(crate) fn sealed_again(block: &Block) -> Block {
+    Block::sealed(block.header().clone(), block.transactions().to_vec(), &authority())
+}
+
+/// The block with the transactions root of its transactions, sealed anew.
+pub(crate) fn consistent(block: &Block) -> Block {
+    let root = transactions_root(block.transactions());
+    sealed_again(&with_header(block, |header| header.transactions_root = root))
+}
+
+/// What `importBlock` takes.
+pub(crate) fn posted(block: &Block) -> Value {
+    json!({ "raw": block.bytes() })
+}
+
+/// Posts a block that is taken.
+#[track_caller]
+pub(crate) fn import(node: &Node, block: &Block) {
+    let expected = json!({ "success": true, "imported": true, "height": block.height(), "hash": block.hash() });
+    assert_eq!(node.post("/rpc/importBlock", &posted(block)), (200, expected), "block {}", block.height());
+}
