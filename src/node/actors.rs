@@ -310,7 +310,8 @@ impl Mailboxes {
         };
         let (board, config, commit) = (callboard.clone(), parts.config.clone(), stages.commit.clone());
         let writer = parts.chain.writer;
-        self.block_store.start(move |_| BlockStore::new(ports, board, config, writer, head, commit));
+        let history = Some(configuration.store.history_blocks).filter(|blocks| *blocks > 0);
+        self.block_store.start(move |_| BlockStore::new(ports, board, config, writer, head, commit, history));
 
         let pool_ports = tx_pool::Ports {
             accepted: self.broadcaster.inbox(),

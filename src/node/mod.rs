@@ -119,6 +119,7 @@ struct Shared {
 
 /// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
+    warn_of_idle_keys(&configuration);
     let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
     let rpc_listener = RpcServer::bind(&settings::rpc(&configuration))?;
     check_address(configuration.peers.listen)?;
@@ -207,6 +208,31 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
         tracing::warn!(%hash, from = %fetched.from, "trusting this genesis from now on; pin it with genesis.hash");
     }
     Ok(start::adopt(&shared.configuration, fetched.genesis)?)
+}
+
+/// Keys that are checked and that nothing reads yet.
+const IDLE_KEYS: [&str; 15] = [
+    "alerts.webhook",
+    "alerts.head_age_s",
+    "alerts.stall",
+    "alerts.diverged",
+    "alerts.no_peers",
+    "alerts.rejected_per_minute",
+    "node.name",
+    "rpc.admin",
+    "rpc.limit.enabled",
+    "rpc.limit.requests_per_second",
+    "rpc.limit.burst",
+    "rpc.limit.exempt",
+    "sync.reconcile_every_s",
+    "sync.stall_after_s",
+    "sync.window_blocks",
+];
+
+fn warn_of_idle_keys(configuration: &Configuration) {
+    for key in IDLE_KEYS.into_iter().filter(|key| configuration.is_given(key)) {
+        tracing::warn!(key, "this key has no effect yet");
+    }
 }
 
 /// Said before anything is written: another program holds the address.

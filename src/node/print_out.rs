@@ -5,11 +5,14 @@ use crate::start::Created;
 use callboard_actors::callboard::Role;
 use callboard_chain::genesis::SealedGenesis;
 use callboard_store::{StorageError, Store};
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-/// Accounts shown.
+/// Accounts shown: the richest of those looked at.
 const ACCOUNTS: usize = 5;
+/// Accounts looked at; a start must not read a million of them.
+const LOOKED_AT: usize = 1_000;
 
 /// What the print-out is about.
 pub(super) struct Subject<'a> {
@@ -47,7 +50,9 @@ fn write_all(out: &mut String, subject: &Subject<'_>) -> Result<(), StorageError
     let snapshot = subject.store.snapshot()?;
     line("=== Sync state".to_owned());
     line("* Balances and nonces".to_owned());
-    for (address, account) in snapshot.accounts(ACCOUNTS)? {
+    let mut accounts = snapshot.accounts(LOOKED_AT)?;
+    accounts.sort_by_key(|(_, account)| Reverse(account.balance));
+    for (address, account) in accounts.into_iter().take(ACCOUNTS) {
         line(format!("acc {address} {:>28} {:>8}", Wei(account.balance).to_string(), account.nonce));
     }
     let head = snapshot.head();

@@ -20,6 +20,10 @@ use callboard_store::{CommitBatch, Durable, Head, StoreWriter};
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// Old states are forgotten when those of this many blocks have gathered: a transaction of its own for each block would
+/// double the number of fsyncs.
+const PRUNE_EVERY: u64 = 256;
+
 /// Where the block store sends.
 pub struct Ports {
     /// ConfirmedState: its batch is durable.
@@ -44,10 +48,13 @@ pub struct BlockStore {
     writer: StoreWriter,
     head: watch::Sender<Head>,
     commit: Arc<StageMeter>,
+    history_blocks: Option<u64>,
+    pruned_below: u64,
 }
 
 impl BlockStore {
-    /// Ready to run; `head` is what everybody who waits for durable blocks watches.
+    /// Ready to run; `head` is what everybody who waits for durable blocks watches. Of old states, those of the last
+    /// `history_blocks` blocks are kept, or all.
     pub fn new(
         ports: Ports,
         callboard: Callboard,
@@ -55,8 +62,9 @@ impl BlockStore {
         writer: StoreWriter,
         head: watch::Sender<Head>,
         commit: Arc<StageMeter>,
+        history_blocks: Option<u64>,
     ) -> Self {
-        Self { ports, callboard, config, writer, head, commit }
+        Self { ports, callboard, config, writer, head, commit, history_blocks, pruned_below: 0 }
     }
 
     fn commit(&mut self, batch: CommitBatch) -> Vec<Durable<Block>> {
@@ -65,6 +73,20 @@ impl BlockStore {
             Ok(durable) => durable,
             // Half a state must not live on: end this actor, which ends the node.
             Err(error) => panic!("the block store cannot write: {error}"),
+        }
+    }
+
+    /// Forgets old states, a bounded part at a time, once enough of them have gathered to be worth a transaction.
+    fn prune(&mut self) {
+        let Some(wanted) = self.history_blocks.and_then(|kept| self.writer.head().height.checked_sub(kept)) else {
+            return;
+        };
+        if wanted < self.pruned_below.saturating_add(PRUNE_EVERY) {
+            return;
+        }
+        match self.writer.prune_history(wanted) {
+            Ok(pruned) => self.pruned_below = pruned.below,
+            Err(error) => panic!("the block store cannot forget old states: {error}"),
         }
     }
 
@@ -116,6 +138,7 @@ impl Handler<Timed<StoreBatch>> for BlockStore {
         message.answer(ctx, |StoreBatch { batch, origins }, _| {
             let blocks = self.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie });
             self.announce(blocks, &origins);
+            self.prune();
         });
     }
 }
