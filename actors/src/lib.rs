@@ -15,6 +15,8 @@ pub mod proposer;
 pub mod rpc_frontend;
 pub mod send;
 pub mod sync_coordinator;
+#[cfg(test)]
+mod testing;
 pub mod transport;
 pub mod tx_pool;
 pub mod verifier;

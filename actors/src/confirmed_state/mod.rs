@@ -4,6 +4,8 @@ mod actor;
 mod error;
 mod messages;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use actor::{ConfirmedState, Ports};
 pub use error::ImportError;

@@ -3,6 +3,8 @@
 //! Peers' streams, `importBlock` and files all come through here, so a block is treated alike whoever sent it.
 
 mod refusals;
+#[cfg(test)]
+mod tests;
 
 pub use refusals::Refusals;
 

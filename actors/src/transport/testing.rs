@@ -14,48 +14,21 @@ use crate::guard::DeathWatch;
 use crate::peer_discovery::{AddressesTold, PeerConnected, PeerGreeted, SessionBroken, chain_identity};
 use crate::send::probe::{Probe, probe};
 use crate::send::{ActorRegistry, Inbox, Mailbox};
+use crate::testing::StoredChain;
+pub(crate) use crate::testing::{genesis, key};
 use crate::tx_pool::{PooledTransaction, TransactionAccepted};
 use alloy_consensus::{SignableTransaction, TxLegacy};
-use alloy_primitives::{B256, Bytes, Signature, U256};
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
-use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
-use callboard_chain::live::{LiveState, Proposal};
-use callboard_chain::trie::StateTrie;
-use callboard_chain::{
-    BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, TrieReader, keccak256, keys::SecretKey,
-};
-use callboard_store::{CommitBatch, Durable, LatestState, NewChain, Store, StoreConfig, StoreWriter};
-use std::{collections::BTreeMap, collections::HashSet, sync::Arc, time::Duration};
-
-pub(crate) fn key(byte: u8) -> SecretKey {
-    SecretKey::from_bytes([byte; 32]).unwrap()
-}
-
-/// The genesis of the chain with this id, whose authority is key 1.
-pub(crate) fn genesis(chain_id: u64, gas_limit: u64) -> SealedGenesis {
-    let config = ChainConfig {
-        chain_id,
-        name: "test".to_owned(),
-        authority: key(1).address(),
-        forks: vec![(Hardfork::Osaka, 0)],
-        base_fee_policy: BaseFeePolicy::Zero,
-        initial_base_fee: 0,
-        gas_limit,
-        max_block_bytes: 1 << 20,
-        heartbeat_seconds: 60,
-    };
-    let rich = GenesisAccount { balance: U256::from(1_000), ..GenesisAccount::default() };
-    let alloc = BTreeMap::from([(key(9).address(), rich)]);
-    SealedGenesis::seal(Genesis { config, timestamp: 1_000, alloc }, &key(1)).unwrap()
-}
+use alloy_primitives::{Bytes, Signature};
+use callboard_chain::genesis::SealedGenesis;
+use callboard_chain::{Block, keccak256};
+use callboard_store::{Durable, Store};
+use std::{collections::HashSet, time::Duration};
 
 /// A chain on disk that can grow by empty blocks.
 pub(crate) struct TestChain {
     pub(crate) genesis: SealedGenesis,
     pub(crate) store: Store,
-    writer: StoreWriter,
-    live: LiveState<LatestState>,
-    _folder: tempfile::TempDir,
+    chain: StoredChain,
 }
 
 impl TestChain {
@@ -64,45 +37,18 @@ impl TestChain {
     }
 
     pub(crate) fn with(genesis: SealedGenesis) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut trie = StateTrie::new(EMPTY_ROOT_HASH);
-        trie.apply(&Nothing, &mut genesis.changes()).unwrap();
-        let chain = NewChain {
-            chain_id: 1337,
-            genesis_json: genesis.json(),
-            genesis: &genesis.confirmed(),
-            trie: &trie.take_updates(),
-        };
-        let (store, writer) = Store::create(folder.path().join("chain.redb"), &StoreConfig::default(), chain).unwrap();
-        let config = Arc::new(genesis.config().clone());
-        let base = store.latest().unwrap();
-        let live = LiveState::new(config, base, genesis.block().header().clone());
-        Self { genesis, store, writer, live, _folder: folder }
+        let chain = StoredChain::new(genesis.clone());
+        Self { genesis, store: chain.store.clone(), chain }
     }
 
     /// Seals and stores `count` further blocks.
     pub(crate) fn grow(&mut self, count: u64) -> Vec<Durable<Block>> {
-        for _ in 0..count {
-            let timestamp = self.live.head().timestamp + 1;
-            let built = self.live.build(Proposal { timestamp, candidates: Vec::new() }, &|| false).unwrap();
-            self.live.seal_candidate(built.hash, Seal::sign(&key(1), built.hash)).unwrap();
-        }
-        let batch = self.live.take_batch().unwrap();
-        let durable = self.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie }).unwrap();
-        self.live.on_durable(self.live.head().number, 1_000);
-        durable
+        (0..count).for_each(|_| _ = self.chain.seal(&[]));
+        self.chain.store()
     }
 
     pub(crate) fn bytes(&self, height: u64) -> Bytes {
         self.store.snapshot().unwrap().block_bytes(height).unwrap().unwrap()
-    }
-}
-
-struct Nothing;
-
-impl TrieReader for Nothing {
-    fn trie_node(&self, _: Option<B256>, _: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
-        Ok(None)
     }
 }
 

@@ -1,17 +1,14 @@
 //! A real chain in a real store, built by the chain's own proposer code.
 
 use crate::rpc_frontend::{Chain, ChainAccess};
+use crate::testing::{StoredChain, key};
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxLegacy};
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
 use callboard_chain::keys::SecretKey;
-use callboard_chain::live::{LiveState, Proposal};
-use callboard_chain::trie::StateTrie;
-use callboard_chain::{BaseFeePolicy, Block, ChainConfig, Hardfork, Seal, StateReadError, Transaction, TrieReader};
-use callboard_store::{CommitBatch, LatestState, NewChain, Store, StoreConfig, StoreWriter};
+use callboard_chain::{BaseFeePolicy, Block, ChainConfig, Hardfork, Transaction};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tempfile::TempDir;
 
 /// The chain's id.
 pub(super) const CHAIN_ID: u64 = 1337;
@@ -26,19 +23,17 @@ pub(super) const ENDLESS: Address = Address::repeat_byte(0xee);
 pub(super) struct TestChain {
     pub(super) access: ChainAccess,
     pub(super) genesis: SealedGenesis,
-    writer: StoreWriter,
-    live: LiveState<LatestState>,
-    _folder: TempDir,
+    chain: StoredChain,
 }
 
 /// The authority.
 pub(super) fn authority() -> SecretKey {
-    SecretKey::from_bytes([1; 32]).unwrap()
+    key(1)
 }
 
 /// An account with 10 ether, by number from 2.
 pub(super) fn user(number: u8) -> SecretKey {
-    SecretKey::from_bytes([number; 32]).unwrap()
+    key(number)
 }
 
 fn config(policy: BaseFeePolicy) -> ChainConfig {
@@ -98,50 +93,17 @@ impl TestChain {
     pub(super) fn with(policy: BaseFeePolicy) -> Self {
         let genesis = Genesis { config: config(policy), timestamp: GENESIS_TIME, alloc: alloc() }.with_predeploys();
         let genesis = SealedGenesis::seal(genesis, &authority()).unwrap();
-        let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
-        trie.apply(&Nothing, &mut genesis.changes()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let new = NewChain {
-            chain_id: CHAIN_ID,
-            genesis_json: genesis.json(),
-            genesis: &genesis.confirmed(),
-            trie: &trie.take_updates(),
-        };
-        let small = StoreConfig { cache_bytes: 4 << 20, ..StoreConfig::default() };
-        let (store, writer) = Store::create(folder.path().join("chain.redb"), &small, new).unwrap();
-        let config = Arc::new(genesis.config().clone());
-        let head = genesis.block().header().clone();
-        let live = LiveState::new(config.clone(), store.latest().unwrap(), head);
+        let chain = StoredChain::new(genesis.clone());
         let access = ChainAccess::new();
-        access.open(Chain { store, config });
-        Self { access, genesis, writer, live, _folder: folder }
+        access.open(Chain { store: chain.store.clone(), config: Arc::new(genesis.config().clone()) });
+        Self { access, genesis, chain }
     }
 
     /// Seals and stores a block of these transactions.
     pub(super) fn extend(&mut self, transactions: &[Transaction]) -> Block {
-        let candidates = transactions
-            .iter()
-            .map(|transaction| {
-                (transaction.clone(), callboard_chain::transaction::recover_sender(transaction).unwrap())
-            })
-            .collect();
-        let timestamp = self.live.head().timestamp + 1;
-        let built = self.live.build(Proposal { timestamp, candidates }, &|| false).unwrap();
-        assert_eq!(built.skipped, [], "a test's transactions are valid");
-        let seal = Seal::sign(&authority(), built.hash);
-        let block = self.live.seal_candidate(built.hash, seal).unwrap().value().clone();
-        let batch = self.live.take_batch().unwrap();
-        self.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie }).unwrap();
-        self.live.on_durable(block.height(), 1_000);
+        let block = self.chain.seal(transactions);
+        self.chain.store();
         block
-    }
-}
-
-struct Nothing;
-
-impl TrieReader for Nothing {
-    fn trie_node(&self, _: Option<B256>, _: &alloy_trie::Nibbles) -> Result<Option<Bytes>, StateReadError> {
-        Ok(None)
     }
 }
 

@@ -1,0 +1,146 @@
+//! What becomes of a block on its way in; ConfirmedState is a probe.
+
+use super::*;
+use crate::callboard::{Origin, Role};
+use crate::monitor::{Metrics, StageMeter};
+use crate::send::probe::{Probe, probe};
+use crate::testing::{StoredChain, genesis, key};
+use callboard_chain::Seal;
+use callboard_store::NodeStore;
+
+struct Bench {
+    importer: Importer,
+    callboard: Callboard,
+    asked: Probe<ImportBlock>,
+    head: watch::Sender<Head>,
+    block: Block,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// A follower in this phase whose ConfirmedState answers as it is told.
+    async fn new(
+        phase: Phase,
+        answer: impl FnMut(&ImportBlock) -> Result<Imported, ImportError> + Send + 'static,
+    ) -> Self {
+        let mut chain = StoredChain::new(genesis(1337, 30_000_000));
+        let block = chain.seal(&[]);
+        let (head, durable) = watch::channel(chain.store.snapshot().unwrap().head());
+        let callboard = Callboard::new(Role::Follower);
+        callboard.set_phase(phase);
+        let config = chain.genesis.config().clone().into();
+        let verifier = Verifier::start(1, config, StageMeter::new("verify", 1)).unwrap();
+        let (confirmed_state, asked) = probe(answer).await;
+        let store = NodeStore::open(chain.folder.path().join("node.redb")).unwrap();
+        let refusals = Refusals::new(store, &Metrics::new());
+        let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, refusals);
+        Self { importer, callboard, asked, head, block, _folder: chain.folder }
+    }
+
+    fn import(&self, bytes: &Bytes) -> tokio::task::JoinHandle<Result<Outcome, ImportFailure>> {
+        let (importer, bytes) = (self.importer.clone(), bytes.clone());
+        actix_rt::spawn(async move { importer.import(bytes, Provenance::OPERATOR).await })
+    }
+
+    fn becomes_durable(&self) {
+        let (height, hash) = (self.block.height(), self.block.hash());
+        self.head.send_modify(|head| (head.height, head.hash) = (height, hash));
+    }
+
+    fn counted(&self) -> [u64; 3] {
+        let count = |delivery| self.callboard.delivered(Origin::Operator, Kind::Block, delivery);
+        [count(Delivery::ImportBlock), count(Delivery::IgnoreBlock), count(Delivery::RefuseBlock)]
+    }
+}
+
+fn imported(message: &ImportBlock) -> Result<Imported, ImportError> {
+    Ok(Imported { height: message.block.value().height(), hash: message.block.value().hash() })
+}
+
+fn known(message: &ImportBlock) -> Result<Imported, ImportError> {
+    Err(ConfirmError::Known { height: message.block.value().height() }.into())
+}
+
+/// Lets everything run that can.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_block_is_answered_only_once_it_is_durable() {
+    let mut bench = Bench::new(Phase::Following, imported).await;
+    let import = bench.import(bench.block.bytes());
+    assert_eq!(bench.asked.next().await.block.value(), &bench.block);
+    settle().await;
+    assert!(!import.is_finished(), "executed, but not durable");
+    bench.becomes_durable();
+    let outcome = import.await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome { imported: true, height: 1, hash: bench.block.hash() });
+    assert_eq!(bench.counted(), [1, 0, 0]);
+}
+
+#[actix_rt::test]
+async fn a_known_block_is_ignored_and_counted_and_answered_once_it_is_durable() {
+    let mut bench = Bench::new(Phase::Following, known).await;
+    let import = bench.import(bench.block.bytes());
+    bench.asked.next().await;
+    settle().await;
+    assert!(!import.is_finished());
+    bench.becomes_durable();
+    let outcome = import.await.unwrap().unwrap();
+    assert_eq!(outcome, Outcome { imported: false, height: 1, hash: bench.block.hash() });
+    assert_eq!(bench.counted(), [0, 1, 0]);
+    assert_eq!(bench.importer.refusals().newest(), None);
+}
+
+#[actix_rt::test]
+async fn a_diverged_node_imports_nothing_and_counts_the_refusal() {
+    let mut bench = Bench::new(Phase::Diverged, imported).await;
+    let failure = bench.import(bench.block.bytes()).await.unwrap().unwrap_err();
+    assert!(matches!(failure, ImportFailure::NotRouted { phase: Phase::Diverged, .. }), "{failure}");
+    assert_eq!((failure.check(), failure.blame()), ("route", Blame::Nobody));
+    assert_eq!(bench.counted(), [0, 0, 1]);
+    assert!(bench.asked.try_next().is_none());
+}
+
+#[actix_rt::test]
+async fn a_backlogged_block_is_offered_again_once_the_disk_has_moved() {
+    let mut first = true;
+    let mut bench = Bench::new(Phase::CatchingUp, move |message| match std::mem::take(&mut first) {
+        true => Err(ImportError::Backlogged { blocks: 1 }),
+        false => imported(message),
+    })
+    .await;
+    let import = bench.import(bench.block.bytes());
+    bench.asked.next().await;
+    settle().await;
+    assert!(bench.asked.try_next().is_none(), "not before the disk has moved");
+    bench.becomes_durable();
+    assert_eq!(bench.asked.next().await.block.value(), &bench.block);
+    assert!(import.await.unwrap().unwrap().imported);
+    assert_eq!(bench.counted(), [1, 0, 0]);
+}
+
+#[actix_rt::test]
+async fn a_forged_block_never_reaches_confirmed_state_and_is_recorded() {
+    let mut bench = Bench::new(Phase::Following, imported).await;
+    let seal = Seal::sign(&key(2), bench.block.hash());
+    let forged = Block::from_parts(bench.block.header().clone(), Vec::new(), seal);
+    let failure = bench.import(forged.bytes()).await.unwrap().unwrap_err();
+    assert_eq!((failure.check(), failure.blame()), ("seal", Blame::Peer));
+    assert_eq!(bench.importer.refusals().newest(), Some(failure.to_string()));
+    assert!(bench.asked.try_next().is_none());
+    assert_eq!(bench.counted(), [0, 0, 0]);
+}
+
+#[actix_rt::test]
+async fn who_waits_for_a_block_store_that_stops_is_told() {
+    let mut bench = Bench::new(Phase::Following, imported).await;
+    let import = bench.import(bench.block.bytes());
+    bench.asked.next().await;
+    drop(bench.head);
+    let failure = import.await.unwrap().unwrap_err();
+    assert!(matches!(failure, ImportFailure::Stopping { .. }), "{failure}");
+}
