@@ -8,6 +8,7 @@ use callboard::dev;
 use callboard_chain::Block;
 use serde_json::json;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Longest batch, in transactions and in bytes of them.
 const BATCH: (usize, usize) = (1_000, 1 << 20);
@@ -92,8 +93,8 @@ fn a_block_full_of_the_longest_transactions_survives_restart_sync_and_serving() 
     survives(&mut authority, height, 22);
 }
 
-/// A chain with this many accounts is made, started and fetched.
-fn genesis_of(accounts: u64) {
+/// A chain with this many accounts is made, started and fetched, each node's first start within this time.
+fn genesis_of(accounts: u64, within: Duration) {
     let mut authority = Node::authority();
     let mut alloc = String::from("{");
     for account in 1..=accounts {
@@ -102,9 +103,9 @@ fn genesis_of(accounts: u64) {
             .expect("a string");
     }
     std::fs::write(authority.path("alloc.json"), alloc + "}").expect("written");
-    authority.set("genesis.alloc", "alloc.json").start();
+    authority.set("genesis.alloc", "alloc.json").start_within(within);
     let mut follower = Node::follower("follower", &[&authority]);
-    follower.start();
+    follower.start_within(within);
     assert_eq!(follower.hash(0), authority.hash(0));
     assert_eq!(follower.peer_get("genesis"), authority.peer_get("genesis"));
     for account in [1, accounts / 2, accounts] {
@@ -123,11 +124,11 @@ fn account_address(account: u64) -> String {
 
 #[test]
 fn a_genesis_of_100_000_accounts_is_made_and_fetched() {
-    genesis_of(100_000);
+    genesis_of(100_000, Duration::from_secs(60));
 }
 
 #[test]
 #[ignore = "minutes in a debug build; run by `just full`"]
 fn a_genesis_of_1_000_000_accounts_is_made_and_fetched() {
-    genesis_of(1_000_000);
+    genesis_of(1_000_000, Duration::from_secs(300));
 }

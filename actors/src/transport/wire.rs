@@ -3,12 +3,13 @@
 use super::{NodeId, PeerUrl, SealedHead};
 use crate::callboard::Role;
 use alloy_primitives::{B256, Bytes};
+use callboard_chain::genesis;
 use serde::{Deserialize, Serialize};
 
 /// Request header that carries the session token.
 pub const SESSION_HEADER: &str = "callboard-session";
 /// Longest `genesis.json` a node serves or fetches: about a million accounts.
-pub const MAX_GENESIS_BYTES: u64 = 256 << 20;
+pub const MAX_GENESIS_BYTES: u64 = genesis::MAX_JSON_BYTES as u64;
 /// Longest status, bytes; a header has about 600.
 pub const MAX_STATUS_BYTES: u64 = 8 << 10;
 /// Most addresses in one exchange.

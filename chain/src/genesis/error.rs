@@ -30,6 +30,16 @@ pub enum GenesisError {
         /// How many it has.
         actual: usize,
     },
+    /// Longer than [`MAX_JSON_BYTES`](super::MAX_JSON_BYTES), so that no follower could fetch it.
+    #[error(
+        "the genesis is {actual} bytes long as JSON, at most {limit} are allowed; leave out accounts, code or storage"
+    )]
+    TooLong {
+        /// How many bytes are allowed.
+        limit: usize,
+        /// How many it has.
+        actual: usize,
+    },
     /// All balances together exceed 256 bits.
     #[error("the balances of the genesis exceed 256 bits together, at account {address} with {balance}")]
     SupplyOverflow {

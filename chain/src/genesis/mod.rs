@@ -21,8 +21,11 @@ use alloy_eips::{eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, eip7251::CONSOLI
 use alloy_primitives::{Address, U256};
 use std::collections::BTreeMap;
 
-/// Most accounts of a genesis. Its JSON is then about 100 MB, which a follower still fetches in one go.
-pub const MAX_ACCOUNTS: usize = 1_000_000;
+/// Most accounts of a genesis: a million, and room for those that are added to them (predeploys, an owner).
+pub const MAX_ACCOUNTS: usize = 1 << 20;
+
+/// Longest `genesis.json`, bytes: what a follower fetches in one go. A million accounts with balances only take 130 MB.
+pub const MAX_JSON_BYTES: usize = 256 << 20;
 
 /// Everything a chain begins with; complete, but not yet sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A genesis that its authority has sealed.
 
-use super::{Genesis, GenesisError, GenesisFile, account, json};
+use super::{Genesis, GenesisError, GenesisFile, MAX_JSON_BYTES, account, json};
 use crate::{Block, BlockChanges, ChainConfig, Confirmed, SecretKey, Verified, verify::constants_at};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
@@ -26,7 +26,11 @@ impl SealedGenesis {
             return Err(GenesisError::NotTheAuthority { expected, actual });
         }
         let block = Block::sealed(header(&genesis), Vec::new(), key);
-        Ok(Self::new(genesis, block))
+        let sealed = Self::new(genesis, block);
+        match sealed.json().len() {
+            actual if actual > MAX_JSON_BYTES => Err(GenesisError::TooLong { limit: MAX_JSON_BYTES, actual }),
+            _ => Ok(sealed),
+        }
     }
 
     /// Reads a sealed genesis and checks all of it. [`Self::json`] is then the one form of that genesis, however the

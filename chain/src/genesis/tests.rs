@@ -323,7 +323,7 @@ fn one_account_more_than_allowed_is_refused_by_name() {
     let json = |count: usize| format!("{{{}}}", accounts[..count].join(","));
     assert_eq!(GenesisFile::alloc_from_json(json(MAX_ACCOUNTS).as_bytes()).unwrap().len(), MAX_ACCOUNTS);
     let error = GenesisFile::alloc_from_json(json(MAX_ACCOUNTS + 1).as_bytes()).unwrap_err();
-    assert!(error.to_string().contains("1000000"), "{error}");
+    assert!(error.to_string().contains(&MAX_ACCOUNTS.to_string()), "{error}");
     let alloc = (0..=MAX_ACCOUNTS as u64)
         .map(|index| {
             (
@@ -335,7 +335,17 @@ fn one_account_more_than_allowed_is_refused_by_name() {
         })
         .collect();
     let error = Genesis { alloc, ..genesis() }.validate().unwrap_err();
-    assert_eq!(error.to_string(), "the genesis has 1000001 accounts, at most 1000000 are allowed");
+    assert_eq!(error.to_string(), "the genesis has 1048577 accounts, at most 1048576 are allowed");
+}
+
+#[test]
+fn a_genesis_too_long_to_be_fetched_is_not_sealed() {
+    let mut genesis = genesis();
+    // Two hexadecimal digits a byte.
+    let code = vec![0; MAX_JSON_BYTES / 2].into();
+    genesis.alloc.insert(CONTRACT, GenesisAccount { code, ..GenesisAccount::default() });
+    let error = SealedGenesis::seal(genesis, &authority()).unwrap_err();
+    assert!(matches!(error, GenesisError::TooLong { limit: MAX_JSON_BYTES, .. }), "{error}");
 }
 
 #[test]

@@ -151,8 +151,14 @@ impl Node {
 
     /// Starts the process, and waits until it listens.
     pub(crate) fn start(&mut self) -> &mut Self {
+        self.start_within(START)
+    }
+
+    /// The same, where there is much to do first.
+    #[track_caller]
+    pub(crate) fn start_within(&mut self, within: Duration) -> &mut Self {
         self.spawn();
-        self.listens();
+        self.listens_within(within);
         self
     }
 
@@ -172,8 +178,13 @@ impl Node {
     /// Waits until it listens. From then on it listens there at each start, so that its peers find it again.
     #[track_caller]
     pub(crate) fn listens(&mut self) {
+        self.listens_within(START);
+    }
+
+    #[track_caller]
+    fn listens_within(&mut self, within: Duration) {
         let file = self.data("addresses.json");
-        let addresses: Value = until(&format!("{} listens", self.name), START, || {
+        let addresses: Value = until(&format!("{} listens", self.name), within, || {
             if let Some(status) = self.exited() {
                 panic!("{} ended with {status}:\n{}", self.name, self.log());
             }
