@@ -119,11 +119,11 @@ struct Shared {
 
 /// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
-    warn_of_idle_keys(&configuration);
     let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
     let rpc_listener = RpcServer::bind(&settings::rpc(&configuration))?;
     check_address(configuration.peers.listen)?;
     let start = start::open(&configuration)?;
+    warn_of_idle_keys(&configuration);
     let (registry, mut deaths) = ActorRegistry::new();
     let shared = Shared::new(configuration, registry)?;
     let ports = NodePorts::new(&shared);
