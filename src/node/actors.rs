@@ -6,7 +6,7 @@ use crate::configuration::VerifyOnStart;
 use crate::start::{Chain, Start};
 use actix::Arbiter;
 use alloy_consensus::Header;
-use callboard_actors::block_store::{self, BlockStore, HeadStored};
+use callboard_actors::block_store::{self, BlockStore, CommitMetrics, HeadStored};
 use callboard_actors::broadcaster::{self, Broadcaster};
 use callboard_actors::callboard::{Phase, Role};
 use callboard_actors::confirmed_state::{self, ConfirmedState};
@@ -308,10 +308,11 @@ impl Mailboxes {
             broadcast: self.broadcaster.inbox(),
             relay: self.broadcaster.inbox(),
         };
-        let (board, config, commit) = (callboard.clone(), parts.config.clone(), stages.commit.clone());
+        let (board, config) = (callboard.clone(), parts.config.clone());
+        let commits = CommitMetrics::register(&shared.metrics, stages.commit.clone());
         let writer = parts.chain.writer;
         let history = Some(configuration.store.history_blocks).filter(|blocks| *blocks > 0);
-        self.block_store.start(move |_| BlockStore::new(ports, board, config, writer, head, commit, history));
+        self.block_store.start(move |_| BlockStore::new(ports, board, config, writer, head, commits, history));
 
         let pool_ports = tx_pool::Ports {
             accepted: self.broadcaster.inbox(),

@@ -274,6 +274,7 @@ const METRICS = [
   'callboard_actor_mailbox_depth',
   'callboard_rpc_requests_total',
   'callboard_rpc_seconds_bucket',
+  'callboard_store_commit_seconds_bucket',
 ];
 
 async function checkFigures(node) {

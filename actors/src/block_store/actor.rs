@@ -5,12 +5,12 @@
 //! *On failure*: a storage error panics with a plain sentence; the death guard stops the node.
 
 use super::messages::{HeadStored, StoreBatch};
+use super::metrics::CommitMetrics;
 use crate::broadcaster::{BroadcastBlock, RelayBlock};
 use crate::callboard::{Callboard, Delivery, Kind, Provenance};
 use crate::confirmed_state::BatchStored;
 use crate::event_stream::BlocksStored as StreamBlocks;
 use crate::guard::Stop;
-use crate::monitor::StageMeter;
 use crate::send::{Inbox, Timed};
 use crate::tx_pool::BlocksStored as PoolBlocks;
 use actix::{Actor, ActorContext, Context, Handler};
@@ -47,7 +47,7 @@ pub struct BlockStore {
     config: Arc<ChainConfig>,
     writer: StoreWriter,
     head: watch::Sender<Head>,
-    commit: Arc<StageMeter>,
+    commits: CommitMetrics,
     history_blocks: Option<u64>,
     pruned_below: u64,
 }
@@ -61,15 +61,14 @@ impl BlockStore {
         config: Arc<ChainConfig>,
         writer: StoreWriter,
         head: watch::Sender<Head>,
-        commit: Arc<StageMeter>,
+        commits: CommitMetrics,
         history_blocks: Option<u64>,
     ) -> Self {
-        Self { ports, callboard, config, writer, head, commit, history_blocks, pruned_below: 0 }
+        Self { ports, callboard, config, writer, head, commits, history_blocks, pruned_below: 0 }
     }
 
     fn commit(&mut self, batch: CommitBatch) -> Vec<Durable<Block>> {
-        let _busy = self.commit.busy(batch.blocks.len() as u64);
-        match self.writer.commit(batch) {
+        match self.commits.measure(batch.blocks.len(), || self.writer.commit(batch)) {
             Ok(durable) => durable,
             // Half a state must not live on: end this actor, which ends the node.
             Err(error) => panic!("the block store cannot write: {error}"),

@@ -2,6 +2,8 @@
 
 mod actor;
 mod messages;
+mod metrics;
 
 pub use actor::{BlockStore, Ports};
 pub use messages::{HeadStored, StoreBatch};
+pub use metrics::CommitMetrics;
