@@ -20,6 +20,22 @@ fn without_a_configured_limit_two_hundred_blocks_posted_at_once_all_succeed() {
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
+#[test]
+fn without_a_configured_limit_blocks_posted_side_by_side_all_succeed() {
+    let mut forge = Forge::new();
+    let mut node = forge.follower();
+    node.start();
+    let block = forge.extend_by(1).remove(0);
+    let begun = Instant::now();
+    let post = || node.post("/rpc/importBlock", &posted(&block)).0;
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let posts: Vec<_> = (0..14).map(|_| scope.spawn(post)).collect();
+        posts.into_iter().map(|post| post.join().expect("no panic")).collect()
+    });
+    assert_eq!(statuses, [200; 14]);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
 /// At 20 a second, the last of 100 waits 99 turns of 50 ms.
 fn assert_paced(took: Duration) {
     assert!(took > Duration::from_millis(4_900), "{took:?}");

@@ -37,7 +37,8 @@ fn a_block_that_was_acknowledged_survives_a_kill_in_the_next_instant() {
     let mut node = forge.follower();
     let mut blocks = Vec::new();
     for height in 0..5 {
-        let block = forge.extend(&[sign(unsigned(height, Address::ZERO, 1), &dev::key(0))]);
+        // The longer the block, the longer the disk takes for it.
+        let block = long_block(&mut forge, 6 * height, 6);
         node.start();
         import(&node, &block);
         node.kill();
