@@ -13,6 +13,7 @@ struct Bench {
     callboard: Callboard,
     asked: Probe<ImportBlock>,
     head: watch::Sender<Head>,
+    store: NodeStore,
     block: Block,
     _folder: tempfile::TempDir,
 }
@@ -32,9 +33,9 @@ impl Bench {
         let verifier = Verifier::start(1, config, StageMeter::new("verify", 1)).unwrap();
         let (confirmed_state, asked) = probe(answer).await;
         let store = NodeStore::open(chain.folder.path().join("node.redb")).unwrap();
-        let refusals = Refusals::new(store, &Metrics::new());
+        let refusals = Refusals::new(store.clone(), &Metrics::new());
         let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, refusals);
-        Self { importer, callboard, asked, head, block, _folder: chain.folder }
+        Self { importer, callboard, asked, head, store, block, _folder: chain.folder }
     }
 
     fn import(&self, bytes: &Bytes) -> tokio::task::JoinHandle<Result<Outcome, ImportFailure>> {
@@ -133,6 +134,21 @@ async fn a_forged_block_never_reaches_confirmed_state_and_is_recorded() {
     assert_eq!(bench.importer.refusals().newest(), Some(failure.to_string()));
     assert!(bench.asked.try_next().is_none());
     assert_eq!(bench.counted(), [0, 0, 0]);
+    // It is written beside the import.
+    let written = async {
+        loop {
+            match bench.store.refused(1).unwrap().pop() {
+                Some(refused) => return refused,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(20), written).await.unwrap();
+    let (expected, actual) = failure.expected_and_actual().unwrap();
+    assert_eq!(
+        (refused.hash, refused.check, refused.expected, refused.actual),
+        (forged.hash(), "seal".into(), expected, actual)
+    );
 }
 
 #[actix_rt::test]
