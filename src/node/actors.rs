@@ -342,12 +342,14 @@ impl Mailboxes {
             broken: self.discovery.inbox(),
             misbehaved: self.discovery.inbox(),
             own: self.sync.inbox(),
+            found: self.sync.inbox(),
         };
         let known = KnownHead { height: parts.head.height, hash: parts.head.hash, timestamp: parts.head.timestamp };
         let setup = sync_coordinator::Setup {
             role: callboard.role(),
             heartbeat_seconds: parts.config.heartbeat_seconds,
             start_wait: Duration::from_secs(configuration.peers.start_wait_s),
+            stall_after: Duration::from_secs(configuration.sync.stall_after_s),
             high_water,
             head: known,
         };

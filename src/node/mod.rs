@@ -101,6 +101,7 @@ impl NodeError {
         match self {
             Self::Start(error) => error.is_configuration(),
             Self::Rpc(_) | Self::Peers(_) | Self::Setting { .. } => true,
+            Self::HighWater(error) => matches!(error, HighWaterError::InUse { .. }),
             Self::Recovery(error) => error.is_configuration(),
             _ => false,
         }
@@ -211,7 +212,7 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
 }
 
 /// Keys that are checked and that nothing reads yet.
-const IDLE_KEYS: [&str; 15] = [
+const IDLE_KEYS: [&str; 14] = [
     "alerts.webhook",
     "alerts.head_age_s",
     "alerts.stall",
@@ -225,7 +226,6 @@ const IDLE_KEYS: [&str; 15] = [
     "rpc.limit.burst",
     "rpc.limit.exempt",
     "sync.reconcile_every_s",
-    "sync.stall_after_s",
     "sync.window_blocks",
 ];
 

@@ -53,8 +53,8 @@ pub struct ForeignChain {
     pub differences: Vec<String>,
 }
 
-/// To the sync coordinator, once: every seed and remembered peer has been dialled, with or without success. Before
-/// that a starting authority waits, up to `peers.start_wait_s`.
+/// To the sync coordinator, once: every seed and remembered peer has been dialled, and those that could be reached have
+/// shown their heads or failed to. Before that a starting authority waits, up to `peers.start_wait_s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstDialsEnded {
     /// Peers connected by then.

@@ -162,6 +162,13 @@ impl State {
             return Vec::new();
         };
         connected.polling = false;
+        let mut effects = self.on_poll_result(now, peer, result);
+        effects.extend(self.end_of_first_dials());
+        effects
+    }
+
+    fn on_poll_result(&mut self, now: Instant, peer: NodeId, result: Result<SealedHead, Failure>) -> Vec<Effect> {
+        let Some(connected) = self.connected.get_mut(&peer) else { return Vec::new() };
         match result {
             Ok(head) => {
                 connected.missed = 0;
@@ -350,8 +357,11 @@ impl State {
         vec![Effect::Lost { peer, reason: reason.to_owned() }]
     }
 
+    /// The first dials have ended when each has failed, or its peer has shown its head or missed a poll: who waits for
+    /// this wants to know what the peers have, not only that they are there.
     fn end_of_first_dials(&mut self) -> Option<Effect> {
-        if !self.first_dials.as_ref()?.is_empty() {
+        let has_answered = |peer: &Connected| peer.head.is_some() || peer.missed > 0;
+        if !self.first_dials.as_ref()?.is_empty() || !self.connected.values().all(has_answered) {
             return None;
         }
         self.first_dials = None;

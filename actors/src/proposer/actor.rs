@@ -223,7 +223,9 @@ impl OnTimer<Timer> for Proposer {
     }
 
     fn on_timer(&mut self, key: Timer, ctx: &mut Context<Self>) {
-        if let Some(effect) = self.state.on_tick(now(self.started), self.pending) {
+        // While a proposal runs the mark is with it. The head may be there before its answer is.
+        let is_idle = self.mark.is_some();
+        if let Some(effect) = is_idle.then(|| self.state.on_tick(now(self.started), self.pending)).flatten() {
             self.apply(effect, ctx);
         }
         self.timers.set(ctx, key, TICK);

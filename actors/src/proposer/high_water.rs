@@ -9,7 +9,7 @@
 
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::{Block, keccak256};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ const HASH_LENGTH: usize = 32;
 #[derive(Debug)]
 pub struct HighWater {
     path: PathBuf,
+    /// Locked for as long as this mark lives: two processes with one key would seal every height twice.
+    _lock: File,
     genesis: B256,
     sealed: Option<Block>,
 }
@@ -34,6 +36,12 @@ pub enum HighWaterError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Another process seals with this key.
+    #[error("{path} is locked: another process seals this chain with the same key; stop it first")]
+    InUse {
+        /// The lock.
+        path: PathBuf,
     },
     /// The file is damaged.
     #[error("{path} is damaged ({what}); restore it from a backup, or the authority could seal a height twice")]
@@ -61,12 +69,13 @@ impl HighWater {
     /// Opens the mark of the chain with this genesis in `folder`; a chain that never sealed has no file yet.
     pub fn open(folder: &Path, genesis: B256) -> Result<Self, HighWaterError> {
         let path = folder.join(format!("{genesis:#x}.high-water"));
+        let lock = lock(&path)?;
         let sealed = match fs::read(&path) {
             Ok(bytes) => Some(decode(&path, genesis, &bytes)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(HighWaterError::Io { path, source }),
         };
-        Ok(Self { path, genesis, sealed })
+        Ok(Self { path, _lock: lock, genesis, sealed })
     }
 
     /// The highest block ever sealed.
@@ -105,13 +114,25 @@ impl HighWater {
     /// Writes a new file, makes it durable, and puts it in the place of the old one.
     fn write(&self, block: &Block) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
         let fresh = self.path.with_extension("high-water.new");
         let mut file = File::create(&fresh)?;
         file.write_all(&encode(self.genesis, block))?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
         File::open(folder)?.sync_all()
+    }
+}
+
+/// Takes the lock beside the mark, and makes the folder where there is none yet.
+fn lock(path: &Path) -> Result<File, HighWaterError> {
+    let path = path.with_extension("lock");
+    let io = |source| HighWaterError::Io { path: path.clone(), source };
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(io)?;
+    let file = File::options().create(true).append(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(HighWaterError::InUse { path }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
     }
 }
 
@@ -170,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn two_processes_cannot_seal_one_chain_with_one_keystore() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = HighWater::open(folder.path(), GENESIS).unwrap();
+        assert!(matches!(HighWater::open(folder.path(), GENESIS), Err(HighWaterError::InUse { .. })));
+        drop(first);
+        HighWater::open(folder.path(), GENESIS).unwrap();
+    }
+
+    #[test]
     fn no_height_at_or_below_the_mark_is_sealed_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut mark = HighWater::open(folder.path(), GENESIS).unwrap();
@@ -187,15 +217,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut mark = HighWater::open(folder.path(), GENESIS).unwrap();
         mark.record(&block(5, 1)).unwrap();
-        let whole = fs::read(&mark.path).unwrap();
+        let path = mark.path.clone();
+        drop(mark);
+        let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {
-            fs::write(&mark.path, &whole[..cut]).unwrap();
+            fs::write(&path, &whole[..cut]).unwrap();
             assert!(matches!(HighWater::open(folder.path(), GENESIS), Err(HighWaterError::Damaged { .. })), "{cut}");
         }
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            fs::write(&mark.path, &changed).unwrap();
+            fs::write(&path, &changed).unwrap();
             assert!(matches!(HighWater::open(folder.path(), GENESIS), Err(HighWaterError::Damaged { .. })), "{at}");
         }
     }

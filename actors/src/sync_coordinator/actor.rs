@@ -4,10 +4,12 @@
 //! proposer, SessionBroken and PeerMisbehaved to peer discovery; publishes a SyncReport.
 //! *When behind*: heads coalesce, only the newest counts. *On failure*: the death guard stops the node.
 
-use super::messages::{Divergence, Effect, FetchEnd, KnownHead, PeerFault, Sighting, StreamEnded, StreamOutcome};
+use super::messages::{
+    DifferenceFound, Divergence, Effect, FetchEnd, KnownHead, PeerFault, Sighting, StreamEnded, StreamOutcome,
+};
 use super::report::{DivergenceReport, Pace, PeerReport, SyncReport, TargetReport};
 use super::state::State;
-use super::stream::{Tools, run_live, run_range};
+use super::stream::{Tools, find_difference, run_live, run_range};
 use crate::block_store::HeadStored;
 use crate::callboard::{Callboard, Phase};
 use crate::confirmed_state::CommitPace;
@@ -45,6 +47,8 @@ pub struct Ports {
     pub misbehaved: Inbox<PeerMisbehaved>,
     /// Its own mailbox, for its streams.
     pub own: Inbox<StreamEnded>,
+    /// Its own mailbox, for its searches.
+    pub found: Inbox<DifferenceFound>,
 }
 
 /// The actor.
@@ -117,9 +121,35 @@ impl SyncCoordinator {
             Effect::StopStream => self.stop_stream(ctx),
             Effect::PhaseChanged(phase) => self.change_phase(phase),
             Effect::Permission { may_propose } => self.permit(may_propose),
-            Effect::Diverged(found) => report_divergence(&DivergenceReport::from(&found)),
+            Effect::Diverged(found) => self.on_diverged(&found, ctx),
             Effect::DeadBranchSeen(found) => report_dead_branch(&DivergenceReport::from(&found)),
-            Effect::DivergenceCleared { peer } => tracing::info!(%peer, "the peer that diverged agrees again"),
+            Effect::DivergenceCleared { shown_by } => {
+                tracing::info!(peer = shown_by, "the peer that diverged agrees again, or is gone");
+            }
+        }
+    }
+
+    /// Says so, and looks for the first differing height where it is not known.
+    fn on_diverged(&mut self, found: &Divergence, ctx: &mut Context<Self>) {
+        report_divergence(&DivergenceReport::from(found));
+        let Some(session) = found.peer.and_then(|peer| self.sessions.get(&peer)).cloned() else { return };
+        if found.last_common_height.is_none() {
+            let (tools, height, own) = (self.tools.clone(), found.height, self.ports.found.clone());
+            let search = async move {
+                let peer = session.node_id();
+                own.signal(DifferenceFound { outcome: find_difference(tools, session, height).await, peer });
+            };
+            ctx.spawn(search.into_actor(self));
+        }
+    }
+
+    fn on_difference_found(&mut self, found: DifferenceFound, ctx: &mut Context<Self>) {
+        match found.outcome {
+            StreamOutcome::Diverged(divergence) if divergence.last_common_height.is_some() => {
+                let effects = self.state.on_difference(self.now(), divergence, wall_seconds());
+                self.apply_all(effects, ctx);
+            }
+            outcome => tracing::warn!(peer = %found.peer, ?outcome, "the last common block could not be found"),
         }
     }
 
@@ -188,11 +218,18 @@ impl SyncCoordinator {
         self.stream = None;
         let (end, effects) = match ended.outcome {
             StreamOutcome::Done => (FetchEnd::Done, Vec::new()),
+            StreamOutcome::Refused(reason) => {
+                tracing::debug!(reason, "a stream of blocks ended");
+                (FetchEnd::Failed, Vec::new())
+            }
             StreamOutcome::PeerFailed { reason, fault } => {
                 self.blame(ended.peer, reason, fault);
                 (FetchEnd::Failed, Vec::new())
             }
-            StreamOutcome::Diverged(found) => (FetchEnd::Failed, self.state.on_difference(found, wall_seconds())),
+            StreamOutcome::Diverged(found) => {
+                let effects = self.state.on_difference(self.now(), found, wall_seconds());
+                (FetchEnd::Failed, effects)
+            }
             StreamOutcome::LocalFault(reason) => {
                 tracing::error!(reason, "this node or the authority is wrong: a sealed block cannot be confirmed");
                 (FetchEnd::Failed, self.state.on_local_fault(reason))
@@ -233,7 +270,7 @@ impl SyncCoordinator {
             last_common_height: None,
             theirs_timestamp: wall,
         };
-        let effects = self.state.on_difference(divergence, wall);
+        let effects = self.state.on_difference(self.now(), divergence, wall);
         self.apply_all(effects, ctx);
     }
 
@@ -243,7 +280,7 @@ impl SyncCoordinator {
             Ok(sighting) => sighting,
             Err(error) => panic!("the chain database cannot be read: {error}"),
         };
-        let effects = self.state.on_peer_head(seen.node_id, head, sighting, wall_seconds());
+        let effects = self.state.on_peer_head(self.now(), seen.node_id, head, sighting, wall_seconds());
         self.apply_all(effects, ctx);
     }
 
@@ -305,7 +342,7 @@ impl SyncCoordinator {
     /// Ready: following, and the head is fresh. Otherwise the one reason why not.
     fn not_ready(&self) -> Option<String> {
         match self.state.phase() {
-            Phase::Following if self.state.is_fresh(wall_seconds()) => None,
+            Phase::Following if self.state.is_fresh(self.now(), wall_seconds()) => None,
             Phase::CatchingUp => Some(match self.state.waiting_for(self.now()) {
                 Some(reason) => reason,
                 None => format!("catching up: {} blocks behind", self.state.behind_blocks()),
@@ -383,9 +420,10 @@ impl Handler<Timed<PeerConnected>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<PeerConnected>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |PeerConnected { session, .. }, _| {
-            self.state.on_peer_connected(session.node_id());
+        message.answer(ctx, |PeerConnected { session, is_seed }, ctx| {
+            let effects = self.state.on_peer_connected(session.node_id(), is_seed);
             self.sessions.insert(session.node_id(), session);
+            self.apply_all(effects, ctx);
         });
     }
 }
@@ -394,9 +432,10 @@ impl Handler<Timed<PeerLost>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<PeerLost>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |PeerLost { node_id, .. }, _| {
+        message.answer(ctx, |PeerLost { node_id, .. }, ctx| {
             self.sessions.remove(&node_id);
-            self.state.on_peer_lost(node_id);
+            let effects = self.state.on_peer_lost(node_id);
+            self.apply_all(effects, ctx);
         });
     }
 }
@@ -443,6 +482,14 @@ impl Handler<Timed<StreamEnded>> for SyncCoordinator {
 
     fn handle(&mut self, message: Timed<StreamEnded>, ctx: &mut Context<Self>) {
         message.answer(ctx, |ended, ctx| self.on_stream_ended(ended, ctx));
+    }
+}
+
+impl Handler<Timed<DifferenceFound>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<DifferenceFound>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |found, ctx| self.on_difference_found(found, ctx));
     }
 }
 

@@ -17,6 +17,16 @@ pub struct StreamEnded {
     pub(super) outcome: StreamOutcome,
 }
 
+/// The first height at which a peer's chain differs from ours was looked for. Signalled by the search's task.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct DifferenceFound {
+    /// What was found.
+    pub(super) outcome: StreamOutcome,
+    /// Whose chain.
+    pub(super) peer: NodeId,
+}
+
 /// What a peer that failed us did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PeerFault {
@@ -40,6 +50,8 @@ pub(super) enum StreamOutcome {
         /// How bad it was.
         fault: PeerFault,
     },
+    /// The routing table imports nothing in this phase.
+    Refused(String),
     /// A validly sealed chain that is not ours.
     Diverged(Divergence),
     /// A validly sealed block that this node cannot confirm.
@@ -157,9 +169,9 @@ pub enum Effect {
     Diverged(Divergence),
     /// A validly sealed branch that differs from ours, but nobody extends it any more.
     DeadBranchSeen(Divergence),
-    /// The peer that diverged now agrees.
+    /// The peer that diverged now agrees, or is gone.
     DivergenceCleared {
-        /// Who.
-        peer: NodeId,
+        /// Who, in words.
+        shown_by: String,
     },
 }

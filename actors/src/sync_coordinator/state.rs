@@ -30,6 +30,8 @@ pub struct Setup {
     pub heartbeat_seconds: u64,
     /// The authority waits this long for its peers' first answers.
     pub start_wait: Duration,
+    /// A range that makes no block durable for this long is asked of another peer.
+    pub stall_after: Duration,
     /// The authority's high-water mark: the highest block it ever sealed.
     pub high_water: Option<u64>,
     /// The durable head at the start.
@@ -59,7 +61,10 @@ pub struct State {
     phase: Phase,
     peers: BTreeMap<NodeId, PeerView>,
     peers_answered: bool,
+    /// The highest sealed head that any peer has shown: a seal proves for ever that the block exists.
+    highest_sealed: u64,
     stream: Option<Stream>,
+    stream_since: Duration,
     proposing: bool,
     divergence: Option<Divergence>,
     halted: Option<String>,
@@ -76,7 +81,9 @@ impl State {
             phase: Phase::CatchingUp,
             peers: BTreeMap::new(),
             peers_answered: false,
+            highest_sealed: 0,
             stream: None,
+            stream_since: now,
             proposing: false,
             divergence: None,
             halted: None,
@@ -84,13 +91,24 @@ impl State {
     }
 
     /// A session with a peer stands.
-    pub fn on_peer_connected(&mut self, peer: NodeId) {
+    pub fn on_peer_connected(&mut self, peer: NodeId, is_seed: bool) -> Vec<Effect> {
         self.peers.entry(peer).or_default();
+        // A seed with another genesis has no session; one that greets us has ours. Others are dialled again.
+        if is_seed { self.clear_divergence_of(None) } else { Vec::new() }
     }
 
     /// A session ended; whatever was fetched from that peer ends by itself.
-    pub fn on_peer_lost(&mut self, peer: NodeId) {
+    pub fn on_peer_lost(&mut self, peer: NodeId) -> Vec<Effect> {
         self.peers.remove(&peer);
+        self.clear_divergence_of(Some(peer))
+    }
+
+    /// The node that showed another chain shows it no longer.
+    fn clear_divergence_of(&mut self, peer: Option<NodeId>) -> Vec<Effect> {
+        match self.divergence.take_if(|found| found.peer == peer) {
+            Some(found) => vec![Effect::DivergenceCleared { shown_by: found.shown_by }],
+            None => Vec::new(),
+        }
     }
 
     /// Every seed and remembered peer has answered once, or is known not to.
@@ -99,14 +117,23 @@ impl State {
     }
 
     /// A peer showed a head whose seal is valid; `sighting` is how it compares with our own chain.
-    pub fn on_peer_head(&mut self, peer: NodeId, head: KnownHead, sighting: Sighting, wall: u64) -> Vec<Effect> {
+    pub fn on_peer_head(
+        &mut self,
+        now: Duration,
+        peer: NodeId,
+        head: KnownHead,
+        sighting: Sighting,
+        wall: u64,
+    ) -> Vec<Effect> {
         let view = self.peers.entry(peer).or_default();
         view.differs = matches!(sighting, Sighting::Differs { .. });
+        self.highest_sealed = self.highest_sealed.max(head.height);
         if view.head.is_none_or(|seen| seen.height <= head.height) || view.differs {
             view.head = Some(head);
         }
         match sighting {
             Sighting::Differs { ours } => self.on_difference(
+                now,
                 Divergence {
                     height: head.height,
                     ours: Some(ours),
@@ -118,22 +145,21 @@ impl State {
                 },
                 wall,
             ),
-            Sighting::Agrees if self.divergence.as_ref().is_some_and(|seen| seen.peer == Some(peer)) => {
-                self.divergence = None;
-                vec![Effect::DivergenceCleared { peer }]
-            }
-            Sighting::Agrees | Sighting::Ahead => Vec::new(),
+            Sighting::Agrees => self.clear_divergence_of(Some(peer)),
+            Sighting::Ahead => Vec::new(),
         }
     }
 
     /// A validly sealed block differs from ours. A fresh head of our own outweighs a branch that nobody extends any
     /// more: that one is evidence and an alarm, and the node stays ready.
-    pub fn on_difference(&mut self, found: Divergence, wall: u64) -> Vec<Effect> {
-        let dead_branch = self.is_fresh(wall) && self.is_stale(found.theirs_timestamp, wall);
+    pub fn on_difference(&mut self, now: Duration, found: Divergence, wall: u64) -> Vec<Effect> {
+        let dead_branch = self.is_fresh(now, wall) && self.is_stale(found.theirs_timestamp, wall);
         if let Some(view) = found.peer.and_then(|peer| self.peers.get_mut(&peer)) {
             view.differs = true;
         }
-        if self.divergence.as_ref() == Some(&found) {
+        if let Some(known) = &self.divergence
+            && (*known == found || (known.peer == found.peer && found.last_common_height.is_none()))
+        {
             return Vec::new();
         }
         if dead_branch {
@@ -180,12 +206,18 @@ impl State {
     }
 
     fn decide_stream(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        if self.halted.is_some() || (self.setup.role == Role::Authority && !self.is_behind()) {
+        let idle_authority = self.setup.role == Role::Authority && !self.is_behind();
+        if self.halted.is_some() || self.divergence.is_some() || idle_authority {
             effects.extend(self.stop_stream());
             return;
         }
         match self.stream {
             None => self.start_stream(now, effects),
+            Some(Stream::Range { peer }) if self.range_stands_still(now) => {
+                effects.extend(self.stop_stream());
+                self.pause(now, peer);
+                self.start_stream(now, effects);
+            }
             Some(Stream::Live { peer }) if self.live_stream_lags(now) => {
                 effects.extend(self.stop_stream());
                 self.pause(now, peer);
@@ -199,6 +231,7 @@ impl State {
         let from = self.head.height.saturating_add(1);
         if let Some((peer, target)) = self.best_source(now) {
             self.stream = Some(Stream::Range { peer });
+            self.stream_since = now;
             effects.push(Effect::FetchRange { peer, from, through: target.height });
         } else if self.setup.role == Role::Follower
             && !self.is_behind()
@@ -248,6 +281,10 @@ impl State {
         behind > LIVE_LAG_BLOCKS || (behind > 0 && now.saturating_sub(self.head_since) > LIVE_LAG_TIME)
     }
 
+    fn range_stands_still(&self, now: Duration) -> bool {
+        now.saturating_sub(self.head_since.max(self.stream_since)) > self.setup.stall_after
+    }
+
     fn decide_phase(&mut self, now: Duration, wall: u64, effects: &mut Vec<Effect>) {
         let phase = self.phase_now(now, wall);
         if phase != self.phase {
@@ -267,7 +304,7 @@ impl State {
             self.authority_phase(now)
         } else if self.is_behind() {
             if matches!(self.stream, Some(Stream::Live { .. })) { self.phase } else { Phase::CatchingUp }
-        } else if self.is_fresh(wall) {
+        } else if self.is_fresh(now, wall) {
             Phase::Following
         } else {
             Phase::Stalled
@@ -275,19 +312,25 @@ impl State {
     }
 
     /// An authority that is level with everything it ever sealed, and with its peers, follows itself.
+    /// One that has sealed nothing for three heartbeats (its disk is full, its clocks disagree) is stalled.
     fn authority_phase(&self, now: Duration) -> Phase {
         if !self.start_wait_is_over(now) || self.is_behind() {
             Phase::CatchingUp
-        } else if self.is_below_mark() {
+        } else if self.is_below_mark() || now.saturating_sub(self.head_since) > self.stale_after() {
             Phase::Stalled
         } else {
             Phase::Following
         }
     }
 
+    fn stale_after(&self) -> Duration {
+        Duration::from_secs(self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS))
+    }
+
     fn decide_proposing(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let may = self.setup.role == Role::Authority
-            && self.phase == Phase::Following
+            && self.divergence.is_none()
+            && self.halted.is_none()
             && self.start_wait_is_over(now)
             && !self.is_behind()
             && !self.is_below_mark();
@@ -301,8 +344,13 @@ impl State {
         self.peers_answered || now >= self.setup.start_wait
     }
 
+    /// Below what this authority has sealed, as far as its high-water mark or any peer has shown.
     fn is_below_mark(&self) -> bool {
-        self.setup.high_water.is_some_and(|mark| self.head.height < mark)
+        self.head.height < self.mark()
+    }
+
+    fn mark(&self) -> u64 {
+        self.setup.high_water.unwrap_or_default().max(self.highest_sealed)
     }
 
     fn is_behind(&self) -> bool {
@@ -313,9 +361,10 @@ impl State {
         self.target().map_or(0, |target| target.head.height.saturating_sub(self.head.height))
     }
 
-    /// Whether the head is younger than three heartbeats.
-    pub fn is_fresh(&self, wall: u64) -> bool {
-        !self.is_stale(self.head.timestamp, wall)
+    /// Whether the head is younger than three heartbeats: by its timestamp, and by the time it has been the head here,
+    /// which a clock that is ahead cannot stretch.
+    pub fn is_fresh(&self, now: Duration, wall: u64) -> bool {
+        !self.is_stale(self.head.timestamp, wall) && now.saturating_sub(self.head_since) <= self.stale_after()
     }
 
     fn is_stale(&self, timestamp: u64, wall: u64) -> bool {
@@ -362,7 +411,7 @@ impl State {
         if self.setup.role != Role::Authority || self.proposing {
             return None;
         }
-        let mark = self.setup.high_water.unwrap_or_default();
+        let mark = self.mark();
         Some(if !self.start_wait_is_over(now) {
             "waiting for its peers to answer".to_owned()
         } else if self.is_behind() {

@@ -34,6 +34,7 @@ pub struct Tools {
 enum StreamError {
     Fetch(CallError),
     Import(Box<(ImportFailure, Option<Verified<Block>>)>),
+    OutOfOrder { expected: u64, actual: u64 },
 }
 
 /// Imports `from..=through`, and returns once the last of them is durable.
@@ -43,7 +44,7 @@ pub(super) async fn run_range(tools: Tools, session: Session, from: u64, through
         Ok(blocks) => blocks,
         Err(error) => return broken(&error),
     };
-    let ended = import_all(&tools, &session, blocks).await;
+    let ended = import_all(&tools, &session, blocks, from).await;
     tools.pace.signal(CommitPace { each_block: true });
     match ended {
         Ok(None) => odd(format!("{} sent none of the blocks it has shown", session.url())),
@@ -62,14 +63,19 @@ pub(super) async fn run_live(tools: Tools, session: Session, from: u64) -> Strea
         Ok(blocks) => blocks,
         Err(error) => return broken(&error),
     };
-    match import_all(&tools, &session, blocks).await {
+    match import_all(&tools, &session, blocks, from).await {
         Ok(_) => odd(format!("{} ended its live stream", session.url())),
         Err(error) => judge(&tools, &session, error).await,
     }
 }
 
 /// The height of the last block that was imported or known.
-async fn import_all(tools: &Tools, session: &Session, blocks: BlockStream) -> Result<Option<u64>, StreamError> {
+async fn import_all(
+    tools: &Tools,
+    session: &Session,
+    blocks: BlockStream,
+    from: u64,
+) -> Result<Option<u64>, StreamError> {
     let importer = &tools.importer;
     let provenance = Provenance::peer(session.node_id());
     let verified = frames(tools, blocks)
@@ -79,9 +85,13 @@ async fn import_all(tools: &Tools, session: &Session, blocks: BlockStream) -> Re
         })
         .buffered(importer.verifies_at_once());
     let mut verified = std::pin::pin!(verified);
-    let mut last = None;
+    let (mut last, mut expected) = (None, from);
     while let Some(block) = verified.next().await {
         let block = block?;
+        if block.value().height() != expected {
+            return Err(StreamError::OutOfOrder { expected, actual: block.value().height() });
+        }
+        expected = expected.saturating_add(1);
         match tools.importer.import_verified(block.clone(), provenance).await {
             Ok(outcome) => last = Some(outcome.height),
             Err(failure) => return Err(StreamError::Import(Box::new((failure, Some(block))))),
@@ -112,10 +122,15 @@ fn frames(tools: &Tools, blocks: BlockStream) -> impl Stream<Item = Result<Bytes
 async fn judge(tools: &Tools, session: &Session, error: StreamError) -> StreamOutcome {
     let (failure, block) = match error {
         StreamError::Fetch(error) => return broken(&error),
+        StreamError::OutOfOrder { expected, actual } => {
+            let reason = format!("{} sent block {actual} where block {expected} was asked for", session.url());
+            return StreamOutcome::PeerFailed { reason, fault: PeerFault::Forged };
+        }
         StreamError::Import(parts) => *parts,
     };
     match (failure, block) {
-        (ImportFailure::Stopping { .. } | ImportFailure::NotRouted { .. }, _) => StreamOutcome::Done,
+        (ImportFailure::Stopping { .. }, _) => StreamOutcome::Done,
+        (failure @ ImportFailure::NotRouted { .. }, _) => StreamOutcome::Refused(failure.to_string()),
         (ImportFailure::Confirm(ref error), Some(block)) if is_other_chain(error) => {
             diverged(tools, session, block.value()).await
         }
@@ -138,6 +153,15 @@ fn broken(error: &CallError) -> StreamOutcome {
 /// A validly sealed block that stands on, or in the place of, a block other than ours.
 fn is_other_chain(error: &ConfirmError) -> bool {
     matches!(error, ConfirmError::Conflict { .. } | ConfirmError::Header(HeaderError::ParentHash { .. }))
+}
+
+/// Looks for the first height at which the peer's chain differs from ours, below a head of it that does.
+pub(super) async fn find_difference(tools: Tools, session: Session, height: u64) -> StreamOutcome {
+    match fetch_one(&session, height).await {
+        Ok(theirs) => diverged(&tools, &session, &theirs).await,
+        Err(SearchError::Fetch(reason)) => odd(reason),
+        Err(SearchError::Store(error)) => StreamOutcome::LocalFault(error.to_string()),
+    }
 }
 
 /// Finds the first height at which the two sealed chains differ.

@@ -22,7 +22,14 @@ fn secs(seconds: u64) -> Duration {
 }
 
 fn node(role: Role, height: u64, high_water: Option<u64>) -> State {
-    let setup = Setup { role, heartbeat_seconds: 60, start_wait: secs(5), high_water, head: head(height) };
+    let setup = Setup {
+        role,
+        heartbeat_seconds: 60,
+        start_wait: secs(5),
+        stall_after: secs(60),
+        high_water,
+        head: head(height),
+    };
     State::new(setup, Duration::ZERO)
 }
 
@@ -33,8 +40,8 @@ fn follower(height: u64) -> State {
 /// A follower at `height`, level with peer 1, whose live stream is open.
 fn following(height: u64) -> State {
     let mut state = follower(height);
-    state.on_peer_connected(peer(1));
-    assert!(state.on_peer_head(peer(1), head(height), Sighting::Agrees, NOW).is_empty());
+    state.on_peer_connected(peer(1), false);
+    assert!(state.on_peer_head(secs(1), peer(1), head(height), Sighting::Agrees, NOW).is_empty());
     let effects = state.on_tick(secs(1), NOW);
     assert!(effects.contains(&Effect::FollowLive { peer: peer(1), from: height + 1 }), "{effects:?}");
     assert_eq!(state.phase(), Phase::Following);
@@ -44,8 +51,8 @@ fn following(height: u64) -> State {
 #[test]
 fn a_follower_fetches_up_to_the_sealed_head_and_then_follows() {
     let mut state = follower(0);
-    state.on_peer_connected(peer(1));
-    state.on_peer_head(peer(1), head(10), Sighting::Ahead, NOW);
+    state.on_peer_connected(peer(1), false);
+    state.on_peer_head(secs(1), peer(1), head(10), Sighting::Ahead, NOW);
     assert_eq!(state.on_tick(secs(1), NOW), [Effect::FetchRange { peer: peer(1), from: 1, through: 10 }]);
     assert_eq!(state.phase(), Phase::CatchingUp);
     state.on_durable(secs(2), head(10));
@@ -58,8 +65,8 @@ fn a_follower_fetches_up_to_the_sealed_head_and_then_follows() {
 fn the_highest_sealed_head_is_the_target_and_a_stuck_seed_does_not_hold_the_node_back() {
     let mut state = follower(50);
     for (number, height) in [(1, 100), (2, 200)] {
-        state.on_peer_connected(peer(number));
-        state.on_peer_head(peer(number), head(height), Sighting::Ahead, NOW);
+        state.on_peer_connected(peer(number), false);
+        state.on_peer_head(secs(1), peer(number), head(height), Sighting::Ahead, NOW);
     }
     assert_eq!(state.on_tick(secs(1), NOW), [Effect::FetchRange { peer: peer(2), from: 51, through: 200 }]);
 }
@@ -68,8 +75,8 @@ fn the_highest_sealed_head_is_the_target_and_a_stuck_seed_does_not_hold_the_node
 fn a_peer_that_failed_is_paused_and_another_takes_the_range_over_where_the_head_is() {
     let mut state = follower(0);
     for number in [1, 2] {
-        state.on_peer_connected(peer(number));
-        state.on_peer_head(peer(number), head(100 + u64::from(number)), Sighting::Ahead, NOW);
+        state.on_peer_connected(peer(number), false);
+        state.on_peer_head(secs(1), peer(number), head(100 + u64::from(number)), Sighting::Ahead, NOW);
     }
     assert_eq!(state.on_tick(secs(1), NOW), [Effect::FetchRange { peer: peer(2), from: 1, through: 102 }]);
     state.on_durable(secs(2), head(40));
@@ -80,8 +87,8 @@ fn a_peer_that_failed_is_paused_and_another_takes_the_range_over_where_the_head_
 #[test]
 fn pauses_grow_with_failures_up_to_a_bound_and_progress_ends_them() {
     let mut state = follower(0);
-    state.on_peer_connected(peer(1));
-    state.on_peer_head(peer(1), head(100), Sighting::Ahead, NOW);
+    state.on_peer_connected(peer(1), false);
+    state.on_peer_head(secs(1), peer(1), head(100), Sighting::Ahead, NOW);
     let mut now = secs(1);
     let mut pauses = Vec::new();
     for _ in 0..12 {
@@ -102,9 +109,9 @@ fn pauses_grow_with_failures_up_to_a_bound_and_progress_ends_them() {
 #[test]
 fn a_live_stream_that_lags_for_two_seconds_is_replaced_by_a_fetch_from_another_peer() {
     let mut state = following(10);
-    state.on_peer_connected(peer(2));
+    state.on_peer_connected(peer(2), false);
     state.on_durable(secs(10), head(10));
-    state.on_peer_head(peer(2), head(12), Sighting::Ahead, NOW);
+    state.on_peer_head(secs(1), peer(2), head(12), Sighting::Ahead, NOW);
     assert!(state.on_tick(secs(11), NOW).is_empty(), "a short lag is no gap");
     assert_eq!(state.phase(), Phase::Following);
     let effects = state.on_tick(secs(13), NOW);
@@ -121,8 +128,8 @@ fn a_live_stream_that_lags_for_two_seconds_is_replaced_by_a_fetch_from_another_p
 #[test]
 fn a_large_gap_is_caught_up_at_once() {
     let mut state = following(10);
-    state.on_peer_connected(peer(2));
-    state.on_peer_head(peer(2), head(200), Sighting::Ahead, NOW);
+    state.on_peer_connected(peer(2), false);
+    state.on_peer_head(secs(1), peer(2), head(200), Sighting::Ahead, NOW);
     assert!(state.on_tick(secs(1), NOW).contains(&Effect::FetchRange { peer: peer(2), from: 11, through: 200 }));
 }
 
@@ -155,19 +162,20 @@ fn other(height: u64, timestamp: u64) -> KnownHead {
 fn a_sealed_block_that_differs_from_ours_is_diverged_and_never_following() {
     let mut state = following(10);
     let differs = Sighting::Differs { ours: head(9).hash };
-    let effects = state.on_peer_head(peer(1), other(9, NOW), differs, NOW);
+    let effects = state.on_peer_head(secs(1), peer(1), other(9, NOW), differs, NOW);
     assert!(matches!(&effects[..], [Effect::Diverged(found)] if found.height == 9 && found.peer == Some(peer(1))));
     assert!(state.on_tick(secs(2), NOW).contains(&Effect::PhaseChanged(Phase::Diverged)));
     state.on_durable(secs(3), head(11));
     state.on_tick(secs(3), NOW);
     assert_eq!(state.phase(), Phase::Diverged);
-    assert!(state.on_peer_head(peer(1), other(9, NOW), differs, NOW).is_empty(), "it is said once");
+    assert!(state.on_peer_head(secs(1), peer(1), other(9, NOW), differs, NOW).is_empty(), "it is said once");
 }
 
 #[test]
 fn a_dead_branch_that_somebody_replays_is_an_alarm_and_leaves_a_fresh_node_ready() {
     let mut state = following(10);
-    let effects = state.on_peer_head(peer(1), other(9, NOW - 500), Sighting::Differs { ours: head(9).hash }, NOW);
+    let effects =
+        state.on_peer_head(secs(1), peer(1), other(9, NOW - 500), Sighting::Differs { ours: head(9).hash }, NOW);
     assert!(matches!(&effects[..], [Effect::DeadBranchSeen(_)]));
     state.on_tick(secs(2), NOW);
     assert_eq!(state.phase(), Phase::Following);
@@ -176,9 +184,9 @@ fn a_dead_branch_that_somebody_replays_is_an_alarm_and_leaves_a_fresh_node_ready
 #[test]
 fn a_peer_that_agrees_again_ends_the_divergence_it_caused() {
     let mut state = following(10);
-    state.on_peer_head(peer(1), other(9, NOW), Sighting::Differs { ours: head(9).hash }, NOW);
-    let effects = state.on_peer_head(peer(1), head(10), Sighting::Agrees, NOW);
-    assert_eq!(effects, [Effect::DivergenceCleared { peer: peer(1) }]);
+    state.on_peer_head(secs(1), peer(1), other(9, NOW), Sighting::Differs { ours: head(9).hash }, NOW);
+    let effects = state.on_peer_head(secs(1), peer(1), head(10), Sighting::Agrees, NOW);
+    assert_eq!(effects, [Effect::DivergenceCleared { shown_by: peer(1).to_string() }]);
     state.on_tick(secs(2), NOW);
     assert_eq!(state.phase(), Phase::Following);
 }
@@ -195,7 +203,7 @@ fn the_newer_chain_of_a_reset_authority_is_a_divergence_although_its_height_is_l
         last_common_height: Some(0),
         theirs_timestamp: NOW,
     };
-    assert_eq!(state.on_difference(found.clone(), NOW), [Effect::Diverged(found)]);
+    assert_eq!(state.on_difference(secs(1), found.clone(), NOW), [Effect::Diverged(found)]);
 }
 
 #[test]
@@ -203,7 +211,7 @@ fn a_block_we_cannot_execute_stops_fetching_and_is_never_called_following() {
     let mut state = following(10);
     assert_eq!(state.on_local_fault("state root of block 11 differs".to_owned()), [Effect::StopStream]);
     assert_eq!(state.on_tick(secs(2), NOW), [Effect::PhaseChanged(Phase::Stalled)]);
-    state.on_peer_head(peer(1), head(20), Sighting::Ahead, NOW);
+    state.on_peer_head(secs(1), peer(1), head(20), Sighting::Ahead, NOW);
     assert!(state.on_tick(secs(3), NOW).is_empty());
 }
 
@@ -229,8 +237,8 @@ fn an_authority_waits_for_its_peers_answers_or_for_its_patience() {
 #[test]
 fn an_authority_takes_its_own_blocks_back_before_it_proposes() {
     let mut state = node(Role::Authority, 5, Some(8));
-    state.on_peer_connected(peer(1));
-    state.on_peer_head(peer(1), head(8), Sighting::Ahead, NOW);
+    state.on_peer_connected(peer(1), false);
+    state.on_peer_head(secs(1), peer(1), head(8), Sighting::Ahead, NOW);
     state.on_peers_answered();
     let effects = state.on_tick(secs(1), NOW);
     assert!(effects.contains(&Effect::FetchRange { peer: peer(1), from: 6, through: 8 }));
@@ -255,18 +263,74 @@ fn a_proposing_authority_stops_when_a_peer_shows_a_sealed_block_that_it_lacks() 
     let mut state = node(Role::Authority, 5, None);
     state.on_peers_answered();
     assert!(permits(&state.on_tick(secs(1), NOW), true));
-    state.on_peer_connected(peer(1));
-    state.on_peer_head(peer(1), head(6), Sighting::Ahead, NOW);
+    state.on_peer_connected(peer(1), false);
+    state.on_peer_head(secs(1), peer(1), head(6), Sighting::Ahead, NOW);
     let effects = state.on_tick(secs(2), NOW);
     assert!(permits(&effects, false), "{effects:?}");
     assert_eq!(state.phase(), Phase::CatchingUp);
 }
 
 #[test]
+fn a_sealed_head_that_was_seen_once_holds_the_authority_back_although_its_peer_is_gone() {
+    let mut state = node(Role::Authority, 5, None);
+    state.on_peer_connected(peer(1), true);
+    state.on_peer_head(secs(1), peer(1), head(8), Sighting::Ahead, NOW);
+    state.on_peers_answered();
+    state.on_tick(secs(1), NOW);
+    state.on_fetch_ended(secs(1), peer(1), FetchEnd::Failed);
+    state.on_peer_lost(peer(1));
+    assert!(!permits(&state.on_tick(secs(10), NOW), true));
+    assert_eq!(state.phase(), Phase::Stalled);
+}
+
+#[test]
+fn an_authority_that_cannot_seal_for_three_heartbeats_is_stalled_and_may_still_try() {
+    let mut state = node(Role::Authority, 5, None);
+    state.on_peers_answered();
+    assert!(permits(&state.on_tick(secs(1), NOW), true));
+    let effects = state.on_tick(secs(181), NOW + 180);
+    assert_eq!(effects, [Effect::PhaseChanged(Phase::Stalled)]);
+}
+
+#[test]
+fn a_clock_that_is_ahead_does_not_keep_a_dead_chain_fresh() {
+    let mut state = following(7);
+    state.on_durable(secs(10), KnownHead { timestamp: NOW + 7_200, ..head(8) });
+    state.on_tick(secs(200), NOW + 190);
+    assert_eq!(state.phase(), Phase::Stalled);
+}
+
+#[test]
+fn a_range_that_stands_still_is_asked_of_another_peer() {
+    let mut state = follower(0);
+    for number in [1, 2] {
+        state.on_peer_connected(peer(number), false);
+        state.on_peer_head(secs(1), peer(number), head(100 + u64::from(number)), Sighting::Ahead, NOW);
+    }
+    state.on_tick(secs(1), NOW);
+    assert!(state.on_tick(secs(60), NOW).is_empty());
+    let effects = state.on_tick(secs(62), NOW);
+    assert_eq!(effects, [Effect::StopStream, Effect::FetchRange { peer: peer(1), from: 1, through: 101 }]);
+}
+
+#[test]
+fn nothing_is_fetched_while_diverged_and_the_node_goes_on_when_the_other_chain_is_gone() {
+    let mut state = following(10);
+    state.on_peer_connected(peer(2), false);
+    state.on_peer_head(secs(1), peer(2), other(9, NOW), Sighting::Differs { ours: head(9).hash }, NOW);
+    assert!(state.on_tick(secs(2), NOW).contains(&Effect::StopStream));
+    state.on_peer_head(secs(2), peer(1), head(20), Sighting::Ahead, NOW);
+    assert!(state.on_tick(secs(3), NOW).is_empty());
+    assert_eq!(state.on_peer_lost(peer(2)), [Effect::DivergenceCleared { shown_by: peer(2).to_string() }]);
+    let effects = state.on_tick(secs(4), NOW);
+    assert!(effects.contains(&Effect::FetchRange { peer: peer(1), from: 11, through: 20 }), "{effects:?}");
+}
+
+#[test]
 fn an_authority_follows_nobody() {
     let mut state = node(Role::Authority, 5, None);
-    state.on_peer_connected(peer(1));
-    state.on_peer_head(peer(1), head(5), Sighting::Agrees, NOW);
+    state.on_peer_connected(peer(1), false);
+    state.on_peer_head(secs(1), peer(1), head(5), Sighting::Agrees, NOW);
     state.on_peers_answered();
     assert!(!state.on_tick(secs(1), NOW).iter().any(|effect| matches!(effect, Effect::FollowLive { .. })));
 }

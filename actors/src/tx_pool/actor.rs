@@ -12,12 +12,13 @@ use super::messages::{
 };
 use super::metrics::PoolMetrics;
 use super::queue::AccountState;
-use super::state::{Effect, State};
+use super::state::{DropReason, Effect, State};
 use crate::broadcaster::{ForwardOutcome, TransactionForwarded};
 use crate::callboard::{Callboard, Delivery, Kind, Origin};
 use crate::guard::Stop;
 use crate::send::{Inbox, OnTimer, Timed, Timers};
 use crate::transport::NodeId;
+use crate::transport::wire::{TransactionAnswer, TransactionResult};
 use actix::{Actor, ActorContext, Context, Handler};
 use alloy_primitives::{Address, B256};
 use callboard_chain::{Block, StateReadError, Transaction};
@@ -79,6 +80,29 @@ impl TxPool {
             tracing::error!(%sender, %error, "account could not be read");
             PoolError::State { sender, reason: error.to_string() }
         })
+    }
+
+    /// What the authority refused for good will be in no block; what nobody acknowledged is forwarded for as long as
+    /// the pool holds it.
+    fn on_forwarded(&mut self, hash: B256, outcome: &ForwardOutcome) {
+        match outcome {
+            ForwardOutcome::Answered { by, answer: TransactionAnswer { result, .. } } => match result {
+                TransactionResult::Refused { reason, later: false } => {
+                    tracing::warn!(%hash, %by, reason, "the authority refused a forwarded transaction; it is dropped");
+                    self.drop_one(DropTransaction { hash, reason: DropReason::Invalid });
+                }
+                result => tracing::debug!(%hash, %by, ?result, "a forwarded transaction was answered"),
+            },
+            ForwardOutcome::Unacknowledged => self.forward_again(hash),
+        }
+    }
+
+    fn forward_again(&mut self, hash: B256) {
+        let Some(transaction) = self.state.transaction(hash).cloned() else { return };
+        tracing::warn!(%hash, "no authority has acknowledged a forwarded transaction; forwarding it again");
+        let deliveries = vec![Delivery::ForwardTransaction];
+        let again = TransactionAccepted { transaction, origin: Origin::Rpc, peer: None, deliveries };
+        self.ports.accepted.offer(again).ok();
     }
 
     fn submit(
@@ -212,16 +236,6 @@ impl TxPool {
     }
 }
 
-/// The pool keeps a forwarded transaction whatever became of it: a block decides, or its time to live.
-fn on_forwarded(hash: B256, outcome: &ForwardOutcome) {
-    match outcome {
-        ForwardOutcome::Answered { by, answer } => {
-            tracing::debug!(%hash, %by, result = ?answer.result, "a forwarded transaction was answered");
-        }
-        ForwardOutcome::Unacknowledged => tracing::warn!(%hash, "no authority acknowledged a forwarded transaction"),
-    }
-}
-
 impl Actor for TxPool {
     type Context = Context<Self>;
 
@@ -331,7 +345,7 @@ impl Handler<Timed<TransactionForwarded>> for TxPool {
     type Result = ();
 
     fn handle(&mut self, message: Timed<TransactionForwarded>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |TransactionForwarded { hash, outcome }, _| on_forwarded(hash, &outcome));
+        message.answer(ctx, |TransactionForwarded { hash, outcome }, _| self.on_forwarded(hash, &outcome));
     }
 }
 

@@ -68,11 +68,16 @@ fn connected(now: Instant, settings: Settings) -> (State, u64) {
     let effects = state.on_dialled(now, &seed(0), dialled(1), NO_JITTER);
     assert!(effects.contains(&Effect::Connected { peer: node(1), is_seed: true }), "{effects:?}");
     assert!(effects.contains(&Effect::Reserve { peer: node(1) }), "{effects:?}");
-    let number = effects.iter().find_map(|effect| match effect {
+    let number = poll_number(&effects);
+    (state, number)
+}
+
+fn poll_number(effects: &[Effect]) -> u64 {
+    let number = |effect: &Effect| match effect {
         Effect::Poll { number, .. } => Some(*number),
         _ => None,
-    });
-    (state, number.unwrap())
+    };
+    effects.iter().find_map(number).unwrap()
 }
 
 fn state_of(state: &State, url: &PeerUrl) -> Option<PeerState> {
@@ -93,13 +98,17 @@ fn first_dials_are_over_when_each_has_ended_and_that_is_said_once() {
     let mut state = State::new(now, settings(2), vec![address(3, "203.0.113.3")]);
     state.on_tick(now);
     let is_end = |effects: Vec<Effect>| effects.contains(&Effect::FirstDialsEnded { connected: 1 });
-    assert!(!is_end(state.on_dialled(now, &seed(0), dialled(1), NO_JITTER)));
+    let welcome = state.on_dialled(now, &seed(0), dialled(1), NO_JITTER);
+    let number = poll_number(&welcome);
+    assert!(!is_end(welcome));
     let refused = Err(failed(FailureKind::Refused));
     assert!(!is_end(state.on_dialled(now, &seed(1), refused, NO_JITTER)));
     let failure = Err(failed(FailureKind::Unreachable));
     let remembered = address(3, "203.0.113.3").url;
-    assert!(is_end(state.on_dialled(now, &remembered, failure.clone(), NO_JITTER)));
+    assert!(!is_end(state.on_dialled(now, &remembered, failure.clone(), NO_JITTER)), "one has not shown its head yet");
+    assert!(is_end(state.on_polled(now, node(1), number, Ok(head()))));
     assert!(!is_end(state.on_dialled(now, &remembered, failure, NO_JITTER)));
+    assert!(!is_end(state.on_polled(now, node(1), number, Ok(head()))));
 
     let mut alone = State::new(now, settings(0), Vec::new());
     assert_eq!(alone.on_tick(now), [Effect::FirstDialsEnded { connected: 0 }], "nobody to wait for");
@@ -155,7 +164,7 @@ fn connected_peer_is_polled_every_second_and_never_twice_at_a_time() {
     assert_eq!(state.on_tick(now), [], "the first poll is under way");
     assert_eq!(
         state.on_polled(now, node(1), number, Ok(head())),
-        [Effect::Status { peer: node(1), head: Box::new(head()) }]
+        [Effect::Status { peer: node(1), head: Box::new(head()) }, Effect::FirstDialsEnded { connected: 1 }]
     );
     assert_eq!(state.on_tick(now), [Effect::Poll { peer: node(1), number }]);
     state.on_polled(now, node(1), number, Ok(head()));
@@ -169,7 +178,9 @@ fn peer_that_misses_polls_in_a_row_is_lost_and_dialled_again() {
     let mut now = Instant::now();
     let (mut state, number) = connected(now, settings(1));
     let miss = || Err(failed(FailureKind::Unreachable));
-    for _ in 1..MAX_MISSED_POLLS {
+    let first = state.on_polled(now, node(1), number, miss());
+    assert_eq!(first, [Effect::FirstDialsEnded { connected: 1 }], "a missed poll is an answer too");
+    for _ in 2..MAX_MISSED_POLLS {
         assert_eq!(state.on_polled(now, node(1), number, miss()), []);
     }
     state.on_polled(now, node(1), number, Ok(head()));
