@@ -134,6 +134,7 @@ impl RunningNode {
         chain_access.open(RpcChain { store: parts.chain.store.clone(), config: parts.config.clone() });
 
         let subject = print_out::Subject {
+            name: &shared.configuration.node.name,
             role,
             genesis: &parts.chain.genesis,
             store: &parts.chain.store,
@@ -355,8 +356,14 @@ impl Mailboxes {
         };
         let silence =
             Duration::from_secs(parts.config.heartbeat_seconds.saturating_mul(sync_coordinator::STALE_HEARTBEATS));
-        let tools =
-            Tools { importer: importer.clone(), store: store.clone(), pace, fetch: stages.fetch.clone(), silence };
+        let tools = Tools {
+            importer: importer.clone(),
+            store: store.clone(),
+            pace,
+            fetch: stages.fetch.clone(),
+            authority: parts.config.authority,
+            silence,
+        };
         let (board, all_stages) = (callboard.clone(), stages.clone());
         let (connected, lost) = (self.sync.inbox(), self.sync.inbox());
         let (status, foreign, first_dials) = (self.sync.inbox(), self.sync.inbox(), self.sync.inbox());

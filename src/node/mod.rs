@@ -212,14 +212,13 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
 }
 
 /// Keys that are checked and that nothing reads yet.
-const IDLE_KEYS: [&str; 14] = [
+const IDLE_KEYS: [&str; 13] = [
     "alerts.webhook",
     "alerts.head_age_s",
     "alerts.stall",
     "alerts.diverged",
     "alerts.no_peers",
     "alerts.rejected_per_minute",
-    "node.name",
     "rpc.admin",
     "rpc.limit.enabled",
     "rpc.limit.requests_per_second",

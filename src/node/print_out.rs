@@ -16,6 +16,7 @@ const LOOKED_AT: usize = 1_000;
 
 /// What the print-out is about.
 pub(super) struct Subject<'a> {
+    pub(super) name: &'a str,
     pub(super) role: Role,
     pub(super) genesis: &'a SealedGenesis,
     pub(super) store: &'a Store,
@@ -38,6 +39,9 @@ fn write_all(out: &mut String, subject: &Subject<'_>) -> Result<(), StorageError
     // Writing to a string cannot fail.
     let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
     line(format!("=== {}", meaning(subject.role)));
+    if !subject.name.is_empty() {
+        line(format!("node           {}", subject.name));
+    }
     line(format!("chain          {} (chain id {}, {})", config.name, config.chain_id, config.hardfork_at(0)));
     line(format!("genesis        {:#x}", subject.genesis.hash()));
     line(format!("authority      {}", config.authority));

@@ -14,6 +14,7 @@ mod forge;
 mod import_limit;
 mod large;
 mod manual_sync;
+mod message_graph;
 mod readme;
 mod refused_start;
 mod sealed_once;

@@ -5,7 +5,7 @@ use crate::callboard::Provenance;
 use crate::monitor::Metrics;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::Block;
-use callboard_store::{NodeStore, RefusedBlock};
+use callboard_store::{Evidence, NodeStore, RefusedBlock, SealedHeader, StorageError};
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
@@ -64,15 +64,31 @@ impl Refusals {
         );
         self.counts.get_or_create(&Check { check: failure.check() }).inc();
         *self.newest.lock() = Some(failure.to_string());
+        self.write(move |store| store.add_refused(refused));
+    }
+
+    /// Keeps two validly sealed blocks of one height: the proof that the authority sealed it twice. Call it within a
+    /// tokio runtime.
+    pub fn keep_evidence(&self, ours: &Block, theirs: &Block) {
+        let (height, time) = (ours.height(), now());
+        let evidence = Evidence { height, ours: SealedHeader::of(ours), theirs: SealedHeader::of(theirs), time };
+        self.write(move |store| store.add_evidence(&evidence).map(drop));
+    }
+
+    fn write(&self, write: impl FnOnce(&NodeStore) -> Result<(), StorageError> + Send + 'static) {
         let Ok(permit) = self.writes.clone().try_acquire_owned() else { return };
         let store = self.store.clone();
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.add_refused(refused) {
-                tracing::error!(%error, "a refusal could not be written");
+            if let Err(error) = write(&store) {
+                tracing::error!(%error, "what was refused could not be written");
             }
             drop(permit);
         });
     }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn refused(failure: &ImportFailure, provenance: Provenance, bytes: &Bytes) -> RefusedBlock {
@@ -85,7 +101,7 @@ fn refused(failure: &ImportFailure, provenance: Provenance, bytes: &Bytes) -> Re
         expected,
         actual,
         sender: provenance.peer.map_or_else(|| provenance.origin.to_string(), |peer| peer.to_string()),
-        time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        time: now(),
         bytes: Some(bytes.clone()),
     }
 }

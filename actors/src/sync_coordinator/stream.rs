@@ -7,7 +7,7 @@ use crate::importer::{ImportFailure, Importer};
 use crate::monitor::StageMeter;
 use crate::send::Inbox;
 use crate::transport::client::{BlockStream, CallError, Session};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::live::ConfirmError;
 use callboard_chain::verify::HeaderError;
 use callboard_chain::{Blame, Block, Verified};
@@ -27,6 +27,8 @@ pub struct Tools {
     pub pace: Inbox<CommitPace>,
     /// Counts the time spent waiting for blocks.
     pub fetch: Arc<StageMeter>,
+    /// Whose seal makes a block.
+    pub authority: Address,
     /// A live stream that is silent for longer has died: the authority owes a block every heartbeat.
     pub silence: Duration,
 }
@@ -157,7 +159,7 @@ fn is_other_chain(error: &ConfirmError) -> bool {
 
 /// Looks for the first height at which the peer's chain differs from ours, below a head of it that does.
 pub(super) async fn find_difference(tools: Tools, session: Session, height: u64) -> StreamOutcome {
-    match fetch_one(&session, height).await {
+    match fetch_one(&tools, &session, height).await {
         Ok(theirs) => diverged(&tools, &session, &theirs).await,
         Err(SearchError::Fetch(reason)) => odd(reason),
         Err(SearchError::Store(error)) => StreamOutcome::LocalFault(error.to_string()),
@@ -188,7 +190,7 @@ async fn first_difference(tools: &Tools, session: &Session, theirs: &Block) -> R
     let mut upper = theirs.height().min(head.saturating_add(1));
     while agree.saturating_add(1) < upper {
         let middle = agree + (upper - agree) / 2;
-        let block = fetch_one(session, middle).await?;
+        let block = fetch_one(tools, session, middle).await?;
         if ours_at(tools, middle) == Some(block.hash()) {
             agree = middle;
         } else {
@@ -197,13 +199,19 @@ async fn first_difference(tools: &Tools, session: &Session, theirs: &Block) -> R
         }
     }
     if differ.height() != upper {
-        differ = fetch_one(session, upper).await?;
+        differ = fetch_one(tools, session, upper).await?;
     }
-    let ours = ours_at(tools, upper);
+    let snapshot = tools.store.snapshot().map_err(SearchError::Store)?;
+    let ours = snapshot.block(upper).map_err(SearchError::Store)?;
+    if let Some(ours) = &ours {
+        tools.importer.refusals().keep_evidence(ours, &differ);
+    }
+    let ours = ours.map(|block| block.hash());
     Ok(divergence(session, &differ, theirs, Some(agree), ours))
 }
 
-async fn fetch_one(session: &Session, height: u64) -> Result<Block, SearchError> {
+/// One block of a peer, with the authority's valid seal: a claim that is not sealed proves nothing.
+async fn fetch_one(tools: &Tools, session: &Session, height: u64) -> Result<Block, SearchError> {
     let failed = |what: String| SearchError::Fetch(what);
     let mut blocks = session.blocks(height, 1).await.map_err(|error| failed(error.to_string()))?;
     let bytes = blocks.next_block().await.map_err(|error| failed(error.to_string()))?;
@@ -212,6 +220,7 @@ async fn fetch_one(session: &Session, height: u64) -> Result<Block, SearchError>
     if block.height() != height {
         return Err(failed(format!("{} sent block {} for block {height}", session.url(), block.height())));
     }
+    block.seal().verify(block.hash(), tools.authority).map_err(|error| failed(error.to_string()))?;
     Ok(block)
 }
 
