@@ -34,7 +34,7 @@ vectors:
 clients:
     tests/clients/run
 
-# The figures of docs/src/performance.md.
+# The figures of docs/performance.md.
 bench:
     cargo bench -p callboard-chain --bench recovery
     cargo bench -p callboard-chain --bench execution
