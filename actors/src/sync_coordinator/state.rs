@@ -61,8 +61,9 @@ pub struct State {
     phase: Phase,
     peers: BTreeMap<NodeId, PeerView>,
     peers_answered: bool,
-    /// The highest sealed head that any peer has shown: a seal proves for ever that the block exists.
-    highest_sealed: u64,
+    /// The highest sealed head that a peer has shown, and who: a seal proves for ever that the block exists. Given up
+    /// when that peer's chain turns out to be another one.
+    highest_sealed: Option<(NodeId, u64)>,
     stream: Option<Stream>,
     stream_since: Duration,
     proposing: bool,
@@ -81,7 +82,7 @@ impl State {
             phase: Phase::CatchingUp,
             peers: BTreeMap::new(),
             peers_answered: false,
-            highest_sealed: 0,
+            highest_sealed: None,
             stream: None,
             stream_since: now,
             proposing: false,
@@ -127,7 +128,9 @@ impl State {
     ) -> Vec<Effect> {
         let view = self.peers.entry(peer).or_default();
         view.differs = matches!(sighting, Sighting::Differs { .. });
-        self.highest_sealed = self.highest_sealed.max(head.height);
+        if !view.differs && self.highest_sealed.is_none_or(|(_, highest)| highest < head.height) {
+            self.highest_sealed = Some((peer, head.height));
+        }
         if view.head.is_none_or(|seen| seen.height <= head.height) || view.differs {
             view.head = Some(head);
         }
@@ -153,6 +156,7 @@ impl State {
     /// A validly sealed block differs from ours. A fresh head of our own outweighs a branch that nobody extends any
     /// more: that one is evidence and an alarm, and the node stays ready.
     pub fn on_difference(&mut self, now: Duration, found: Divergence, wall: u64) -> Vec<Effect> {
+        self.highest_sealed.take_if(|(by, _)| Some(*by) == found.peer);
         let dead_branch = self.is_fresh(now, wall) && self.is_stale(found.theirs_timestamp, wall);
         if let Some(view) = found.peer.and_then(|peer| self.peers.get_mut(&peer)) {
             view.differs = true;
@@ -350,7 +354,7 @@ impl State {
     }
 
     fn mark(&self) -> u64 {
-        self.setup.high_water.unwrap_or_default().max(self.highest_sealed)
+        self.setup.high_water.unwrap_or_default().max(self.highest_sealed.map_or(0, |(_, highest)| highest))
     }
 
     fn is_behind(&self) -> bool {

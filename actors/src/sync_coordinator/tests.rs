@@ -284,6 +284,29 @@ fn a_sealed_head_that_was_seen_once_holds_the_authority_back_although_its_peer_i
 }
 
 #[test]
+fn a_dead_branch_above_the_head_does_not_stop_an_authority_for_good() {
+    let mut state = node(Role::Authority, 5, None);
+    state.on_peers_answered();
+    assert!(permits(&state.on_tick(secs(1), NOW), true));
+    state.on_peer_connected(peer(1), false);
+    state.on_peer_head(secs(2), peer(1), other(9, NOW - 500), Sighting::Ahead, NOW);
+    assert!(permits(&state.on_tick(secs(2), NOW), false), "it looks at what it may lack");
+    let found = Divergence {
+        height: 6,
+        ours: None,
+        theirs: B256::repeat_byte(0xee),
+        peer: Some(peer(1)),
+        shown_by: peer(1).to_string(),
+        last_common_height: Some(4),
+        theirs_timestamp: NOW - 500,
+    };
+    assert!(matches!(&state.on_difference(secs(3), found, NOW)[..], [Effect::DeadBranchSeen(_)]));
+    state.on_fetch_ended(secs(3), peer(1), FetchEnd::Failed);
+    assert!(permits(&state.on_tick(secs(3), NOW), true));
+    assert_eq!(state.phase(), Phase::Following);
+}
+
+#[test]
 fn an_authority_that_cannot_seal_for_three_heartbeats_is_stalled_and_may_still_try() {
     let mut state = node(Role::Authority, 5, None);
     state.on_peers_answered();
