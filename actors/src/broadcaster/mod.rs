@@ -17,6 +17,8 @@ pub use messages::{
     RelayBlock, Subscribe, TransactionForwarded,
 };
 
+pub use state::{Effect, NotDelivered, State};
+
 use std::time::Duration;
 
 /// A transaction that nobody has answered for good after this time is given up; the pool is told.

@@ -14,28 +14,51 @@ pub(super) const FORWARD_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the shell has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect {
+pub enum Effect {
     /// Put this into the subscriber's queue.
-    Announce { subscriber: u64, announcement: Announcement },
+    Announce {
+        /// Which.
+        subscriber: u64,
+        /// What.
+        announcement: Announcement,
+    },
     /// Send these to the peer and report with [`State::on_delivered`].
-    Deliver { peer: NodeId, session: u64, batch: Vec<OutgoingTransaction> },
+    Deliver {
+        /// To whom.
+        peer: NodeId,
+        /// Which connection; a report about an older one is dropped.
+        session: u64,
+        /// What.
+        batch: Vec<OutgoingTransaction>,
+    },
     /// Tell the pool.
-    Report { hash: B256, outcome: ForwardOutcome },
+    Report {
+        /// Of which transaction.
+        hash: B256,
+        /// What became of it.
+        outcome: ForwardOutcome,
+    },
     /// Tell PeerDiscovery that the peer no longer knows this node.
-    SessionBroken { peer: NodeId, reason: String },
+    SessionBroken {
+        /// Who.
+        peer: NodeId,
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 /// Why a batch was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NotDelivered {
-    pub(super) reason: String,
+pub struct NotDelivered {
+    /// For people.
+    pub reason: String,
     /// The peer has forgotten the session.
-    pub(super) session_gone: bool,
+    pub session_gone: bool,
 }
 
 /// Owns the list of subscribers, a queue for each connected peer, and the transactions that wait for an answer.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub struct State {
     subscribers: BTreeMap<u64, NodeId>,
     peers: BTreeMap<NodeId, Peer>,
     forwards: Forwards,
@@ -55,21 +78,21 @@ struct Peer {
 
 impl State {
     /// A follow stream begins; its number.
-    pub(super) fn on_subscribe(&mut self, peer: NodeId) -> u64 {
+    pub fn on_subscribe(&mut self, peer: NodeId) -> u64 {
         let number = self.next_number();
         self.subscribers.insert(number, peer);
         number
     }
 
     /// A follow stream's queue was full, or its reader is gone: it is forgotten. It subscribes again if it lives.
-    pub(super) fn on_unsubscribed(&mut self, subscriber: u64, was_full: bool) {
+    pub fn on_unsubscribed(&mut self, subscriber: u64, was_full: bool) {
         if self.subscribers.remove(&subscriber).is_some() && was_full {
             self.counts.subscribers_skipped += 1;
         }
     }
 
     /// A block is durable: everybody hears of it, and its sender without the bytes.
-    pub(super) fn on_block(&mut self, height: u64, canonical: &Bytes, from: Option<NodeId>) -> Vec<Effect> {
+    pub fn on_block(&mut self, height: u64, canonical: &Bytes, from: Option<NodeId>) -> Vec<Effect> {
         let announce = |(subscriber, peer): (&u64, &NodeId)| {
             let canonical = (Some(*peer) != from).then(|| canonical.clone());
             Effect::Announce { subscriber: *subscriber, announcement: Announcement { height, canonical } }
@@ -79,7 +102,7 @@ impl State {
     }
 
     /// A peer can be sent transactions.
-    pub(super) fn on_connected(&mut self, now: Instant, peer: NodeId, role: Role, is_seed: bool) -> Vec<Effect> {
+    pub fn on_connected(&mut self, now: Instant, peer: NodeId, role: Role, is_seed: bool) -> Vec<Effect> {
         let is_target = is_seed || role == Role::Authority;
         let session = self.next_number();
         let entry = Peer { session, role, is_target, outbox: Outbox::default(), forwarded: now };
@@ -89,12 +112,12 @@ impl State {
     }
 
     /// A peer is gone; what its queue held is dropped. What waits for an answer waits for the next one.
-    pub(super) fn on_lost(&mut self, peer: NodeId) {
+    pub fn on_lost(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
     }
 
     /// Transactions to tell every peer but `from`.
-    pub(super) fn on_relay(
+    pub fn on_relay(
         &mut self,
         now: Instant,
         transactions: &[OutgoingTransaction],
@@ -105,7 +128,7 @@ impl State {
     }
 
     /// Transactions to bring to the authority.
-    pub(super) fn on_forward(&mut self, now: Instant, transactions: Vec<OutgoingTransaction>) -> Vec<Effect> {
+    pub fn on_forward(&mut self, now: Instant, transactions: Vec<OutgoingTransaction>) -> Vec<Effect> {
         let given_up = self.forwards.add(now, &transactions);
         let targets: Vec<NodeId> =
             self.peers.iter().filter(|(_, entry)| entry.is_target).map(|(peer, _)| *peer).collect();
@@ -115,7 +138,7 @@ impl State {
     }
 
     /// A batch was delivered or not.
-    pub(super) fn on_delivered(
+    pub fn on_delivered(
         &mut self,
         now: Instant,
         peer: NodeId,
@@ -141,7 +164,7 @@ impl State {
     }
 
     /// Time has passed: what waited for it goes on.
-    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<Effect> {
+    pub fn on_tick(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = unacknowledged(self.forwards.take_expired(now, FORWARD_LIFETIME));
         let peers: Vec<NodeId> = self.peers.keys().copied().collect();
         for peer in peers {
@@ -154,7 +177,7 @@ impl State {
     }
 
     /// What was sent and what was not.
-    pub(super) fn counts(&self) -> BroadcastCounts {
+    pub fn counts(&self) -> BroadcastCounts {
         BroadcastCounts { subscribers: self.subscribers.len(), unacknowledged: self.forwards.len(), ..self.counts }
     }
 

@@ -17,3 +17,4 @@ pub use messages::{
     AddressesRequest, AddressesTold, FirstDialsEnded, ForeignChain, Offence, PeerConnected, PeerGreeted, PeerLost,
     PeerMisbehaved, PeerReport, PeerState, PeerStatus, PeersRequest, SessionBroken,
 };
+pub use state::{Dialled, Effect, Failure, FailureKind, Settings, State};

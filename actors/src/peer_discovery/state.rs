@@ -31,57 +31,111 @@ pub(super) const SEED_BAN: Duration = Duration::from_secs(60);
 
 /// What the core is told once.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) seeds: Vec<PeerUrl>,
-    pub(super) max_peers: usize,
-    pub(super) allow: HashSet<NodeId>,
-    pub(super) discovery: bool,
+pub struct Settings {
+    /// Configured addresses; they keep reserved places and are never forgotten.
+    pub seeds: Vec<PeerUrl>,
+    /// Most peers at a time.
+    pub max_peers: usize,
+    /// If not empty, nobody else is a peer.
+    pub allow: HashSet<NodeId>,
+    /// Whether addresses are told and believed.
+    pub discovery: bool,
 }
 
 /// What the shell has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect {
+pub enum Effect {
     /// Say hello and report with [`State::on_dialled`].
-    Dial { url: PeerUrl, reach: Reach, expected: Option<NodeId>, is_seed: bool },
+    Dial {
+        /// Where.
+        url: PeerUrl,
+        /// Which addresses it may resolve to.
+        reach: Reach,
+        /// Who has to answer, where that is known.
+        expected: Option<NodeId>,
+        /// Whether it is a configured seed.
+        is_seed: bool,
+    },
     /// Ask for its head and report with [`State::on_polled`].
-    Poll { peer: NodeId, number: u64 },
+    Poll {
+        /// Whom.
+        peer: NodeId,
+        /// Which connection; an answer for an older one is dropped.
+        number: u64,
+    },
     /// Ask for addresses and report with [`State::on_told`].
-    AskAddresses { peer: NodeId },
+    AskAddresses {
+        /// Whom.
+        peer: NodeId,
+    },
     /// The node just dialled is a peer from now on.
-    Connected { peer: NodeId, is_seed: bool },
+    Connected {
+        /// Who.
+        peer: NodeId,
+        /// Whether it is a configured seed.
+        is_seed: bool,
+    },
     /// It no longer is.
-    Lost { peer: NodeId, reason: String },
+    Lost {
+        /// Who.
+        peer: NodeId,
+        /// Why, for people.
+        reason: String,
+    },
     /// Its head.
-    Status { peer: NodeId, head: Box<SealedHead> },
+    Status {
+        /// Whose.
+        peer: NodeId,
+        /// The head, under the authority's seal.
+        head: Box<SealedHead>,
+    },
     /// End its sessions here and let it in again only then.
-    Ban { peer: NodeId, until: Instant },
+    Ban {
+        /// Whom.
+        peer: NodeId,
+        /// When it ends.
+        until: Instant,
+    },
     /// Keep a place for this seed.
-    Reserve { peer: NodeId },
+    Reserve {
+        /// Whose.
+        peer: NodeId,
+    },
     /// Remember this peer's address on disk.
     Remember(PeerAddress),
     /// Forget it on disk.
-    Forget { peer: NodeId },
+    Forget {
+        /// Whom.
+        peer: NodeId,
+    },
     /// Every seed and remembered peer has been dialled once.
-    FirstDialsEnded { connected: usize },
+    FirstDialsEnded {
+        /// Peers connected by then.
+        connected: usize,
+    },
 }
 
 /// A dial that reached a node of this chain.
 #[derive(Debug, Clone)]
-pub(super) struct Dialled {
-    pub(super) peer: NodeId,
-    pub(super) role: Role,
+pub struct Dialled {
+    /// Who answered.
+    pub peer: NodeId,
+    /// The role it claims.
+    pub role: Role,
 }
 
 /// A dial or poll that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: FailureKind,
-    pub(super) reason: String,
+pub struct Failure {
+    /// What it says of the peer.
+    pub kind: FailureKind,
+    /// The details, for people.
+    pub reason: String,
 }
 
 /// See [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FailureKind {
+pub enum FailureKind {
     /// Nobody answered, or too slowly.
     Unreachable,
     /// Whoever answers is no peer for this node, or does not want it.
@@ -92,7 +146,7 @@ pub(super) enum FailureKind {
 
 /// Owns the peer book.
 #[derive(Debug)]
-pub(super) struct State {
+pub struct State {
     settings: Settings,
     book: Book,
     connected: BTreeMap<NodeId, Connected>,
@@ -116,7 +170,7 @@ struct Connected {
 
 impl State {
     /// The state at start. `remembered`: peers of earlier runs.
-    pub(super) fn new(now: Instant, settings: Settings, remembered: Vec<PeerAddress>) -> Self {
+    pub fn new(now: Instant, settings: Settings, remembered: Vec<PeerAddress>) -> Self {
         let mut book = Book::default();
         settings.seeds.iter().for_each(|seed| book.add_seed(now, seed.clone()));
         remembered.into_iter().for_each(|address| book.add_remembered(now, address));
@@ -126,7 +180,7 @@ impl State {
     }
 
     /// Time has passed.
-    pub(super) fn on_tick(&mut self, now: Instant) -> Vec<Effect> {
+    pub fn on_tick(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = self.dial_due(now);
         effects.extend(self.poll_due(now));
         effects.extend(self.end_of_first_dials());
@@ -134,7 +188,7 @@ impl State {
     }
 
     /// A dial ended. `jitter`: any number, drawn anew each time.
-    pub(super) fn on_dialled(
+    pub fn on_dialled(
         &mut self,
         now: Instant,
         url: &PeerUrl,
@@ -151,7 +205,7 @@ impl State {
     }
 
     /// A poll ended.
-    pub(super) fn on_polled(
+    pub fn on_polled(
         &mut self,
         now: Instant,
         peer: NodeId,
@@ -187,7 +241,7 @@ impl State {
     }
 
     /// A peer did what an honest one does not do.
-    pub(super) fn on_misbehaved(&mut self, now: Instant, peer: NodeId, offence: Offence, reason: &str) -> Vec<Effect> {
+    pub fn on_misbehaved(&mut self, now: Instant, peer: NodeId, offence: Offence, reason: &str) -> Vec<Effect> {
         if !self.offences.add(now, peer, offence) {
             return Vec::new();
         }
@@ -202,12 +256,12 @@ impl State {
     }
 
     /// A session no longer works; the peer is dialled again.
-    pub(super) fn on_session_broken(&mut self, now: Instant, peer: NodeId, reason: &str) -> Vec<Effect> {
+    pub fn on_session_broken(&mut self, now: Instant, peer: NodeId, reason: &str) -> Vec<Effect> {
         self.lose(now, peer, reason)
     }
 
     /// A node opened a session here and may have said where it can be dialled.
-    pub(super) fn on_greeted(&mut self, now: Instant, guest: Guest) {
+    pub fn on_greeted(&mut self, now: Instant, guest: Guest) {
         if let Some(url) = guest.party.advertise {
             let address = PeerAddress { node_id: guest.party.node_id, url };
             self.on_told(now, guest.remote, vec![address]);
@@ -215,7 +269,7 @@ impl State {
     }
 
     /// Somebody at `teller` told addresses. They are dialled, and only what answers as told enters the book.
-    pub(super) fn on_told(&mut self, now: Instant, teller: Option<IpAddr>, addresses: Vec<PeerAddress>) {
+    pub fn on_told(&mut self, now: Instant, teller: Option<IpAddr>, addresses: Vec<PeerAddress>) {
         if !self.settings.discovery {
             return;
         }
@@ -232,7 +286,7 @@ impl State {
 
     /// Addresses for `peer` at `remote`, each one dialled from here with success; `None` where discovery is off.
     /// Addresses of this machine or link are of use to nobody elsewhere.
-    pub(super) fn addresses_for(&self, peer: NodeId, remote: Option<IpAddr>) -> Option<Vec<PeerAddress>> {
+    pub fn addresses_for(&self, peer: NodeId, remote: Option<IpAddr>) -> Option<Vec<PeerAddress>> {
         let is_local = remote.is_some_and(is_local_only);
         let is_of_use = |address: &PeerAddress| address.node_id != peer && (is_local || !address.url.is_local_only());
         let told = self.book.proven().filter(is_of_use).take(MAX_ADDRESSES);
@@ -240,7 +294,7 @@ impl State {
     }
 
     /// Every known peer, and those that have a session here.
-    pub(super) fn report(&self, guests: &[Guest]) -> Vec<PeerReport> {
+    pub fn report(&self, guests: &[Guest]) -> Vec<PeerReport> {
         let mut reports: Vec<PeerReport> = self.book.reports().map(|report| self.with_head(report)).collect();
         for guest in guests {
             let id = guest.party.node_id;

@@ -8,4 +8,4 @@ mod state;
 pub use actor::{HasRoom, Ports, Proposer, Setup};
 pub use high_water::{HighWater, HighWaterError};
 pub use messages::ProposePermission;
-pub use state::Schedule;
+pub use state::{Effect, Now, Schedule, State};

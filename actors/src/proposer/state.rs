@@ -15,16 +15,16 @@ pub struct Schedule {
 
 /// Wall and monotonic time at one instant, as the shell reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Now {
+pub struct Now {
     /// Since the process's own start; never goes back.
-    pub(super) monotonic: Duration,
+    pub monotonic: Duration,
     /// Since the unix epoch.
-    pub(super) wall: Duration,
+    pub wall: Duration,
 }
 
 /// What the core wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub enum Effect {
     /// Build and seal a block.
     Build {
         /// Unix seconds, not below the head's.
@@ -45,7 +45,7 @@ pub(super) const MAX_CLOCK_SKEW: Duration = Duration::from_secs(30);
 
 /// What the proposer knows between two inputs.
 #[derive(Debug)]
-pub(super) struct State {
+pub struct State {
     schedule: Schedule,
     started: Now,
     permitted: bool,
@@ -61,7 +61,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 impl State {
     /// Starts at a head sealed at `head_timestamp`, not permitted to propose.
-    pub(super) fn new(schedule: Schedule, now: Now, head_timestamp: u64) -> Self {
+    pub fn new(schedule: Schedule, now: Now, head_timestamp: u64) -> Self {
         Self {
             schedule,
             started: now,
@@ -75,30 +75,30 @@ impl State {
     }
 
     /// The sync coordinator says whether this node may propose now.
-    pub(super) fn on_permission(&mut self, permitted: bool) {
+    pub fn on_permission(&mut self, permitted: bool) {
         self.permitted = permitted;
     }
 
     /// A block became the durable head, sealed here or taken back from a peer.
-    pub(super) fn on_head(&mut self, now: Now, timestamp: u64) {
+    pub fn on_head(&mut self, now: Now, timestamp: u64) {
         self.head_timestamp = timestamp;
         self.head_since = now.monotonic;
         self.building = false;
     }
 
     /// Building or sealing failed.
-    pub(super) fn on_build_failed(&mut self, now: Now) {
+    pub fn on_build_failed(&mut self, now: Now) {
         self.building = false;
         self.retry_after = now.monotonic.saturating_add(RETRY_DELAY);
     }
 
     /// What was pending was in the head already, and nothing else is due.
-    pub(super) fn on_nothing_to_seal(&mut self) {
+    pub fn on_nothing_to_seal(&mut self) {
         self.building = false;
     }
 
     /// Time has passed or the pool has changed; `pending` says whether a transaction could be included.
-    pub(super) fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
+    pub fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
         let may_be_empty = self.is_empty_block_due(now);
         let due = may_be_empty || (pending && self.is_interval_over(now));
         if !self.permitted || self.building || now.monotonic < self.retry_after || !due {
