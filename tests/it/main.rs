@@ -22,3 +22,4 @@ mod seeds;
 mod storage_error;
 mod support;
 mod sync;
+mod zoo;

@@ -26,6 +26,7 @@ pub(crate) struct Node {
     settings: BTreeMap<String, BTreeMap<String, Value>>,
     child: Option<Child>,
     file_limit: Option<u64>,
+    variables: Vec<(&'static str, String)>,
     http: Http,
     rpc: String,
     peers: String,
@@ -40,6 +41,7 @@ impl Node {
             settings: BTreeMap::new(),
             child: None,
             file_limit: None,
+            variables: Vec::new(),
             http: Http::new(),
             rpc: String::new(),
             peers: String::new(),
@@ -89,6 +91,12 @@ impl Node {
     pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
         let (section, name) = key.rsplit_once('.').expect("section.name");
         self.settings.get_mut(section).and_then(|values| values.remove(name)).expect("it was set");
+        self
+    }
+
+    /// Sets a variable of its environment, from its next start on.
+    pub(crate) fn variable(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
+        self.variables.push((name, value.into()));
         self
     }
 
@@ -170,6 +178,7 @@ impl Node {
         let log = File::options().create(true).append(true).open(self.path("log")).expect("log");
         let mut command = self.program();
         command.args(["node", "--config"]).arg(self.path("node.toml"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdout(log.try_clone().expect("log")).stderr(Stdio::from(log));
         self.child = Some(command.spawn().expect("the program starts"));
         self
@@ -277,6 +286,11 @@ impl Node {
         lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
     }
 
+    /// Whether it has printed this.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        fs::read_to_string(self.path("log")).is_ok_and(|log| log.contains(text))
+    }
+
     /// Calls a method; the error object where it is refused.
     pub(crate) fn try_call(&self, method: &str, params: Value) -> Result<Value, Value> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
@@ -308,11 +322,26 @@ impl Node {
 
     /// The sum of a metric over all its labels.
     pub(crate) fn metric(&self, name: &str) -> u64 {
+        self.metric_with(name, "")
+    }
+
+    /// The sum of a metric over the labels that contain this, such as `check="seal"`.
+    pub(crate) fn metric_with(&self, name: &str, label: &str) -> u64 {
         let text = self.http.bytes(&format!("{}/metrics", self.rpc_url())).expect("metrics");
         let text = String::from_utf8_lossy(&text).into_owned();
-        let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let is_meant = |line: &&str| {
+            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))
+        };
         let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok()).expect("a number");
-        text.lines().filter(of_name).map(value).sum()
+        text.lines().filter(is_meant).map(value).sum()
+    }
+
+    /// The most memory that its process has held so far, KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let pid = self.child.as_ref().expect("it runs").id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a Linux process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        peak.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// The body of a `GET` on its peer listener.

@@ -1,0 +1,168 @@
+//! A follower under test between bad peers and an honest network: an authority's process behind a gate.
+
+use super::peer::{BadPeer, Chain, Lie};
+use crate::support::node::{Node, SOON};
+use crate::support::until;
+use crate::support::wallet::{make_blocks, transfers};
+use serde_json::{Value, json};
+use std::io::copy;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a follower that meets honest peers only uses at most while it takes a chain this short, KiB. Held by
+/// `a_follower_of_honest_peers_stays_within_the_memory_that_the_others_are_compared_with`.
+pub(super) const HONEST_MEMORY: u64 = 96 << 10;
+/// What a bad peer may cost it beyond that, KiB: some blocks of the largest size on their way.
+const ALLOWANCE: u64 = 64 << 10;
+/// The transactions of the fullest block.
+const CROWD: u64 = 4;
+
+/// The honest network and the bad peers, all running.
+pub(super) struct Trial {
+    pub(super) authority: Node,
+    pub(super) chain: Chain,
+    pub(super) gate: Gate,
+    pub(super) peers: Vec<BadPeer>,
+    pub(super) follower: Node,
+}
+
+impl Trial {
+    /// The honest network: an authority with a few blocks, nobody else yet. The gate to it is closed.
+    pub(super) fn new() -> Self {
+        let mut authority = Node::authority();
+        authority.start();
+        let crowd = authority.send(&transfers(1, 0, CROWD));
+        crowd.into_iter().for_each(|hash| _ = authority.receipt(hash));
+        make_blocks(&authority, 0, 2);
+        let chain = Chain::of(&authority);
+        let gate = Gate::to(&authority);
+        let follower = Node::follower("follower", &[]);
+        Self { authority, chain, gate, peers: Vec::new(), follower }
+    }
+
+    /// A follower whose first and only peers lie, each in its own way. The honest one comes at the end.
+    pub(super) fn against(lies: impl IntoIterator<Item = Lie>) -> Self {
+        let mut trial = Self::new();
+        trial.peers = lies.into_iter().map(|lie| BadPeer::start(trial.chain.clone(), lie)).collect();
+        trial.follower_starts();
+        trial
+    }
+
+    /// Starts the follower, which knows the bad peers and the gate.
+    pub(super) fn follower_starts(&mut self) {
+        let mut seeds: Vec<_> = self.peers.iter().map(BadPeer::url).collect();
+        seeds.push(self.gate.url.clone());
+        self.follower.set("peers.seeds", seeds).set("sync.stall_after_s", 1).start();
+    }
+
+    /// What the follower says of one of its peers.
+    pub(super) fn seen(&self, url: &str) -> Option<Value> {
+        let peers = self.follower.call("callboard_peers", json!([]));
+        peers.as_array()?.iter().find(|peer| peer["url"].as_str().is_some_and(|told| told.starts_with(url))).cloned()
+    }
+
+    /// Waits until the follower says of each bad peer that it is in this state, and why.
+    #[track_caller]
+    pub(super) fn all_are(&self, state: &str, reason: &str) {
+        for peer in &self.peers {
+            self.is(&peer.url(), state, reason);
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn is(&self, url: &str, state: &str, reason: &str) {
+        let mut last = None;
+        let look = || {
+            last = self.seen(url);
+            let seen = last.as_ref()?;
+            (seen["state"] == state && seen["reason"].as_str()?.contains(reason)).then_some(())
+        };
+        until(&format!("{url} is {state}: {reason}"), SOON, look);
+    }
+
+    /// Waits until the follower has refused a block by this check.
+    #[track_caller]
+    pub(super) fn refuses_a_block_by(&self, check: &str) {
+        let label = format!("check=\"{check}\"");
+        until(&format!("a block is refused by {check}"), SOON, || {
+            (self.follower.metric_with("callboard_block_rejections_total", &label) > 0).then_some(())
+        });
+    }
+
+    /// Waits until the follower has written this in its log.
+    #[track_caller]
+    pub(super) fn logs(&self, text: &str) {
+        until(&format!("the follower logs \"{text}\""), SOON, || self.follower.has_logged(text).then_some(()));
+    }
+
+    /// The honest peer is there, too: the follower gets everything from it, now and later, and has stayed small.
+    #[track_caller]
+    pub(super) fn ends_well(&mut self) {
+        self.ends_well_within(HONEST_MEMORY + ALLOWANCE);
+    }
+
+    /// The same, where the lie may cost more.
+    #[track_caller]
+    pub(super) fn ends_well_within(&mut self, memory: u64) {
+        assert!(self.peers.iter().all(|peer| peer.told() > 0), "every lie was told");
+        self.gate.opens();
+        self.follows();
+        let peak = self.follower.peak_memory();
+        eprintln!("peak {peak}");
+    assert!(peak <= memory, "the follower used {peak} KiB, at most {memory} are allowed");
+    }
+
+    /// A block that is sealed now comes to the follower, and both have the same chain.
+    #[track_caller]
+    pub(super) fn follows(&mut self) {
+        let nonce = crate::support::node::hex_number(
+            &self.authority.call("eth_getTransactionCount", json!([crate::support::wallet::address(0), "latest"])),
+        );
+        make_blocks(&self.authority, nonce, 1);
+        let height = self.authority.height();
+        self.follower.reaches(height);
+        assert_eq!(self.follower.hash(height), self.authority.hash(height));
+        self.follower.is_phase("following");
+    }
+}
+
+/// The way to the authority: closed at first, so that the bad peers come first.
+pub(super) struct Gate {
+    pub(super) url: String,
+    open: Arc<AtomicBool>,
+}
+
+impl Gate {
+    fn to(authority: &Node) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        let target = authority.peer_url().replace("http://", "");
+        let open = Arc::new(AtomicBool::new(false));
+        let is_open = open.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if is_open.load(Ordering::SeqCst) {
+                    forward(stream, &target);
+                }
+            }
+        });
+        Self { url, open }
+    }
+
+    pub(super) fn opens(&self) {
+        self.open.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Both directions, each until its end. An authority that has gone is a connection that ends.
+fn forward(stream: TcpStream, target: &str) {
+    let Ok(server) = TcpStream::connect(target) else { return };
+    let twin = |stream: &TcpStream| stream.try_clone().expect("a connection");
+    for (mut from, mut to) in [(twin(&stream), twin(&server)), (server, stream)] {
+        std::thread::spawn(move || {
+            copy(&mut from, &mut to).ok();
+            to.shutdown(Shutdown::Both).ok();
+        });
+    }
+}
