@@ -20,6 +20,7 @@ use crate::transport::sessions::Sessions;
 use crate::transport::wire::PeerAddress;
 use crate::transport::{NodeId, PeerUrl};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use callboard_chain::Blame;
 use callboard_chain::genesis::SealedGenesis;
 use callboard_store::NodeStore;
 use serde::{Deserialize, Serialize};
@@ -199,10 +200,19 @@ impl PeerDiscovery {
         let Some(session) = self.peers.get(&peer).cloned() else { return };
         let remote = session.remote();
         let ask = async move { session.addresses().await };
-        ctx.spawn(ask.into_actor(self).map(move |result, actor, _| match result {
+        ctx.spawn(ask.into_actor(self).map(move |result, actor, ctx| match result {
             Ok(addresses) => actor.state.on_told(Instant::now(), remote, addresses),
+            Err(error) if error.blame() == Blame::Peer => {
+                actor.on_misbehaved(peer, Offence::Forged, &error.to_string(), ctx);
+            }
             Err(error) => tracing::debug!(peer = %peer.short(), %error, "peer tells no addresses"),
         }));
+    }
+
+    fn on_misbehaved(&mut self, peer: NodeId, offence: Offence, detail: &str, ctx: &mut Context<Self>) {
+        tracing::warn!(peer = %peer.short(), ?offence, detail, "peer misbehaved");
+        let effects = self.state.on_misbehaved(Instant::now(), peer, offence, detail);
+        self.apply(effects, ctx);
     }
 
     fn remember(&self, PeerAddress { node_id, url }: PeerAddress) {
@@ -273,9 +283,7 @@ impl Handler<Timed<PeerMisbehaved>> for PeerDiscovery {
 
     fn handle(&mut self, timed: Timed<PeerMisbehaved>, ctx: &mut Self::Context) {
         timed.answer(ctx, |PeerMisbehaved { node_id, offence, detail }, ctx| {
-            tracing::warn!(peer = %node_id.short(), ?offence, detail, "peer misbehaved");
-            let effects = self.state.on_misbehaved(Instant::now(), node_id, offence, &detail);
-            self.apply(effects, ctx);
+            self.on_misbehaved(node_id, offence, &detail, ctx);
         });
     }
 }

@@ -149,7 +149,8 @@ fn odd(reason: String) -> StreamOutcome {
 }
 
 fn broken(error: &CallError) -> StreamOutcome {
-    StreamOutcome::PeerFailed { reason: error.to_string(), fault: PeerFault::Broken }
+    let fault = if error.blame() == Blame::Peer { PeerFault::Forged } else { PeerFault::Broken };
+    StreamOutcome::PeerFailed { reason: error.to_string(), fault }
 }
 
 /// A validly sealed block that stands on, or in the place of, a block other than ours.

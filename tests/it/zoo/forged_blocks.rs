@@ -98,7 +98,8 @@ fn blocks_that_were_not_asked_for_are_refused_and_their_sender_banned() {
 #[test]
 fn bytes_that_are_no_block_are_refused_and_their_sender_banned() {
     let garbage = blocks(|_, _| super::http::frame(&[0xc3; 1_000]));
-    let damaged = blocks(|_, asked| asked.iter().flat_map(|block| super::http::frame(&with_damaged_end(block))).collect());
+    let damaged =
+        blocks(|_, asked| asked.iter().flat_map(|block| super::http::frame(&with_damaged_end(block))).collect());
     let mut trial = Trial::against([garbage, damaged]);
     trial.refuses_a_block_by("decode");
     trial.all_are("banned", "");

@@ -4,8 +4,10 @@
 //! The table of kinds is in the operators' book, `docs/src/hostile-peers.md`.
 
 mod forged_blocks;
+mod heads;
 mod http;
 mod peer;
+mod streams;
 mod trial;
 
 #[test]

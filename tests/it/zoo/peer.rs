@@ -5,7 +5,7 @@ use crate::support::node::Node;
 use alloy_primitives::Bytes;
 use callboard_actors::callboard::Role;
 use callboard_actors::transport::hello::{HelloAnswerer, HelloReply, Identity, Token};
-use callboard_actors::transport::wire::{AddressesBody, StatusBody};
+use callboard_actors::transport::wire::{AddressesBody, Refusal, RefusalBody, StatusBody};
 use callboard_actors::transport::{BootId, NodeId, SealedHead};
 use callboard_chain::{Block, SealedGenesis, SecretKey};
 use std::io::{BufReader, Read, Write};
@@ -14,24 +14,40 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-/// What a bad peer does with a request: `true` where it has answered in its own way.
-pub(super) type Lie = Box<dyn Fn(&Honest, &Request, &mut TcpStream) -> bool + Send + Sync>;
+/// How a bad peer answers one route.
+pub(super) struct Lie {
+    routes: &'static [&'static str],
+    tell: Box<Tell>,
+}
 
-/// A lie that is one answer to one route.
-pub(super) fn on(route: &'static str, lie: impl Fn(&Honest, &Request) -> Vec<u8> + Send + Sync + 'static) -> Lie {
-    Box::new(move |honest, request, stream| {
-        let lies = request.route == route && (request.method == "GET" || route == "hello");
-        if lies {
-            // Who asked may have hung up: that is a refusal, too.
-            stream.write_all(&lie(honest, request)).ok();
-        }
-        lies
-    })
+type Tell = dyn Fn(&Honest, &Request, &mut TcpStream) + Send + Sync;
+
+impl Lie {
+    /// Tells what it likes, for as long as it likes, to whoever asks for one of these routes.
+    pub(super) fn new(
+        routes: &'static [&'static str],
+        tell: impl Fn(&Honest, &Request, &mut TcpStream) + Send + Sync + 'static,
+    ) -> Self {
+        Self { routes, tell: Box::new(tell) }
+    }
+
+    fn is_about(&self, request: &Request) -> bool {
+        self.routes.contains(&&*request.route) && (request.method == "GET" || request.route == "hello")
+    }
+}
+
+/// A lie that is one answer.
+pub(super) fn on(
+    routes: &'static [&'static str],
+    lie: impl Fn(&Honest, &Request) -> Vec<u8> + Send + Sync + 'static,
+) -> Lie {
+    // Who asked may have hung up: that is a refusal, too.
+    Lie::new(routes, move |honest, request, stream| _ = stream.write_all(&lie(honest, request)))
 }
 
 /// A lie about blocks: instead of those that were asked for, it sends the frames that `lie` makes of them.
 pub(super) fn blocks(lie: impl Fn(&Honest, Vec<Block>) -> Vec<u8> + Send + Sync + 'static) -> Lie {
-    on("blocks", move |honest, request| [OPEN_HEAD, &lie(honest, honest.asked(request))].concat())
+    on(&["blocks"], move |honest, request| [OPEN_HEAD, &lie(honest, honest.asked(request))].concat())
 }
 
 /// A lie about each block that is asked for.
@@ -41,7 +57,7 @@ pub(super) fn each_block(falsify: impl Fn(&Block) -> Block + Send + Sync + 'stat
 
 /// A lie about its head.
 pub(super) fn status(lie: impl Fn(&Honest, &mut StatusBody) + Send + Sync + 'static) -> Lie {
-    on("status", move |honest, _| {
+    on(&["status"], move |honest, _| {
         let mut status = honest.status();
         lie(honest, &mut status);
         ok(&json(&status))
@@ -122,7 +138,11 @@ impl Honest {
                 let token = Token::from_hex(&hex::encode(random::<32>())).expect("32 bytes");
                 ok(&HelloAnswerer::session_message(token))
             }
-            Err(error) => answer("403 Forbidden", "", error.to_string().as_bytes()),
+            Err(error) => {
+                let genesis_hash = Some(self.identity.genesis_hash);
+                let refusal = Refusal { code: error.code().to_owned(), message: error.to_string(), genesis_hash };
+                answer("403 Forbidden", "", &json(&RefusalBody { error: refusal }))
+            }
         }
     }
 
@@ -204,7 +224,12 @@ impl BadPeer {
     /// Ends every connection, and takes no other.
     pub(super) fn leaves(&self) {
         self.inner.gone.store(true, Ordering::SeqCst);
-        self.inner.connections.lock().expect("no panic").drain(..).for_each(|stream| _ = stream.shutdown(Shutdown::Both));
+        self.inner
+            .connections
+            .lock()
+            .expect("no panic")
+            .drain(..)
+            .for_each(|stream| _ = stream.shutdown(Shutdown::Both));
         // Wakes the listener up, so that it sees that it is to end.
         TcpStream::connect(self.address).ok();
     }
@@ -238,8 +263,9 @@ impl Inner {
     fn serve(&self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().expect("a connection"));
         let Some(request) = Request::read(&mut reader) else { return };
-        if self.lies.load(Ordering::SeqCst) && (self.lie)(&self.honest, &request, &mut stream) {
+        if self.lies.load(Ordering::SeqCst) && self.lie.is_about(&request) {
             self.told.fetch_add(1, Ordering::SeqCst);
+            (self.lie.tell)(&self.honest, &request, &mut stream);
         } else {
             // Who asked may have hung up.
             self.honest.answer(&request, &mut stream).ok();
