@@ -372,7 +372,8 @@ impl Mailboxes {
             SyncCoordinator::new(ports, state, board, tools, all_stages, report)
         });
 
-        let ports = peer_intake::Ports { pool: self.pool.inbox(), misbehaved: self.discovery.inbox() };
+        let ports =
+            peer_intake::Ports { held: self.pool.inbox(), pool: self.pool.inbox(), misbehaved: self.discovery.inbox() };
         let (config, intake_store) = (parts.config.clone(), store.clone());
         self.intake.start(move |_| PeerIntake::new(ports, importer, config, intake_store));
 

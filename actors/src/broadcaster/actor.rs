@@ -113,7 +113,9 @@ impl Broadcaster {
         for delivery in &accepted.deliveries {
             let effects = match delivery {
                 Delivery::RelayTransaction => self.state.on_relay(Instant::now(), &transactions, accepted.peer),
-                Delivery::ForwardTransaction => self.state.on_forward(Instant::now(), transactions.clone()),
+                Delivery::ForwardTransaction => {
+                    self.state.on_forward(Instant::now(), transactions.clone(), accepted.peer)
+                }
                 _ => continue,
             };
             self.callboard.count(accepted.origin, Kind::Transaction, *delivery);
@@ -122,7 +124,7 @@ impl Broadcaster {
     }
 
     fn report(&mut self, forwarded: TransactionForwarded) {
-        // The pool counts what it refuses; the time line of a transaction then ends with "forwarded".
+        // A pool that is behind does not hear of it, forwards the transaction again, and is told again.
         self.ports.forwarded.offer(forwarded).ok();
     }
 

@@ -127,11 +127,19 @@ impl State {
         self.send(now, &peers, transactions)
     }
 
-    /// Transactions to bring to the authority.
-    pub fn on_forward(&mut self, now: Instant, transactions: Vec<OutgoingTransaction>) -> Vec<Effect> {
+    /// Transactions to bring to the authority; nothing is to be done where the authority sent them itself.
+    pub fn on_forward(
+        &mut self,
+        now: Instant,
+        transactions: Vec<OutgoingTransaction>,
+        from: Option<NodeId>,
+    ) -> Vec<Effect> {
+        if from.and_then(|from| self.peers.get(&from)).is_some_and(|from| from.role == Role::Authority) {
+            return Vec::new();
+        }
         let given_up = self.forwards.add(now, &transactions);
-        let targets: Vec<NodeId> =
-            self.peers.iter().filter(|(_, entry)| entry.is_target).map(|(peer, _)| *peer).collect();
+        let is_target = |(peer, entry): &(&NodeId, &Peer)| entry.is_target && Some(**peer) != from;
+        let targets: Vec<NodeId> = self.peers.iter().filter(is_target).map(|(peer, _)| *peer).collect();
         let mut effects = unacknowledged(given_up);
         effects.extend(self.send(now, &targets, &transactions));
         effects
@@ -209,12 +217,13 @@ impl State {
         effects
     }
 
-    /// The authority's answer counts; a seed's "taken" counts because it forwards in its turn, its "no" only as long
-    /// as no authority can be asked.
+    /// The authority's answer counts; a seed's "taken" counts because it forwards in its turn (and the pool forwards
+    /// again what no block takes), its "no" only as long as no authority can be asked.
     fn is_final(&self, peer: NodeId, result: &TransactionResult) -> bool {
         let Some(entry) = self.peers.get(&peer).filter(|entry| entry.is_target) else { return false };
         match result {
             TransactionResult::Taken | TransactionResult::Known => true,
+            TransactionResult::Refused { confirmed: Some(_), .. } => true,
             TransactionResult::Refused { later: true, .. } => false,
             TransactionResult::Refused { later: false, .. } => {
                 entry.role == Role::Authority || self.peers.values().all(|other| other.role != Role::Authority)

@@ -30,7 +30,7 @@ fn answer(result: TransactionResult) -> Vec<TransactionAnswer> {
 }
 
 fn refused(later: bool) -> TransactionResult {
-    TransactionResult::Refused { reason: "because".to_owned(), later }
+    TransactionResult::Refused { reason: "because".to_owned(), later, confirmed: None }
 }
 
 fn failed() -> NotDelivered {
@@ -147,7 +147,7 @@ fn failed_delivery_pauses_the_peer_longer_each_time_and_not_for_ever() {
 fn forwarded_transaction_goes_to_authority_and_seeds_until_one_takes_it() {
     let (mut state, now) = (State::default(), Instant::now());
     state.on_connected(now, node(1), Role::Follower, false);
-    assert_eq!(state.on_forward(now, vec![transaction(1, 10)]), [], "no authority and no seed is connected");
+    assert_eq!(state.on_forward(now, vec![transaction(1, 10)], None), [], "no authority and no seed is connected");
     assert_eq!(state.counts().unacknowledged, 1);
 
     let [(seed, session, batch)] = &deliveries(state.on_connected(now, node(2), Role::Follower, true))[..] else {
@@ -161,10 +161,38 @@ fn forwarded_transaction_goes_to_authority_and_seeds_until_one_takes_it() {
 }
 
 #[test]
+fn forwarded_transaction_of_a_peer_does_not_go_back_to_it() {
+    let (mut state, now) = (State::default(), Instant::now());
+    for seed in [2, 3] {
+        state.on_connected(now, node(seed), Role::Follower, true);
+    }
+    let sent = deliveries(state.on_forward(now, vec![transaction(1, 10)], Some(node(2))));
+    assert_eq!(sent.iter().map(|(peer, ..)| *peer).collect::<Vec<_>>(), [node(3)]);
+    state.on_connected(now, node(1), Role::Authority, false);
+    assert_eq!(state.on_forward(now, vec![transaction(2, 10)], Some(node(1))), [], "the authority has its own");
+    assert_eq!(state.counts().unacknowledged, 1);
+}
+
+#[test]
+fn forwarded_transaction_that_a_block_has_already_needs_no_other_answer() {
+    let (mut state, now) = (State::default(), Instant::now());
+    state.on_connected(now, node(1), Role::Authority, false);
+    state.on_connected(now, node(2), Role::Follower, true);
+    let sent = deliveries(state.on_forward(now, vec![transaction(1, 10)], None));
+    let session = sent.iter().find(|(peer, ..)| *peer == node(2)).unwrap().1;
+    let result = TransactionResult::Refused { reason: "in block 7".to_owned(), later: false, confirmed: Some(7) };
+    let effects = state.on_delivered(now, node(2), session, Ok(answer(result)));
+    assert!(
+        matches!(&effects[..], [Effect::Report { outcome: ForwardOutcome::Answered { by, .. }, .. }] if *by == node(2))
+    );
+    assert_eq!(state.counts().unacknowledged, 0);
+}
+
+#[test]
 fn forwarded_transaction_is_sent_again_until_it_is_given_up() {
     let (mut state, start) = (State::default(), Instant::now());
     state.on_connected(start, node(1), Role::Authority, false);
-    let mut sent = deliveries(state.on_forward(start, vec![transaction(1, 10)]));
+    let mut sent = deliveries(state.on_forward(start, vec![transaction(1, 10)], None));
     let (mut now, mut tries) = (start, 0);
     let reported = loop {
         if let Some((peer, session, _)) = sent.pop() {
@@ -190,7 +218,7 @@ fn refusal_by_a_seed_is_not_the_last_word_while_the_authority_can_be_asked() {
     let (mut state, now) = (State::default(), Instant::now());
     state.on_connected(now, node(1), Role::Authority, false);
     state.on_connected(now, node(2), Role::Follower, true);
-    let sent = deliveries(state.on_forward(now, vec![transaction(1, 10)]));
+    let sent = deliveries(state.on_forward(now, vec![transaction(1, 10)], None));
     let session = |peer| sent.iter().find(|(to, ..)| *to == peer).unwrap().1;
     assert_eq!(state.on_delivered(now, node(2), session(node(2)), Ok(answer(refused(false)))), []);
     let effects = state.on_delivered(now, node(1), session(node(1)), Ok(answer(refused(false))));
@@ -201,7 +229,7 @@ fn refusal_by_a_seed_is_not_the_last_word_while_the_authority_can_be_asked() {
 fn result_of_a_session_that_is_over_is_dropped() {
     let (mut state, now) = (State::default(), Instant::now());
     state.on_connected(now, node(1), Role::Authority, false);
-    let [(_, old, _)] = deliveries(state.on_forward(now, vec![transaction(1, 10)]))[..] else { panic!() };
+    let [(_, old, _)] = deliveries(state.on_forward(now, vec![transaction(1, 10)], None))[..] else { panic!() };
     state.on_lost(node(1));
     let [(_, new, _)] = deliveries(state.on_connected(now, node(1), Role::Authority, false))[..] else { panic!() };
     assert_ne!(old, new);
@@ -223,7 +251,7 @@ fn peer_that_forgot_the_session_is_reported() {
 fn forwards_are_bounded_and_the_oldest_is_given_up_by_name() {
     let (mut state, now) = (State::default(), Instant::now());
     let many: Vec<_> = (0..16_385).map(|number| transaction(number, 10)).collect();
-    let effects = state.on_forward(now, many);
+    let effects = state.on_forward(now, many, None);
     assert_eq!(effects, [Effect::Report { hash: transaction(0, 10).hash, outcome: ForwardOutcome::Unacknowledged }]);
     assert_eq!(state.counts().unacknowledged, 16_384);
 }

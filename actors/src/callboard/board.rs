@@ -54,15 +54,6 @@ impl Callboard {
         route(origin, kind, role, phase)
     }
 
-    /// Directs one block or transaction by the table, and counts each delivery.
-    pub fn direct(&self, origin: Origin, kind: Kind) -> Vec<Delivery> {
-        let deliveries = self.deliveries(origin, kind);
-        for delivery in &deliveries {
-            self.count(origin, kind, *delivery);
-        }
-        deliveries
-    }
-
     /// Counts a delivery that was carried out.
     pub fn count(&self, origin: Origin, kind: Kind, delivery: Delivery) {
         tracing::trace!(%origin, %kind, route = %delivery, "routed");

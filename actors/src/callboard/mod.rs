@@ -1,7 +1,7 @@
 //! The callboard: where every block and transaction is directed.
 //!
 //! [`route`] is a pure function over its whole domain, so importing and broadcasting cannot be confused by accident,
-//! and [`Callboard`] counts each delivery it directs. There is no configuration key for direction.
+//! and [`Callboard`] counts each delivery that is carried out. There is no configuration key for direction.
 
 mod board;
 mod provenance;

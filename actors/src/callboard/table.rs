@@ -114,6 +114,7 @@ named! {
 /// - Blocks from outside are imported, in any phase that can apply them, and relayed only by a follower that is
 ///   itself up to date.
 /// - A transaction from RPC is always held; one from a peer only while following, as the peer keeps its own copy.
+/// - A follower brings what it takes to the authority, also for a peer: it may be the peer's only way there.
 pub fn route(origin: Origin, kind: Kind, role: Role, phase: Phase) -> Vec<Delivery> {
     match kind {
         Kind::Block => route_block(origin, role, phase),
@@ -140,7 +141,8 @@ fn route_transaction(origin: Origin, role: Role, phase: Phase) -> Vec<Delivery> 
         (Origin::Rpc, Role::Authority, _) => vec![PoolTransaction],
         (Origin::Rpc, Role::Follower, Phase::Following) => vec![PoolTransaction, ForwardTransaction, RelayTransaction],
         (Origin::Rpc, Role::Follower, _) => vec![PoolTransaction, ForwardTransaction],
-        (Origin::Peer, _, Phase::Following) => vec![PoolTransaction, RelayTransaction],
+        (Origin::Peer, Role::Authority, Phase::Following) => vec![PoolTransaction, RelayTransaction],
+        (Origin::Peer, Role::Follower, Phase::Following) => vec![PoolTransaction, ForwardTransaction, RelayTransaction],
         (Origin::Peer, _, _) => vec![DropTransaction],
     }
 }

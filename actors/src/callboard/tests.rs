@@ -25,7 +25,7 @@ const TABLE: [Row; 16] = {
         (Origin::Peer, Kind::Block, Role::Authority, [REFUSE, REFUSE, IMPORT, IMPORT, IMPORT, REFUSE]),
         (Origin::Peer, Kind::Block, Role::Follower, [REFUSE, REFUSE, IMPORT, IMPORT_RELAY, IMPORT, REFUSE]),
         (Origin::Peer, Kind::Transaction, Role::Authority, [DROP, DROP, DROP, POOL_RELAY, DROP, DROP]),
-        (Origin::Peer, Kind::Transaction, Role::Follower, [DROP, DROP, DROP, POOL_RELAY, DROP, DROP]),
+        (Origin::Peer, Kind::Transaction, Role::Follower, [DROP, DROP, DROP, POOL_FORWARD_RELAY, DROP, DROP]),
         (Origin::Operator, Kind::Block, Role::Authority, [REFUSE, REFUSE, IMPORT, IMPORT, IMPORT, REFUSE]),
         (Origin::Operator, Kind::Block, Role::Follower, [REFUSE, REFUSE, IMPORT, IMPORT_RELAY, IMPORT, REFUSE]),
         (Origin::Operator, Kind::Transaction, Role::Authority, [DROP; 6]),
@@ -116,10 +116,15 @@ fn each_kind_has_only_its_own_deliveries() {
 #[test]
 fn every_delivery_is_counted_by_origin_and_kind() {
     let board = Callboard::new(Role::Follower);
-    assert_eq!(board.direct(Origin::Peer, Kind::Block), [RefuseBlock]);
+    let carry_out = || {
+        let deliveries = board.deliveries(Origin::Peer, Kind::Block);
+        deliveries.iter().for_each(|delivery| board.count(Origin::Peer, Kind::Block, *delivery));
+        deliveries
+    };
+    assert_eq!(carry_out(), [RefuseBlock]);
     board.set_phase(Following);
-    assert_eq!(board.direct(Origin::Peer, Kind::Block), [ImportBlock, RelayBlock]);
-    assert_eq!(board.direct(Origin::Peer, Kind::Block), [ImportBlock, RelayBlock]);
+    assert_eq!(carry_out(), [ImportBlock, RelayBlock]);
+    assert_eq!(carry_out(), [ImportBlock, RelayBlock]);
     board.clone().count(Origin::Operator, Kind::Block, IgnoreBlock);
     let counts = board.counts();
     let count = |origin, kind, route, count| RouteCount { origin, kind, route, count };
@@ -138,7 +143,7 @@ fn every_delivery_is_counted_by_origin_and_kind() {
 fn the_answer_to_callboard_routes_has_the_documented_shape() {
     let board = Callboard::new(Role::Authority);
     board.set_phase(CatchingUp);
-    board.direct(Origin::Operator, Kind::Block);
+    board.count(Origin::Operator, Kind::Block, ImportBlock);
     let answer = serde_json::to_value(board.routes()).expect("plain data");
     assert_eq!(answer["table"].as_array().expect("a list").len(), domain().len());
     assert_eq!(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::callboard::{Callboard, Kind, Origin, Phase, Role};
+use crate::callboard::{Callboard, Delivery, Kind, Origin, Phase, Role};
 use crate::guard::{Stop, StopOrder, StopOutcome};
 use crate::send::{ActorRegistry, Mailbox};
 use actix::Arbiter;
@@ -51,7 +51,7 @@ async fn metrics_are_encoded_as_prometheus_text() {
     let stages = Stages::new(1);
     let callboard = Callboard::new(Role::Follower);
     callboard.set_phase(Phase::Following);
-    callboard.direct(Origin::Peer, Kind::Block);
+    callboard.count(Origin::Peer, Kind::Block, Delivery::ImportBlock);
     let metrics = Metrics::of(actors.clone(), stages.clone(), callboard);
     let mailbox = Mailbox::open(&Arbiter::current(), actors.actor("Monitor", 8)).await.expect("this arbiter runs");
     let order = StopOrder::new().then(mailbox.inbox::<Stop>(), Duration::from_secs(20));

@@ -1,5 +1,6 @@
 //! *Role*: checks what peers bring before it reaches the pool or the importer. *Owns*: nothing.
-//! *Receives*: PeerTransactions, PeerBlock. *Sends*: SubmitTransactions to the pool, PeerMisbehaved to peer discovery.
+//! *Receives*: PeerTransactions, PeerBlock. *Sends*: HeldTransactions and SubmitTransactions to the pool, PeerMisbehaved
+//! to peer discovery.
 //! *When behind*: its bounded mailbox refuses, and the peer server answers that it is busy.
 //! *On failure*: the death guard stops the node.
 
@@ -8,11 +9,13 @@ use crate::guard::Stop;
 use crate::importer::{ImportFailure, Importer};
 use crate::peer_discovery::{Offence, PeerMisbehaved};
 use crate::send::{Inbox, Timed};
+use crate::transport::NodeId;
 use crate::transport::server::{PeerBlock, PeerTransactions};
 use crate::transport::wire::{TransactionAnswer, TransactionResult, printable};
-use crate::tx_pool::{SubmitTransactions, Taken};
+use crate::tx_pool::{HeldTransactions, SubmitTransactions, Taken};
 use actix::{Actor, ActorContext, Context, Handler, WrapFuture};
 use alloy_primitives::{Address, B256};
+use bytes::Bytes;
 use callboard_chain::transaction::{decode_transaction, recover_sender, validate_transaction};
 use callboard_chain::verify::next_base_fee;
 use callboard_chain::{Blame, ChainConfig, Transaction, keccak256};
@@ -26,6 +29,8 @@ const POOL_DEADLINE: Duration = Duration::from_secs(10);
 /// Where the intake sends.
 #[derive(Debug, Clone)]
 pub struct Ports {
+    /// The pool: what it holds already.
+    pub held: Inbox<HeldTransactions>,
     /// The pool.
     pub pool: Inbox<SubmitTransactions>,
     /// Peer discovery.
@@ -41,12 +46,22 @@ pub struct PeerIntake {
 
 /// What a transaction is checked against before the pool sees it.
 #[derive(Clone)]
-struct Rules {
-    config: Arc<ChainConfig>,
-    store: Store,
+pub(super) struct Rules {
+    pub(super) config: Arc<ChainConfig>,
+    pub(super) store: Store,
 }
 
-type Checked = Result<(Transaction, Address), String>;
+/// What is known of a transaction before the pool has seen it.
+enum Checked {
+    /// The pool holds it already.
+    Held,
+    /// Valid by itself, with its sender.
+    Valid(Transaction, Address),
+    /// Not valid by itself.
+    Wrong(String),
+    /// It could not be looked at now.
+    Unread(String),
+}
 
 impl PeerIntake {
     /// Ready to run.
@@ -56,64 +71,103 @@ impl PeerIntake {
 }
 
 impl Rules {
-    fn check_all(&self, transactions: &[bytes::Bytes]) -> Vec<(B256, Checked)> {
-        let next = self.store.snapshot().map_err(|error| error.to_string()).and_then(|snapshot| {
-            let height = snapshot.head().height;
-            let header = snapshot.header(height).map_err(|error| error.to_string())?;
-            let header = header.ok_or_else(|| format!("the header of block {height} is missing"))?;
-            Ok((height.saturating_add(1), next_base_fee(&header, &self.config)))
-        });
-        let check =
-            |bytes: &bytes::Bytes| next.clone().and_then(|(height, base_fee)| self.check(bytes, height, base_fee));
-        transactions.iter().map(|bytes| (keccak256(bytes), check(bytes))).collect()
+    /// Checks what is not held: a signature costs more than everything else, and most peers send the same.
+    fn check_all(&self, transactions: &[Bytes], held: &[bool]) -> Vec<Checked> {
+        let next = self.next_block();
+        let check = |(bytes, held): (&Bytes, &bool)| match &next {
+            _ if *held => Checked::Held,
+            Ok((height, base_fee)) => match self.check(bytes, *height, *base_fee) {
+                Ok((transaction, sender)) => Checked::Valid(transaction, sender),
+                Err(reason) => Checked::Wrong(reason),
+            },
+            Err(reason) => Checked::Unread(reason.clone()),
+        };
+        transactions.iter().zip(held).map(check).collect()
     }
 
-    fn check(&self, bytes: &[u8], height: u64, base_fee: u64) -> Checked {
+    /// Height and base fee of the block after the head.
+    fn next_block(&self) -> Result<(u64, u64), String> {
+        let snapshot = self.store.snapshot().map_err(|error| error.to_string())?;
+        let height = snapshot.head().height;
+        let header = snapshot.header(height).map_err(|error| error.to_string())?;
+        let header = header.ok_or_else(|| format!("the header of block {height} is missing"))?;
+        Ok((height.saturating_add(1), next_base_fee(&header, &self.config)))
+    }
+
+    fn check(&self, bytes: &[u8], height: u64, base_fee: u64) -> Result<(Transaction, Address), String> {
         let transaction = decode_transaction(bytes).map_err(|error| error.to_string())?;
         validate_transaction(&transaction, &self.config, height, base_fee).map_err(|error| error.to_string())?;
         let sender = recover_sender(&transaction).map_err(|error| error.to_string())?;
         Ok((transaction, sender))
     }
+
+    /// Says of what was refused that a block has it, where one has. Looked up behind the pool's answer, so that a block
+    /// that became durable meanwhile is seen: who forwarded the transaction must not take it for a bad one.
+    fn name_confirmed(&self, mut answers: Vec<TransactionAnswer>) -> Vec<TransactionAnswer> {
+        let Ok(snapshot) = self.store.snapshot() else { return answers };
+        for TransactionAnswer { hash, result } in &mut answers {
+            if let TransactionResult::Refused { reason, later, confirmed } = result
+                && let Ok(Some(location)) = snapshot.transaction_location(*hash)
+            {
+                *reason = printable(&format!("already confirmed in block {}: {reason}", location.height));
+                (*later, *confirmed) = (false, Some(location.height));
+            }
+        }
+        answers
+    }
 }
 
-async fn take(ports: Ports, rules: Rules, message: PeerTransactions) -> Vec<TransactionAnswer> {
+pub(super) async fn take(ports: Ports, rules: Rules, message: PeerTransactions) -> Vec<TransactionAnswer> {
     let PeerTransactions { from, transactions } = message;
     let hashes: Vec<B256> = transactions.iter().map(keccak256).collect();
-    let checked = tokio::task::spawn_blocking(move || rules.check_all(&transactions)).await;
-    let Ok(checked) = checked else {
-        return hashes.into_iter().map(|hash| answer(hash, refused_for_now("the node is stopping"))).collect();
+    let results = match submit(&ports, &rules, from, transactions, hashes.clone()).await {
+        Ok(results) => results,
+        Err(reason) => vec![refused_for_now(&reason); hashes.len()],
     };
-    let valid: Vec<_> = checked.iter().filter_map(|(_, checked)| checked.clone().ok()).collect();
-    let submitted = ports.pool.ask(SubmitTransactions { transactions: valid, peer: from }, POOL_DEADLINE).await;
-    let mut taken = match submitted {
-        Ok(taken) => taken.into_iter().map(result_of).collect::<Vec<_>>().into_iter(),
-        Err(error) => {
-            return hashes.into_iter().map(|hash| answer(hash, refused_for_now(&error.to_string()))).collect();
-        }
-    };
-    let result = |checked: Checked| match checked {
-        Ok(_) => taken.next().unwrap_or_else(|| refused("the pool gave no answer")),
-        Err(reason) => refused(&reason),
-    };
-    let (hashes, checked): (Vec<_>, Vec<_>) = checked.into_iter().unzip();
-    hashes
-        .into_iter()
-        .zip(checked.into_iter().map(result).collect::<Vec<_>>())
-        .map(|(hash, result)| answer(hash, result))
-        .collect()
+    let answers = hashes.into_iter().zip(results).map(|(hash, result)| TransactionAnswer { hash, result });
+    let answers: Vec<_> = answers.collect();
+    if !answers.iter().any(|answer| matches!(answer.result, TransactionResult::Refused { .. })) {
+        return answers;
+    }
+    let unnamed = answers.clone();
+    tokio::task::spawn_blocking(move || rules.name_confirmed(answers)).await.unwrap_or(unnamed)
 }
 
-fn answer(hash: B256, result: TransactionResult) -> TransactionAnswer {
-    TransactionAnswer { hash, result }
+/// One result for each transaction, in order; or why none of them could be looked at.
+async fn submit(
+    ports: &Ports,
+    rules: &Rules,
+    peer: NodeId,
+    transactions: Vec<Bytes>,
+    hashes: Vec<B256>,
+) -> Result<Vec<TransactionResult>, String> {
+    let held = ports.held.ask(HeldTransactions { hashes }, POOL_DEADLINE).await.map_err(|error| error.to_string())?;
+    let rules = rules.clone();
+    let checked = tokio::task::spawn_blocking(move || rules.check_all(&transactions, &held)).await;
+    let checked = checked.map_err(|_| "the node is stopping".to_owned())?;
+    let valid = checked.iter().filter_map(|checked| match checked {
+        Checked::Valid(transaction, sender) => Some((transaction.clone(), *sender)),
+        _ => None,
+    });
+    let batch = SubmitTransactions { transactions: valid.collect(), peer };
+    let taken = ports.pool.ask(batch, POOL_DEADLINE).await.map_err(|error| error.to_string())?;
+    let mut taken = taken.into_iter().map(result_of);
+    let result = |checked| match checked {
+        Checked::Held => TransactionResult::Known,
+        Checked::Valid(..) => taken.next().unwrap_or_else(|| refused_for_now("the pool gave no answer")),
+        Checked::Wrong(reason) => refused(&reason),
+        Checked::Unread(reason) => refused_for_now(&reason),
+    };
+    Ok(checked.into_iter().map(result).collect())
 }
 
 fn refused(reason: &str) -> TransactionResult {
-    TransactionResult::Refused { reason: printable(reason), later: false }
+    TransactionResult::Refused { reason: printable(reason), later: false, confirmed: None }
 }
 
 /// It may be taken when it is sent again.
 fn refused_for_now(reason: &str) -> TransactionResult {
-    TransactionResult::Refused { reason: printable(reason), later: true }
+    TransactionResult::Refused { reason: printable(reason), later: true, confirmed: None }
 }
 
 fn result_of(taken: Taken) -> TransactionResult {

@@ -49,6 +49,24 @@ where
     }
 }
 
+/// A port to a mailbox of `capacity` messages that nobody reads until the returned function is called.
+pub(crate) async fn idle_probe<M>(capacity: usize) -> (Inbox<M>, impl FnOnce() -> Probe<M>)
+where
+    M: Message<Result = ()> + Send + Unpin + 'static,
+{
+    let (registry, deaths) = ActorRegistry::new();
+    let (record, arrived) = mpsc::channel(4096);
+    let mailbox = Mailbox::open(&Arbiter::current(), registry.actor("Probe", capacity))
+        .await
+        .expect("the test's own arbiter runs");
+    let inbox = mailbox.inbox();
+    let start = move || {
+        mailbox.start(move |_| ProbeActor { record, answer: Box::new(|_: &M| ()) });
+        Probe { arrived, deaths }
+    };
+    (inbox, start)
+}
+
 /// A port, and the probe that hears what is sent to it. `answer` makes the answer to each message.
 pub(crate) async fn probe<M>(answer: impl FnMut(&M) -> M::Result + Send + 'static) -> (Inbox<M>, Probe<M>)
 where

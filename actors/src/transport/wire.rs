@@ -90,7 +90,7 @@ pub struct TransactionAnswer {
 pub enum TransactionResult {
     /// Into the pool.
     Taken,
-    /// In the pool or in a block already.
+    /// In the pool already.
     Known,
     /// Not taken.
     Refused {
@@ -99,6 +99,9 @@ pub enum TransactionResult {
         /// Whether it may be taken when it is sent again later: the pool is full, or the node is catching up.
         #[serde(default)]
         later: bool,
+        /// The height of the block that has it already, if that is why: who sent it again will get that block.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed: Option<u64>,
     },
 }
 

@@ -1,14 +1,18 @@
 //! *Role*: holds pending transactions. *Owns*: the pool; nothing durable. *Receives*: `SubmitTransaction`,
-//! `SubmitTransactions`, `BestTransactions`, `PendingNonce`, `PendingTransaction`, `PoolContent`, `PoolStatus`,
-//! `DropTransaction`, `BlocksStored`, `ChainRolledBack`, `TransactionForwarded`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster),
-//! `PendingChanged` (proposer). *When behind*: submissions are refused by the full mailbox. *On failure*: the death
-//! guard stops the node; an account that cannot be read refuses that transaction only.
+//! `SubmitTransactions`, `HeldTransactions`, `TransactionFate`, `BestTransactions`, `PendingNonce`,
+//! `PendingTransaction`, `PoolContent`, `PoolStatus`, `DropTransaction`, `BlocksStored`, `ChainRolledBack`,
+//! `TransactionForwarded`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster), `PendingChanged` (proposer).
+//! *When behind*: submissions are refused by the full mailbox. *On failure*: the death guard stops the node; an account
+//! that cannot be read refuses that transaction only.
 
 use super::config::PoolConfig;
 use super::error::PoolError;
+use super::fates::{Fate, Fates};
+use super::forwarding::Forwarding;
 use super::messages::{
-    BestTransactions, BlocksStored, ChainRolledBack, DropTransaction, PendingChanged, PendingNonce, PendingTransaction,
-    PoolContent, PoolStatus, SubmitTransaction, SubmitTransactions, Taken, TransactionAccepted,
+    BestTransactions, BlocksStored, ChainRolledBack, DropTransaction, HeldTransactions, PendingChanged, PendingNonce,
+    PendingTransaction, PoolContent, PoolStatus, SubmitTransaction, SubmitTransactions, Taken, TransactionAccepted,
+    TransactionFate,
 };
 use super::metrics::PoolMetrics;
 use super::queue::AccountState;
@@ -30,6 +34,8 @@ use tokio::time::Instant;
 
 /// How often expired transactions are looked for. A ttl is hours.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
+/// How often what is to be forwarded again is looked at: the pause after a broadcaster that was behind.
+const FORWARD_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reads an account from the newest durable state; the default where there is none.
 pub type ReadAccount = Arc<dyn Fn(Address) -> Result<AccountState, StateReadError> + Send + Sync>;
@@ -47,14 +53,21 @@ pub struct Ports {
     pub callboard: Callboard,
 }
 
-/// The only timer: expiry.
+/// The timers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tick;
+pub enum Tick {
+    /// Drops what is older than the pool keeps.
+    Expiry,
+    /// Forwards what is due.
+    Forward,
+}
 
 /// The actor.
 pub struct TxPool {
     ports: Ports,
     state: State,
+    forwarding: Forwarding,
+    fates: Fates,
     metrics: PoolMetrics,
     timers: Timers<Tick>,
     start: Instant,
@@ -68,6 +81,8 @@ impl TxPool {
         Self {
             ports,
             state: State::new(config),
+            forwarding: Forwarding::default(),
+            fates: Fates::default(),
             metrics,
             timers: Timers::default(),
             start: Instant::now(),
@@ -82,27 +97,55 @@ impl TxPool {
         })
     }
 
-    /// What the authority refused for good will be in no block; what nobody acknowledged is forwarded for as long as
-    /// the pool holds it.
+    /// What the authority refused for good will be in no block. Everything else is forwarded for as long as the pool
+    /// holds it.
     fn on_forwarded(&mut self, hash: B256, outcome: &ForwardOutcome) {
         match outcome {
             ForwardOutcome::Answered { by, answer: TransactionAnswer { result, .. } } => match result {
-                TransactionResult::Refused { reason, later: false } => {
-                    tracing::warn!(%hash, %by, reason, "the authority refused a forwarded transaction; it is dropped");
-                    self.drop_one(DropTransaction { hash, reason: DropReason::Invalid });
+                TransactionResult::Refused { reason, later: false, confirmed: None } => {
+                    tracing::warn!(%hash, %by, reason, "a forwarded transaction was refused; it is dropped");
+                    if self.drop_one(DropTransaction { hash, reason: DropReason::RefusedByAuthority }) {
+                        self.fates.record(hash, Fate::RefusedBy { by: *by, reason: reason.clone() });
+                    }
                 }
-                result => tracing::debug!(%hash, %by, ?result, "a forwarded transaction was answered"),
+                result => {
+                    tracing::debug!(%hash, %by, ?result, "a forwarded transaction was answered");
+                    self.forwarding.on_acknowledged(&hash, *by);
+                }
             },
-            ForwardOutcome::Unacknowledged => self.forward_again(hash),
+            ForwardOutcome::Unacknowledged => tracing::debug!(%hash, "nobody has acknowledged a forwarded transaction"),
         }
     }
 
-    fn forward_again(&mut self, hash: B256) {
-        let Some(transaction) = self.state.transaction(hash).cloned() else { return };
-        tracing::warn!(%hash, "no authority has acknowledged a forwarded transaction; forwarding it again");
-        let deliveries = vec![Delivery::ForwardTransaction];
-        let again = TransactionAccepted { transaction, origin: Origin::Rpc, peer: None, deliveries };
-        self.ports.accepted.offer(again).ok();
+    /// Hands on again what is due. While the broadcaster is behind, the rest waits for the next tick.
+    fn forward_due(&mut self) {
+        let now = self.start.elapsed();
+        for (hash, progress) in self.forwarding.take_due(now) {
+            let Some(transaction) = self.state.transaction(hash).cloned() else { continue };
+            // Also to the peer that sent it, which may have forgotten it.
+            let (origin, peer, deliveries) = (progress.origin, None, vec![Delivery::ForwardTransaction]);
+            self.hand_on(TransactionAccepted { transaction, origin, peer, deliveries });
+        }
+    }
+
+    fn hand_on(&mut self, accepted: TransactionAccepted) {
+        let hash = accepted.transaction.hash();
+        // A relay that the broadcaster has no room for is skipped, and counted at its mailbox.
+        if self.ports.accepted.offer(accepted).is_err() {
+            self.forwarding.on_not_forwarded(self.start.elapsed(), hash);
+        }
+    }
+
+    fn fate(&self, hash: &B256) -> Option<Fate> {
+        if !self.state.holds(hash) {
+            return self.fates.of(hash).cloned();
+        }
+        let progress = self.forwarding.progress(hash);
+        Some(Fate::Held {
+            ready: self.state.is_next(hash),
+            forwarded: progress.is_some(),
+            acknowledged_by: progress.and_then(|progress| progress.acknowledged_by),
+        })
     }
 
     fn submit(
@@ -115,6 +158,9 @@ impl TxPool {
         let hash = *transaction.hash();
         self.take(transaction, sender, origin, peer).inspect_err(|error| {
             self.metrics.refused(error.name());
+            if *error != PoolError::AlreadyKnown {
+                self.fates.record(hash, Fate::Refused(error.clone()));
+            }
             tracing::debug!(%hash, %sender, %origin, %error, "transaction refused");
         })?;
         Ok(hash)
@@ -148,20 +194,25 @@ impl TxPool {
                 self.metrics.accepted();
                 self.tell_proposer(transaction.sender);
                 let deliveries = deliveries.to_vec();
+                if deliveries.contains(&Delivery::ForwardTransaction) {
+                    self.forwarding.on_forwarded(self.start.elapsed(), transaction.hash(), origin);
+                }
                 if !deliveries.is_empty() {
-                    // A broadcaster that is behind skips the relay; the refusal is counted at its mailbox.
-                    self.ports.accepted.offer(TransactionAccepted { transaction, origin, peer, deliveries }).ok();
+                    self.hand_on(TransactionAccepted { transaction, origin, peer, deliveries });
                 }
             }
-            dropped @ Effect::Dropped { .. } => self.log_dropped(dropped),
+            dropped @ Effect::Dropped { .. } => self.on_dropped(dropped),
         }
     }
 
-    fn log_dropped(&self, effect: Effect) {
+    fn on_dropped(&mut self, effect: Effect) {
         if let Effect::Dropped { transaction, reason } = effect {
+            let hash = transaction.hash();
             self.metrics.dropped(reason.name());
+            self.forwarding.remove(&hash);
+            self.fates.record(hash, Fate::Dropped(reason));
             tracing::debug!(
-                hash = %transaction.hash(), sender = %transaction.sender, nonce = transaction.nonce(),
+                %hash, sender = %transaction.sender, nonce = transaction.nonce(),
                 reason = reason.name(), "transaction left the pool"
             );
         }
@@ -206,7 +257,7 @@ impl TxPool {
 
     fn on_accounts(&mut self, accounts: &[(Address, AccountState)], included: &HashSet<B256>) {
         for effect in self.state.on_accounts(accounts, included) {
-            self.log_dropped(effect);
+            self.on_dropped(effect);
         }
         self.metrics.holds(self.state.status());
         let pending = self.state.has_ready();
@@ -228,10 +279,17 @@ impl TxPool {
         }
     }
 
+    fn drop_expired(&mut self) {
+        for effect in self.state.on_tick(self.start.elapsed()) {
+            self.on_dropped(effect);
+        }
+        self.metrics.holds(self.state.status());
+    }
+
     fn drop_one(&mut self, command: DropTransaction) -> bool {
         let dropped = self.state.on_drop(command.hash, command.reason);
         let was_there = dropped.is_some();
-        dropped.into_iter().for_each(|effect| self.log_dropped(effect));
+        dropped.into_iter().for_each(|effect| self.on_dropped(effect));
         was_there
     }
 }
@@ -241,7 +299,8 @@ impl Actor for TxPool {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.metrics.holds(self.state.status());
-        self.timers.set(ctx, Tick, EXPIRY_INTERVAL);
+        self.timers.set(ctx, Tick::Expiry, EXPIRY_INTERVAL);
+        self.timers.set(ctx, Tick::Forward, FORWARD_INTERVAL);
     }
 }
 
@@ -251,11 +310,16 @@ impl OnTimer<Tick> for TxPool {
     }
 
     fn on_timer(&mut self, tick: Tick, ctx: &mut Self::Context) {
-        for effect in self.state.on_tick(self.start.elapsed()) {
-            self.log_dropped(effect);
+        match tick {
+            Tick::Expiry => {
+                self.drop_expired();
+                self.timers.set(ctx, tick, EXPIRY_INTERVAL);
+            }
+            Tick::Forward => {
+                self.forward_due();
+                self.timers.set(ctx, tick, FORWARD_INTERVAL);
+            }
         }
-        self.metrics.holds(self.state.status());
-        self.timers.set(ctx, tick, EXPIRY_INTERVAL);
     }
 }
 
@@ -272,6 +336,22 @@ impl Handler<Timed<SubmitTransactions>> for TxPool {
 
     fn handle(&mut self, timed: Timed<SubmitTransactions>, ctx: &mut Self::Context) {
         timed.answer(ctx, |batch, _| self.submit_batch(batch));
+    }
+}
+
+impl Handler<Timed<HeldTransactions>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<HeldTransactions>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |question, _| question.hashes.iter().map(|hash| self.state.holds(hash)).collect());
+    }
+}
+
+impl Handler<Timed<TransactionFate>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<TransactionFate>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |question, _| self.fate(&question.hash));
     }
 }
 

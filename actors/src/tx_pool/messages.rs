@@ -1,6 +1,7 @@
 //! What the pool is told and asked, and what it tells.
 
 use super::error::PoolError;
+use super::fates::Fate;
 use super::queue::PooledTransaction;
 use super::state::{Content, DropReason, Status};
 use crate::callboard::{Delivery, Origin};
@@ -44,6 +45,24 @@ pub enum Taken {
     Known,
     /// Not taken.
     Refused(PoolError),
+}
+
+/// Which of these the pool holds. Asked by whoever serves peers, before it checks any signature: the pool is what this
+/// node remembers of transactions that it has seen, so what was dropped is not known any more and is taken again.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Vec<bool>")]
+pub struct HeldTransactions {
+    /// Their hashes. One answer for each, in order.
+    pub hashes: Vec<B256>,
+}
+
+/// Where a transaction is, or where it ended: `None` where this node has not seen it, or too long ago. Asked by the RPC
+/// frontend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "Option<Fate>")]
+pub struct TransactionFate {
+    /// Its hash.
+    pub hash: B256,
 }
 
 /// Transactions for the next block, in order. Asked by the proposer. Nothing is taken out of the pool by it.
@@ -116,8 +135,8 @@ pub struct ChainRolledBack {
     pub returned: Vec<(Transaction, Address)>,
 }
 
-/// The pool took a transaction: carry out these deliveries. Offered to the broadcaster; when that is behind, the
-/// relay is skipped (counted as refused), as the pool keeps the transaction and peers fetch blocks anyway.
+/// The pool took a transaction: carry out these deliveries. Offered to the broadcaster. When that is behind, a relay is
+/// skipped (counted as refused), as peers get the block anyway, and a forward is offered again half a second later.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct TransactionAccepted {

@@ -44,6 +44,8 @@ pub enum DropReason {
     Expired,
     /// It failed when a block was built.
     Invalid,
+    /// The authority, or the node on the way there, did not take it.
+    RefusedByAuthority,
     /// The operator took it out.
     Operator,
 }
@@ -59,6 +61,7 @@ impl DropReason {
             Self::Evicted => "evicted",
             Self::Expired => "expired",
             Self::Invalid => "invalid",
+            Self::RefusedByAuthority => "refused_by_authority",
             Self::Operator => "operator",
         }
     }
@@ -382,6 +385,17 @@ impl State {
     pub(super) fn transaction(&self, hash: B256) -> Option<&PooledTransaction> {
         let (sender, nonce) = self.by_hash.get(&hash)?;
         self.with_nonce(*sender, *nonce)
+    }
+
+    /// Whether the transaction with this hash is held.
+    pub(super) fn holds(&self, hash: &B256) -> bool {
+        self.by_hash.contains_key(hash)
+    }
+
+    /// Whether the transaction could come into the next block.
+    pub(super) fn is_next(&self, hash: &B256) -> bool {
+        let queue = self.by_hash.get(hash).and_then(|(sender, _)| self.queues.get(sender));
+        queue.is_some_and(|queue| queue.ready().any(|pooled| pooled.hash() == *hash))
     }
 
     /// Whether this sender has a transaction that could come into the next block.

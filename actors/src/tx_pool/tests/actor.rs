@@ -1,13 +1,15 @@
 use super::core::{free, sender};
+use crate::broadcaster::{ForwardOutcome, TransactionForwarded};
 use crate::callboard::{Callboard, Delivery, Kind, Origin, Phase, Role};
 use crate::guard::{Stop, StopOrder, StopOutcome};
 use crate::monitor::Metrics;
-use crate::send::probe::{Probe, probe};
+use crate::send::probe::{Probe, idle_probe, probe};
 use crate::send::{ActorRegistry, Inbox, Mailbox};
 use crate::transport::NodeId;
+use crate::transport::wire::{TransactionAnswer, TransactionResult};
 use crate::tx_pool::*;
 use actix::Arbiter;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use callboard_chain::StateReadError;
 use callboard_chain::keys::SecretKey;
 use std::sync::Arc;
@@ -25,10 +27,20 @@ struct Bench {
 impl Bench {
     /// A running pool on a node of this role and phase. The account of `sender(0xff)` cannot be read.
     async fn start(role: Role, phase: Phase) -> (Self, Inboxes) {
+        let (accepted_port, accepted) = probe(|_| ()).await;
+        Self::start_with(role, phase, accepted_port, accepted).await
+    }
+
+    async fn start_with(
+        role: Role,
+        phase: Phase,
+        accepted_port: Inbox<TransactionAccepted>,
+        accepted: Probe<TransactionAccepted>,
+    ) -> (Self, Inboxes) {
         let (registry, _deaths) = ActorRegistry::new();
         let mailbox = Mailbox::open(&Arbiter::current(), registry.actor("TxPool", 64)).await.expect("it runs");
         let inboxes = Inboxes::of(&mailbox);
-        let ((accepted_port, accepted), (proposer_port, proposer)) = (probe(|_| ()).await, probe(|_| ()).await);
+        let (proposer_port, proposer) = probe(|_| ()).await;
         let callboard = Callboard::new(role);
         callboard.set_phase(phase);
         let accounts: ReadAccount = Arc::new(|address: Address| {
@@ -57,6 +69,9 @@ struct Inboxes {
     pending: Inbox<PendingTransaction>,
     content: Inbox<PoolContent>,
     status: Inbox<PoolStatus>,
+    held: Inbox<HeldTransactions>,
+    fate: Inbox<TransactionFate>,
+    forwarded: Inbox<TransactionForwarded>,
     stop: Inbox<Stop>,
 }
 
@@ -73,6 +88,9 @@ impl Inboxes {
             pending: mailbox.inbox(),
             content: mailbox.inbox(),
             status: mailbox.inbox(),
+            held: mailbox.inbox(),
+            fate: mailbox.inbox(),
+            forwarded: mailbox.inbox(),
             stop: mailbox.inbox(),
         }
     }
@@ -173,6 +191,85 @@ async fn transactions_of_undone_blocks_come_back_without_being_relayed() {
     assert_eq!(pool.drop.ask(drop, SOON).await, Ok(true));
     assert_eq!(pool.drop.ask(drop, SOON).await, Ok(false));
     assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered").queued, 1);
+}
+
+impl Inboxes {
+    async fn fate_of(&self, hash: B256) -> Option<Fate> {
+        self.fate.ask(TransactionFate { hash }, SOON).await.expect("answered")
+    }
+
+    /// The authority answers a forwarded transaction.
+    async fn answered(&self, hash: B256, result: TransactionResult) {
+        let outcome = ForwardOutcome::Answered { by: peer(), answer: TransactionAnswer { hash, result } };
+        self.forwarded.ask(TransactionForwarded { hash, outcome }, SOON).await.expect("told");
+    }
+}
+
+#[actix::test]
+async fn forward_that_the_broadcaster_had_no_room_for_is_handed_on_later() {
+    let (accepted_port, run) = idle_probe(1).await;
+    let (_, nobody) = probe(|_| ()).await;
+    let (_bench, pool) = Bench::start_with(Role::Follower, Phase::Following, accepted_port.clone(), nobody).await;
+    for byte in 1..=3 {
+        pool.submit.ask(by_rpc(byte, 0), SOON).await.expect("answered").expect("taken");
+    }
+    assert_eq!(accepted_port.meter().refused(), 2, "the mailbox has room for one");
+    let mut broadcaster = run();
+    let arrived = [broadcaster.next().await, broadcaster.next().await, broadcaster.next().await];
+    assert_eq!(arrived.each_ref().map(|accepted| accepted.transaction.sender), [1, 2, 3].map(sender));
+    assert!(arrived.iter().all(|accepted| accepted.deliveries.contains(&Delivery::ForwardTransaction)));
+}
+
+#[actix::test]
+async fn forward_that_the_authority_refused_is_dropped_and_the_pool_knows_why() {
+    let (mut bench, pool) = Bench::start(Role::Follower, Phase::Following).await;
+    let hash = *free(1, 0).hash();
+    assert_eq!(pool.fate_of(hash).await, None);
+    pool.submit.ask(by_rpc(1, 0), SOON).await.expect("answered").expect("taken");
+    let held = |acknowledged_by| Some(Fate::Held { ready: true, forwarded: true, acknowledged_by });
+    assert_eq!(pool.fate_of(hash).await, held(None));
+    pool.answered(hash, TransactionResult::Taken).await;
+    assert_eq!(pool.fate_of(hash).await, held(Some(peer())));
+
+    let reason = "nonce too low: next nonce 1, tx nonce 0".to_owned();
+    let refused = TransactionResult::Refused { reason: reason.clone(), later: false, confirmed: None };
+    pool.answered(hash, refused).await;
+    assert_eq!(pool.fate_of(hash).await, Some(Fate::RefusedBy { by: peer(), reason }));
+    assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered"), Status::default());
+    let line = "callboard_pool_dropped_total{reason=\"refused_by_authority\"} 1";
+    assert!(bench.metrics.encode().lines().any(|found| found == line));
+
+    // Resent, it travels again.
+    bench.accepted.next().await;
+    pool.submit.ask(by_rpc(1, 0), SOON).await.expect("answered").expect("taken again");
+    assert_eq!(bench.accepted.next().await.transaction.hash(), hash);
+    assert_eq!(pool.fate_of(hash).await, held(None));
+}
+
+#[actix::test]
+async fn forward_that_a_block_has_already_waits_here_for_that_block() {
+    let (_bench, pool) = Bench::start(Role::Follower, Phase::Following).await;
+    let hash = *free(1, 0).hash();
+    pool.submit.ask(by_rpc(1, 0), SOON).await.expect("answered").expect("taken");
+    let reason = "already confirmed in block 7".to_owned();
+    pool.answered(hash, TransactionResult::Refused { reason, later: false, confirmed: Some(7) }).await;
+    let nonce = pool.nonce.ask(PendingNonce { address: sender(1) }, SOON).await;
+    assert_eq!(nonce, Ok(Ok(1)), "it does not go backwards before the block is here");
+}
+
+#[actix::test]
+async fn pool_says_which_transactions_it_holds_and_how_others_ended() {
+    let (_bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    pool.submit.ask(by_rpc(1, 1), SOON).await.expect("answered").expect("held behind a gap");
+    let hashes = vec![*free(1, 0).hash(), *free(1, 1).hash()];
+    assert_eq!(pool.held.ask(HeldTransactions { hashes }, SOON).await, Ok(vec![false, true]));
+    let waiting = Fate::Held { ready: false, forwarded: false, acknowledged_by: None };
+    assert_eq!(pool.fate_of(*free(1, 1).hash()).await, Some(waiting));
+    let error = pool.submit.ask(by_rpc(2, 5_000), SOON).await.expect("answered").expect_err("far ahead");
+    assert_eq!(pool.fate_of(*free(2, 5_000).hash()).await, Some(Fate::Refused(error)));
+    let drop = DropTransaction { hash: *free(1, 1).hash(), reason: DropReason::Operator };
+    assert_eq!(pool.drop.ask(drop, SOON).await, Ok(true));
+    assert_eq!(pool.fate_of(drop.hash).await, Some(Fate::Dropped(DropReason::Operator)));
 }
 
 #[actix::test]

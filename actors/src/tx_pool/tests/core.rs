@@ -410,6 +410,38 @@ fn a_transaction_can_be_taken_out_by_hash() {
     assert!(pool.on_drop(B256::ZERO, DropReason::Invalid).is_none());
 }
 
+/// What the pool holds is what it has seen: nothing else keeps a transaction from being taken.
+#[test]
+fn transaction_that_left_the_pool_is_taken_and_routed_again_when_it_is_resent() {
+    let config = PoolConfig { max_transactions: 1, ttl: Duration::from_secs(10), ..PoolConfig::default() };
+    let resent = || transaction(1, 0, 1, 1, 0);
+    type Leave = fn(&mut State) -> Vec<Effect>;
+    let ways: [(DropReason, Leave); 5] = [
+        (DropReason::Evicted, |pool| submit(pool, 2, transaction(2, 0, 9, 9, 0)).expect("worth more")),
+        (DropReason::Expired, |pool| pool.on_tick(NOW + Duration::from_secs(10))),
+        (DropReason::RefusedByAuthority, |pool| {
+            let hash = *transaction(1, 0, 1, 1, 0).hash();
+            pool.on_drop(hash, DropReason::RefusedByAuthority).into_iter().collect()
+        }),
+        (DropReason::InsufficientFunds, |pool| {
+            pool.on_accounts(&[(sender(1), AccountState::default())], &HashSet::new())
+        }),
+        (DropReason::Replaced, |pool| submit(pool, 1, transaction(1, 0, 9, 9, 0)).expect("offers more")),
+    ];
+    for (reason, leave) in ways {
+        let mut pool = State::new(config.clone());
+        submit(&mut pool, 1, resent()).expect("valid");
+        assert!(pool.holds(resent().hash()));
+        assert_eq!(dropped(&leave(&mut pool)), [(sender(1), 0, reason)]);
+        assert!(!pool.holds(resent().hash()));
+        // What took its place goes away, too.
+        let others: Vec<_> = pool.best(u64::MAX, usize::MAX, 0).iter().map(PooledTransaction::hash).collect();
+        others.into_iter().for_each(|hash| _ = pool.on_drop(hash, DropReason::Included));
+        let effects = submit(&mut pool, 1, resent()).expect("taken again");
+        assert!(matches!(&effects[..], [Effect::Accepted { transaction }] if transaction.hash() == *resent().hash()));
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Submit { byte: u8, nonce: u64, fee: u128, value: u64 },

@@ -1,2 +1,3 @@
 mod actor;
 mod core;
+mod forwarding;
