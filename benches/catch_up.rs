@@ -5,22 +5,15 @@
 //! folder fetches genesis and blocks. Measured from the follower's start to the durable head, and from the first to
 //! the last block alone.
 
-use alloy_consensus::{SignableTransaction, TxEip1559};
-use alloy_primitives::{Address, Signature, TxKind, U256};
-use callboard::configuration::Configuration;
-use callboard::{dev, start};
-use callboard_chain::live::{LiveState, Proposal};
-use callboard_chain::{Seal, SecretKey, Transaction};
-use callboard_store::CommitBatch;
+#[path = "../tests/it/support/chain.rs"]
+mod chain;
+
+use chain::Failure;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-type Failure = Box<dyn std::error::Error>;
-
-/// Blocks built between two commits.
-const BATCH: u64 = 250;
 /// A run that takes longer than this has failed.
 const DEADLINE: Duration = Duration::from_secs(600);
 /// How often a height is asked for.
@@ -36,10 +29,10 @@ fn main() -> Result<(), Failure> {
     let (blocks, transfers, runs) =
         (numbers.next().unwrap_or(1_000), numbers.next().unwrap_or(10), numbers.next().unwrap_or(3));
     let folder = tempfile::tempdir()?;
-    build_chain(&folder.path().join("authority"), blocks, transfers)?;
+    chain::build(&folder.path().join("authority"), blocks, transfers)?;
 
     let authority =
-        Node::start(&folder.path().join("authority"), "[node]\ndev = true\n[genesis]\nheartbeat_s = 3600\n")?;
+        Node::start(&folder.path().join("authority"), chain::AUTHORITY)?;
     let peers = authority.address("peers")?;
     println!("{blocks} blocks of {transfers} transfers, {runs} runs");
     println!("{:>4}  {:>10}  {:>10}  {:>10}  {:>10}", "run", "seconds", "syncing", "blocks/s", "tx/s");
@@ -65,55 +58,6 @@ fn main() -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// An authority's folder with `blocks` blocks in it.
-fn build_chain(home: &Path, blocks: u64, transfers: u64) -> Result<(), Failure> {
-    std::fs::create_dir_all(home)?;
-    let configuration = Configuration::from_toml("[node]\ndev = true\n[genesis]\nheartbeat_s = 3600\n", home)?;
-    let mut chain = start::create(&configuration)?.chain.ok_or("a development chain is made at once")?;
-    let config = std::sync::Arc::new(chain.genesis.config().clone());
-    let mut live = LiveState::new(config, chain.store.latest()?, chain.genesis.block().header().clone());
-    let (authority, senders) = (dev::key(dev::AUTHORITY_ACCOUNT), (0..dev::FUNDED_ACCOUNTS).map(dev::key));
-    let mut wallets: Vec<(SecretKey, u64)> = senders.map(|key| (key, 0)).collect();
-    for height in 1..=blocks {
-        let candidates =
-            (0..transfers).map(|number| transfer(&mut wallets, height, number)).collect::<Result<_, _>>()?;
-        let timestamp = live.head().timestamp.max(now().saturating_sub(60));
-        let built = live.build(Proposal { timestamp, candidates }, &|| false)?;
-        if built.transactions.len() as u64 != transfers {
-            return Err(format!("block {height} holds {} transfers", built.transactions.len()).into());
-        }
-        live.seal_candidate(built.hash, Seal::sign(&authority, built.hash))?;
-        if height % BATCH == 0 || height == blocks {
-            let batch = live.take_batch().ok_or("blocks wait to be stored")?;
-            chain.writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie })?;
-            live.on_durable(height, 400_000);
-        }
-    }
-    Ok(())
-}
-
-/// One wei to an account of its own.
-fn transfer(wallets: &mut [(SecretKey, u64)], height: u64, number: u64) -> Result<(Transaction, Address), Failure> {
-    let place = usize::try_from(number)? % wallets.len();
-    let (key, nonce) = &mut wallets[place];
-    let to = Address::from_word(U256::from(height * 10_000 + number + 1).into());
-    let unsigned = TxEip1559 {
-        chain_id: 1337,
-        nonce: *nonce,
-        gas_limit: 21_000,
-        to: TxKind::Call(to),
-        value: U256::from(1),
-        ..TxEip1559::default()
-    };
-    *nonce += 1;
-    let signature = Signature::from_raw_array(&key.sign(unsigned.signature_hash()))?;
-    Ok((unsigned.into_signed(signature).into(), key.address()))
-}
-
-fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// A running process of the node; killed when dropped.

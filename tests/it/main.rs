@@ -11,6 +11,7 @@ mod documents;
 mod fake_node;
 mod first_start;
 mod forge;
+mod gaps;
 mod import_limit;
 mod large;
 mod manual_sync;

@@ -1,5 +1,6 @@
 //! The program under test, and places for it to run in.
 
+pub(crate) mod chain;
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod wallet;
