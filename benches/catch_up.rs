@@ -31,8 +31,7 @@ fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     chain::build(&folder.path().join("authority"), blocks, transfers)?;
 
-    let authority =
-        Node::start(&folder.path().join("authority"), chain::AUTHORITY)?;
+    let authority = Node::start(&folder.path().join("authority"), chain::AUTHORITY)?;
     let peers = authority.address("peers")?;
     println!("{blocks} blocks of {transfers} transfers, {runs} runs");
     println!("{:>4}  {:>10}  {:>10}  {:>10}  {:>10}", "run", "seconds", "syncing", "blocks/s", "tx/s");
