@@ -3,12 +3,18 @@
 //!
 //! The table of kinds is in the operators' book, `docs/src/hostile-peers.md`.
 
+mod addresses;
+mod floods;
 mod forged_blocks;
+mod guest;
 mod heads;
+mod hellos;
 mod http;
+mod http_tricks;
 mod peer;
 mod streams;
 mod trial;
+mod victim;
 
 #[test]
 fn a_follower_of_honest_peers_stays_within_the_memory_that_the_others_are_compared_with() {

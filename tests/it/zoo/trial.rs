@@ -49,6 +49,15 @@ impl Trial {
         trial
     }
 
+    /// A follower that has the chain already. Who lies to it comes to its door.
+    pub(super) fn with_honest_peers_only() -> Self {
+        let mut trial = Self::new();
+        trial.gate.opens();
+        trial.follower_starts();
+        trial.follows();
+        trial
+    }
+
     /// Another peer that lies.
     pub(super) fn bad_peer(&mut self, lie: Lie) {
         self.peers.push(BadPeer::start(self.chain.clone(), lie));
@@ -67,10 +76,23 @@ impl Trial {
         self.follower.set("peers.seeds", seeds).set("sync.stall_after_s", 1).spawn();
     }
 
-    /// What the follower says of one of its peers.
-    pub(super) fn seen(&self, url: &str) -> Option<Value> {
-        let peers = self.follower.call("callboard_peers", json!([]));
-        peers.as_array()?.iter().find(|peer| peer["url"].as_str().is_some_and(|told| told.starts_with(url))).cloned()
+    /// Waits until the follower says something of one of its peers: what it says then.
+    #[track_caller]
+    pub(super) fn says_of(&self, url: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let look = || {
+            last = self.follower.call("callboard_peers", json!([]));
+            let of_peer = |peer: &&Value| peer["url"].as_str().is_some_and(|told| told.trim_end_matches('/') == url);
+            last.as_array()?.iter().find(of_peer).filter(|peer| is_so(peer)).cloned()
+        };
+        until(&format!("the follower says of {url}: {what}"), SOON, look)
+    }
+
+    /// Waits until the follower is connected to a peer: the peer's node id.
+    #[track_caller]
+    pub(super) fn id_of(&self, url: &str) -> String {
+        let peer = self.says_of(url, "connected", |peer| peer["state"] == "connected");
+        peer["id"].as_str().expect("an id").to_owned()
     }
 
     /// Waits until the follower says of each bad peer that it is in this state, and why.
@@ -83,13 +105,8 @@ impl Trial {
 
     #[track_caller]
     pub(super) fn is(&self, url: &str, state: &str, reason: &str) {
-        let mut last = None;
-        let look = || {
-            last = self.seen(url);
-            let seen = last.as_ref()?;
-            (seen["state"] == state && seen["reason"].as_str()?.contains(reason)).then_some(())
-        };
-        until(&format!("{url} is {state}: {reason}"), SOON, look);
+        let is_so = |peer: &Value| peer["state"] == state && peer["reason"].as_str().unwrap_or("").contains(reason);
+        self.says_of(url, &format!("{state}: {reason}"), is_so);
     }
 
     /// Waits until the follower has refused a block by this check.

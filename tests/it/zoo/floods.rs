@@ -1,0 +1,107 @@
+//! More of everything than a node can take.
+
+use super::guest::Guest;
+use super::http::{frame, read_answer};
+use super::peer::random;
+use super::trial::Trial;
+use crate::forge::with_header;
+use crate::support::node::SOON;
+use crate::support::until;
+use crate::support::wallet::transfers;
+use alloy_primitives::B256;
+use std::io::Write;
+use std::net::TcpStream;
+
+/// More connections than the peer listener takes at once.
+const CONNECTIONS: usize = 600;
+
+fn connect(trial: &Trial) -> TcpStream {
+    TcpStream::connect(trial.follower.peer_url().replace("http://", "")).expect("it listens")
+}
+
+#[test]
+fn a_storm_of_connections_keeps_nobody_else_out() {
+    let mut trial = Trial::with_honest_peers_only();
+    for _ in 0..4 {
+        let storm: Vec<_> = (0..CONNECTIONS / 4).map(|_| connect(&trial)).collect();
+        trial.follows();
+        drop(storm);
+    }
+    Guest::of(&trial.follower, &trial.chain).greet().expect("an honest hello");
+    trial.ends_well();
+}
+
+/// Half a request on each of them.
+#[test]
+fn half_open_connections_are_closed_with_a_reason_and_keep_nobody_out_for_long() {
+    let mut trial = Trial::with_honest_peers_only();
+    let mut half_open: Vec<_> = (0..CONNECTIONS).map(|_| connect(&trial)).collect();
+    half_open.iter_mut().for_each(|stream| _ = stream.write_all(b"GET /peer/v1/status HTTP/1.1\r\nhost: "));
+    trial.follows();
+    let (status, _) = read_answer(half_open.swap_remove(0)).expect("an answer");
+    assert_eq!(status, 408);
+    Guest::of(&trial.follower, &trial.chain).greet().expect("an honest hello");
+    trial.ends_well();
+}
+
+#[test]
+fn a_flood_of_transactions_with_bad_signatures_is_refused_one_by_one_and_honest_ones_go_through() {
+    let mut trial = Trial::with_honest_peers_only();
+    let guest = Guest::of(&trial.follower, &trial.chain);
+    let (_, token) = guest.greet().expect("an honest hello");
+    let honest = transfers(5, 0, 1).remove(0);
+    for _ in 0..4 {
+        let forged: Vec<_> = (0..1_000).map(|_| with_random_signature(&honest)).collect();
+        for answer in guest.submit(&token, &forged).unwrap_or_default() {
+            assert_eq!(answer["result"], "refused", "{answer}");
+        }
+    }
+    let sent = trial.follower.send(&[honest])[0];
+    trial.authority.receipt(sent);
+    trial.ends_well();
+}
+
+/// Its last 32 bytes are the signature's s.
+fn with_random_signature(transaction: &[u8]) -> Vec<u8> {
+    let kept = transaction.len() - 64;
+    [&transaction[..kept], &random::<64>()].concat()
+}
+
+#[test]
+fn a_pushed_block_with_a_wrong_seal_costs_its_sender_the_session_and_a_ban() {
+    let mut trial = Trial::with_honest_peers_only();
+    let guest = Guest::of(&trial.follower, &trial.chain);
+    let (_, token) = guest.greet().expect("an honest hello");
+    let forged = with_header(trial.chain.head(), |header| header.state_root = B256::repeat_byte(0xee));
+    assert_eq!(guest.request(&token, "POST", "blocks", &frame(forged.bytes())).0, 202);
+    trial.refuses_a_block_by("seal");
+    let no_session = (401, "no_session".to_owned());
+    until("its session ends", SOON, || (guest.request(&token, "GET", "peers", b"") == no_session).then_some(()));
+    assert_eq!(guest.greet(), Err((403, "banned".to_owned())));
+    trial.ends_well();
+}
+
+#[test]
+fn a_crowd_of_strangers_fills_its_own_places_and_not_the_seeds() {
+    let mut trial = Trial::new();
+    trial.follower.set("peers.max", 4);
+    trial.gate.opens();
+    trial.follower_starts();
+    trial.follows();
+    let greet = |_| Guest::of(&trial.follower, &trial.chain).greet().map(drop);
+    let answers: Vec<_> = (0..20).map(greet).collect();
+    assert_eq!(answers[..4], [const { Ok(()) }; 4]);
+    assert!(answers[4..].iter().all(|answer| *answer == Err((503, "full".to_owned()))), "{answers:?}");
+    trial.ends_well();
+}
+
+#[test]
+fn tokens_that_nobody_was_given_open_nothing() {
+    let mut trial = Trial::with_honest_peers_only();
+    let guest = Guest::of(&trial.follower, &trial.chain);
+    for route in ["peers", "blocks?from=0&count=1", "blocks?from=0&follow=true"] {
+        let token = hex::encode(random::<32>());
+        assert_eq!(guest.request(&token, "GET", route, b""), (401, "no_session".to_owned()), "{route}");
+    }
+    trial.ends_well();
+}
