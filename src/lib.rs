@@ -10,10 +10,14 @@
 //! | [`amount`] | amounts of ether as people write them |
 //! | [`start`] | what a node starts from: chain, role and key |
 //! | [`node`] | the node: assembly and supervision |
+//! | [`chain_file`] | blocks in a file |
+//! | [`apply`] | blocks given to the chain of a stopped node |
 //! | [`cli`] | the command line |
 //! | [`rpc_client`] | JSON-RPC for the commands that talk to a node |
 
 pub mod amount;
+pub mod apply;
+pub mod chain_file;
 pub mod cli;
 pub mod configuration;
 pub mod dev;

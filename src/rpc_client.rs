@@ -89,13 +89,7 @@ impl RpcClient {
     /// Calls a method.
     pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, RpcClientError> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let unreachable =
-            |error: reqwest::Error| RpcClientError::Unreachable { url: self.url.clone(), reason: innermost(&error) };
-        let response = self.http.post(self.url.clone()).json(&body).send().await.map_err(unreachable)?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
-        let mut answer: Value =
-            serde_json::from_slice(&bytes).map_err(|_| self.not_json_rpc(format!("its answer has status {status}")))?;
+        let (_, mut answer) = self.exchange(self.url.clone(), &body).await?;
         if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
             let code = error["code"].as_i64().unwrap_or_default();
             let message = error["message"].as_str().unwrap_or("no message").to_owned();
@@ -104,6 +98,24 @@ impl RpcClient {
         let result = answer.get_mut("result").map(Value::take);
         let result = result.ok_or_else(|| self.not_json_rpc("its answer has no result".to_owned()))?;
         serde_json::from_value(result).map_err(|error| self.not_json_rpc(format!("its answer to {method}: {error}")))
+    }
+
+    /// Posts JSON to a REST route: status and answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value), RpcClientError> {
+        let invalid = |_| RpcClientError::InvalidUrl { origin: "--rpc", text: self.url.to_string() };
+        self.exchange(self.url.join(path).map_err(invalid)?, body).await
+    }
+
+    async fn exchange(&self, url: Url, body: &Value) -> Result<(u16, Value), RpcClientError> {
+        let unreachable =
+            |error: reqwest::Error| RpcClientError::Unreachable { url: self.url.clone(), reason: innermost(&error) };
+        let response = self.http.post(url).json(body).send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        let answer = serde_json::from_slice(&bytes);
+        answer
+            .map(|answer| (status.as_u16(), answer))
+            .map_err(|_| self.not_json_rpc(format!("its answer has status {status}")))
     }
 
     /// `eth_blockNumber`.

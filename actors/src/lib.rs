@@ -12,6 +12,7 @@ pub mod monitor;
 pub mod peer_discovery;
 pub mod peer_intake;
 pub mod proposer;
+pub mod reconciler;
 pub mod rpc_frontend;
 pub mod send;
 pub mod sync_coordinator;

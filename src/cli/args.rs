@@ -115,6 +115,38 @@ pub struct RollbackArgs {
     pub json: JsonArgs,
 }
 
+/// `chain export`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The file to write
+    pub file: PathBuf,
+    /// The first block [default: 0]
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u64>,
+    /// The last block [default: the head]
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: Option<u64>,
+    /// The stopped node.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The running node.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `chain import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file that `chain export` has written
+    pub file: PathBuf,
+    /// The stopped node.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The running node.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
 /// `init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -406,6 +438,10 @@ pub enum ChainCommand {
     Head(ClientArgs),
     /// Take a stopped node's chain back to an earlier block
     Rollback(RollbackArgs),
+    /// Write the canonical blocks of a node, stopped or running, into a file
+    Export(ExportArgs),
+    /// Check and import the blocks of a file into a node, stopped or running
+    Import(ImportArgs),
     /// The newest block and the accounts of the genesis
     State {
         /// With pending transactions applied

@@ -1,4 +1,7 @@
-//! `chain height`, `chain head`, `chain state` and `chain rollback`.
+//! `chain height`, `chain head`, `chain state` and `chain rollback`; the other commands of `chain` have a file each.
+
+mod source;
+mod transfer;
 
 use super::args::{ChainCommand, ClientArgs, RollbackArgs};
 use super::block::describe;
@@ -22,6 +25,8 @@ pub(super) async fn run(command: &ChainCommand) -> Result<(), CliError> {
         ChainCommand::Head(client) => head(client).await,
         ChainCommand::State { pending, client } => state(client, *pending).await,
         ChainCommand::Rollback(args) => rollback(args),
+        ChainCommand::Export(args) => transfer::export(args).await,
+        ChainCommand::Import(args) => transfer::import(args).await,
     }
 }
 

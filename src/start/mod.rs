@@ -87,6 +87,24 @@ pub fn open_stopped(configuration: &Configuration) -> Result<(Role, Chain), Star
     Ok((checks::role(configuration, &chain.genesis)?, chain))
 }
 
+/// As [`open_stopped`]; where there is no chain yet, it is made from the genesis.json in the data folder or the one
+/// that `genesis.file` names.
+pub fn open_or_adopt_stopped(configuration: &Configuration) -> Result<(Role, Chain), StartError> {
+    if configuration.chain_path().exists() {
+        return open_stopped(configuration);
+    }
+    let kept = configuration.genesis_path();
+    let genesis = match kept.exists() {
+        true => Some(genesis::read_sealed(&kept, "node.data_dir")?),
+        false => genesis::read_configured(configuration)?,
+    };
+    let nothing = || StartError::NothingToStartFrom { data_dir: configuration.node.data_dir.clone() };
+    let genesis = genesis.ok_or_else(nothing)?;
+    checks::matches(configuration, &genesis)?;
+    let role = checks::role(configuration, &genesis)?;
+    Ok((role, chain_files::create(configuration, genesis)?))
+}
+
 /// Makes a new chain. Refuses where there is one.
 pub fn create(configuration: &Configuration) -> Result<Start, StartError> {
     for path in [configuration.chain_path(), configuration.genesis_path()] {

@@ -30,7 +30,8 @@ impl StorageError {
         Blame::Local
     }
 
-    pub(crate) fn damaged(table: &'static str, detail: impl std::fmt::Display) -> Self {
+    /// What `table` holds makes no sense.
+    pub fn damaged(table: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::Damaged { table, detail: detail.to_string() }
     }
 }

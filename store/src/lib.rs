@@ -14,7 +14,10 @@
 //! | [`address`] | look-up of transactions by address |
 //! | [`state`] | [`LatestState`]: the newest durable state, for the executor |
 //! | [`history`] | [`HistoricState`]: the state at an old block |
+//! | [`scan`] | the flat state at one height, part by part |
 //! | [`root`] | the state root recomputed from the flat state |
+//! | [`compare`] | the flat state held against the stored trie |
+//! | [`scratch`] | trie nodes on disk for a while |
 //! | [`node`] | [`NodeStore`]: what one node remembers for itself (`node.redb`) |
 //!
 //! A storage error is fatal: [`StorageError::is_fatal`] and its siblings say so, and the caller stops the node.
@@ -23,15 +26,19 @@ pub mod address;
 mod batch;
 mod codec;
 pub mod commit;
+pub mod compare;
 pub mod create;
 pub mod error;
 pub mod history;
 mod keys;
+mod leaves;
 pub mod node;
 pub mod open;
 pub mod prune;
 pub mod rollback;
 pub mod root;
+pub mod scan;
+pub mod scratch;
 pub mod snapshot;
 pub mod state;
 pub mod store;
@@ -41,6 +48,7 @@ mod view;
 pub use address::{AddressEntry, AddressPage, AddressQuery, Direction, Role};
 pub use codec::Head;
 pub use commit::{CommitBatch, CommitError, Durable};
+pub use compare::Difference;
 pub use create::{CreateError, NewChain};
 pub use error::StorageError;
 pub use history::{HistoricState, HistoryError};
@@ -49,7 +57,9 @@ pub use node::{Evidence, NodeStore, RefusedBlock, SealedHeader};
 pub use open::OpenError;
 pub use prune::{PruneError, Pruned};
 pub use rollback::{Rollback, RollbackError};
-pub use root::RootError;
+pub use root::{RootComputation, RootError};
+pub use scan::{FlatEntry, FlatScan, ScanError};
+pub use scratch::ScratchTrie;
 pub use snapshot::Snapshot;
 pub use state::LatestState;
 pub use store::{Store, StoreConfig, StoreWriter};

@@ -31,6 +31,8 @@ const PEERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("peers");
 const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused_blocks");
 /// Height → JSON record.
 const EVIDENCE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("evidence");
+/// Name → height.
+const BOOKMARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("bookmarks");
 
 /// A block that was refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,11 +179,26 @@ impl NodeStore {
         table.iter()?.map(|entry| decode("evidence", entry?.1.value())).collect()
     }
 
+    /// Remembers how far some background work has come.
+    pub fn put_bookmark(&self, name: &str, height: u64) -> Result<(), StorageError> {
+        self.write(|write| {
+            write.open_table(BOOKMARKS)?.insert(name, height)?;
+            Ok(())
+        })
+    }
+
+    /// How far it has come; `None` where nothing was remembered.
+    pub fn bookmark(&self, name: &str) -> Result<Option<u64>, StorageError> {
+        let table = self.database.begin_read()?.open_table(BOOKMARKS)?;
+        Ok(table.get(name)?.map(|height| height.value()))
+    }
+
     fn create_tables(&self) -> Result<(), StorageError> {
         self.write(|write| {
             write.open_table(PEERS)?;
             write.open_table(REFUSED)?;
             write.open_table(EVIDENCE)?;
+            write.open_table(BOOKMARKS)?;
             Ok(())
         })
     }

@@ -3,13 +3,12 @@
 //! This shares no code with the incremental trie that the node runs on: it is what that trie's result, the flat
 //! tables and the header are compared with while the node runs.
 
-use crate::StorageError;
-use crate::codec;
-use crate::view::View;
-use alloy_primitives::{Address, B256, U256};
-use alloy_trie::{HashBuilder, Nibbles};
+use crate::leaves::Leaves;
+use crate::scan::{FlatEntry, FlatScan, ScanError};
+use crate::{HistoryError, Snapshot, StorageError};
+use alloy_primitives::{Address, B256};
 use callboard_chain::{Account, Blame, keccak256};
-use redb::ReadableTable;
+use std::path::{Path, PathBuf};
 
 /// Why the state root could not be recomputed.
 #[derive(Debug, thiserror::Error)]
@@ -24,76 +23,128 @@ pub enum RootError {
         /// The root of the stored slots.
         actual: B256,
     },
-    /// Slots are stored for an account that is not there.
-    #[error("slots are stored for {address}, which has no account")]
-    Orphan {
-        /// Whose storage.
-        address: Address,
-    },
-    /// The database failed.
+    /// The flat state could not be read.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Scan(#[from] ScanError),
 }
 
 impl RootError {
-    /// Whether the node must stop: always; the flat state is not the chain's.
+    /// Whether the node must stop: where the flat state is not the chain's; not where it was only pruned.
     pub fn is_fatal(&self) -> bool {
-        true
-    }
-
-    /// Whose fault: this node's.
-    pub fn blame(&self) -> Blame {
-        Blame::Local
-    }
-}
-
-/// Reads every account and slot once and hashes them from nothing. It takes about 150 bytes of memory an account, and
-/// holds its snapshot for as long as it runs (seconds a million accounts): for background checks only.
-pub(crate) fn recompute(view: &View) -> Result<B256, RootError> {
-    let mut leaves = Vec::new();
-    for entry in view.accounts.iter().map_err(StorageError::from)? {
-        let (address, account) = entry.map_err(StorageError::from)?;
-        let address = Address::new(*address.value());
-        let account = codec::decode_account("accounts", account.value())?;
-        check_storage_root(view, address, &account)?;
-        leaves.push((keccak256(address), alloy_rlp::encode(account)));
-    }
-    check_orphans(view)?;
-    Ok(root_of(leaves))
-}
-
-/// Compares the account's storage root with its slots.
-fn check_storage_root(view: &View, address: Address, account: &Account) -> Result<(), RootError> {
-    let slots = view.storage_slots(address)?;
-    let leaf = |(slot, value): (U256, U256)| (keccak256(slot.to_be_bytes::<32>()), alloy_rlp::encode(value));
-    let actual = root_of(slots.into_iter().map(leaf).collect());
-    if actual != account.storage_root {
-        return Err(RootError::StorageRoot { address, expected: account.storage_root, actual });
-    }
-    Ok(())
-}
-
-/// Every address with slots must have an account.
-fn check_orphans(view: &View) -> Result<(), RootError> {
-    let mut last: Option<Address> = None;
-    for entry in view.storage.iter().map_err(StorageError::from)? {
-        let (key, _) = entry.map_err(StorageError::from)?;
-        let address = Address::from_slice(&key.value()[..20]);
-        if last != Some(address) {
-            if view.account(address)?.is_none() {
-                return Err(RootError::Orphan { address });
-            }
-            last = Some(address);
+        match self {
+            Self::StorageRoot { .. } => true,
+            Self::Scan(error) => error.is_fatal(),
         }
     }
-    Ok(())
+
+    /// Whose fault: this node's where it is fatal.
+    pub fn blame(&self) -> Blame {
+        if self.is_fatal() { Blame::Local } else { Blame::Nobody }
+    }
+
+    /// Whether the state at this height is not kept any more.
+    pub fn is_pruned(&self) -> bool {
+        matches!(self, Self::Scan(ScanError::History(HistoryError::Pruned { .. })))
+    }
 }
 
-fn root_of(mut leaves: Vec<(B256, Vec<u8>)>) -> B256 {
-    leaves.sort_unstable();
-    let mut builder = HashBuilder::default();
-    for (key, value) in &leaves {
-        builder.add_leaf(Nibbles::unpack(key), value);
+impl From<StorageError> for RootError {
+    fn from(error: StorageError) -> Self {
+        Self::Scan(error.into())
     }
-    builder.root()
+}
+
+/// Hashes the flat state at one height, part by part: each part is read through a snapshot of its own, so that it takes
+/// as long as it likes, at a head that moves. About 64 MiB of memory; larger states go through files in `folder`.
+#[derive(Debug)]
+pub struct RootComputation {
+    scan: FlatScan,
+    folder: PathBuf,
+    accounts: Leaves,
+    open: Option<OpenAccount>,
+    keys: u64,
+}
+
+/// An account whose slots are being read.
+#[derive(Debug)]
+struct OpenAccount {
+    address: Address,
+    account: Account,
+    slots: Leaves,
+}
+
+impl RootComputation {
+    /// Of the state after the block at `height`.
+    pub fn new(height: u64, folder: &Path) -> Self {
+        let accounts = Leaves::new(folder);
+        Self { scan: FlatScan::new(height), folder: folder.to_owned(), accounts, open: None, keys: 0 }
+    }
+
+    /// The height whose state is hashed.
+    pub fn height(&self) -> u64 {
+        self.scan.height()
+    }
+
+    /// Accounts and slots read so far.
+    pub fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    /// Reads on, about `keys` accounts and slots; true where everything has been read.
+    pub fn advance(&mut self, snapshot: &Snapshot, keys: usize) -> Result<bool, RootError> {
+        let entries = self.scan.read(snapshot, keys)?;
+        self.keys += entries.len() as u64;
+        for entry in &entries {
+            match *entry {
+                FlatEntry::Account(address, account) => {
+                    self.close()?;
+                    self.open = Some(OpenAccount { address, account, slots: Leaves::new(&self.folder) });
+                }
+                FlatEntry::Slot(_, slot, value) => {
+                    if let Some(open) = &mut self.open {
+                        open.slots.add(keccak256(slot.to_be_bytes::<32>()), alloy_rlp::encode(value))?;
+                    }
+                }
+            }
+        }
+        Ok(entries.is_empty())
+    }
+
+    /// The state root, once everything has been read.
+    pub fn root(mut self) -> Result<B256, RootError> {
+        self.close()?;
+        Ok(self.accounts.root()?)
+    }
+
+    /// Compares the storage root of the account read last with its slots.
+    fn close(&mut self) -> Result<(), RootError> {
+        let Some(OpenAccount { address, account, slots }) = self.open.take() else { return Ok(()) };
+        let (expected, actual) = (account.storage_root, slots.root()?);
+        if expected != actual {
+            return Err(RootError::StorageRoot { address, expected, actual });
+        }
+        Ok(self.accounts.add(keccak256(address), alloy_rlp::encode(account))?)
+    }
+}
+
+/// Accounts and slots read through one snapshot: some tens of milliseconds.
+const PART: usize = 4_000;
+
+impl crate::Store {
+    /// The state root after the block at `height`, from the flat state alone. `tell` hears of the keys read so far, and
+    /// ends it where it answers false.
+    pub fn state_root_at(
+        &self,
+        height: u64,
+        folder: &Path,
+        tell: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<B256>, RootError> {
+        let mut computation = RootComputation::new(height, folder);
+        while !computation.advance(&self.snapshot()?, PART)? {
+            if !tell(computation.keys()) {
+                return Ok(None);
+            }
+        }
+        computation.root().map(Some)
+    }
 }

@@ -5,7 +5,7 @@ use crate::codec::{self, Head};
 use crate::keys::TransactionLocation;
 use crate::tables::{CHAIN_ID, GENESIS_HASH};
 use crate::view::View;
-use crate::{HistoricState, HistoryError, StorageError, history, root};
+use crate::{HistoricState, HistoryError, StorageError, history};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Decodable;
@@ -142,11 +142,6 @@ impl Snapshot {
     /// its state is the alloc of [`Self::genesis_json`].
     pub fn changes(&self, height: u64) -> Result<BlockChanges, HistoryError> {
         history::changes(&self.view, height)
-    }
-
-    /// The state root recomputed from the flat state alone; see [`crate::root`].
-    pub fn recompute_state_root(&self) -> Result<B256, crate::RootError> {
-        root::recompute(&self.view)
     }
 }
 

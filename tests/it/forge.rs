@@ -39,11 +39,17 @@ pub(crate) struct Forge {
 impl Forge {
     /// Block 0 of a chain on which development accounts 0 to 3 are rich.
     pub(crate) fn new() -> Self {
+        Self::with_name("forge")
+    }
+
+    /// The same, of a chain of this name.
+    pub(crate) fn with_name(name: &str) -> Self {
+        let config = config(name);
         let rich = GenesisAccount { balance: dev::balance(), ..GenesisAccount::default() };
         let alloc: BTreeMap<_, _> = (0..4).map(|index| (dev::key(index).address(), rich.clone())).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         // Blocks are a second apart, and none is to lie in the future.
-        let genesis = Genesis { config: config(), timestamp: now - 1_000, alloc }.with_predeploys();
+        let genesis = Genesis { config: config.clone(), timestamp: now - 1_000, alloc }.with_predeploys();
         let genesis = SealedGenesis::seal(genesis, &authority()).expect("a genesis");
         let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
         trie.apply(&Nothing, &mut genesis.changes()).expect("applied");
@@ -57,7 +63,7 @@ impl Forge {
         let path = folder.path().join("chain.redb");
         let (store, writer) = Store::create(path, &StoreConfig::default(), new).expect("created");
         let base = store.latest().expect("readable");
-        let live = LiveState::new(Arc::new(config()), base, genesis.block().header().clone());
+        let live = LiveState::new(Arc::new(config), base, genesis.block().header().clone());
         Self { genesis, store, writer, live, _folder: folder }
     }
 
@@ -91,16 +97,23 @@ impl Forge {
         (first..first + count).map(|nonce| self.extend(&[transfer(0, nonce, 1)])).collect()
     }
 
+    /// All of its blocks but block 0.
+    pub(crate) fn blocks(&self) -> Vec<Block> {
+        let snapshot = self.store.snapshot().expect("readable");
+        let block = |height| snapshot.block(height).expect("readable").expect("a block");
+        (1..=snapshot.head().height).map(block).collect()
+    }
+
     /// The header of a confirmed block.
     pub(crate) fn header(&self, height: u64) -> Header {
         self.store.snapshot().expect("readable").header(height).expect("readable").expect("a block")
     }
 }
 
-fn config() -> ChainConfig {
+fn config(name: &str) -> ChainConfig {
     ChainConfig {
         chain_id: CHAIN_ID,
-        name: "forge".to_owned(),
+        name: name.to_owned(),
         authority: authority().address(),
         forks: vec![(Hardfork::Osaka, 0)],
         base_fee_policy: BaseFeePolicy::Zero,

@@ -3,6 +3,7 @@
 mod bad_blocks;
 mod bad_transactions;
 mod by_address;
+mod chain_file;
 mod client;
 mod command_line;
 mod configuration;

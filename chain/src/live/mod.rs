@@ -202,7 +202,8 @@ impl<R> std::fmt::Debug for LiveState<R> {
     }
 }
 
-fn check_execution(header: &Header, executed: &Executed) -> Result<(), ConfirmError> {
+/// Compares what executing a block gave with what its header says, but for the state root.
+pub fn check_execution(header: &Header, executed: &Executed) -> Result<(), ConfirmError> {
     let height = header.number;
     if executed.gas_used != header.gas_used {
         return Err(ConfirmError::GasUsed { height, expected: header.gas_used, actual: executed.gas_used });

@@ -1,0 +1,231 @@
+//! A range of blocks checked from a state that is known: `chain verify`.
+//!
+//! The state before the first block is read from the flat tables and the history and built into a trie of its own,
+//! whose root must be the sealed one. On it every block is executed again, and every state root compared. At the end
+//! the flat state after the last block is hashed by other code ([`RootComputation`]). No stored trie node is believed.
+
+use super::check::{Fault, check_block, check_genesis};
+use alloy_consensus::constants::EMPTY_ROOT_HASH;
+use alloy_primitives::{Address, B256, U256};
+use callboard_chain::trie::{StateTrie, TrieError};
+use callboard_chain::{Account, AccountChange, BlockChanges, ChainConfig, StorageChange};
+use callboard_store::{FlatEntry, FlatScan, RootComputation, ScratchTrie, Store};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Keys of the flat state read in one step: some tens of milliseconds.
+const PART: usize = 4_000;
+/// Trie nodes kept in memory.
+const TRIE_NODES: usize = 100_000;
+
+/// How far a check has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeProgress {
+    /// The state before the first block, or after the last one, is being hashed.
+    State {
+        /// The height whose state it is.
+        height: u64,
+    },
+    /// This block is right.
+    Block {
+        /// Its height.
+        height: u64,
+    },
+    /// All is right.
+    Done,
+}
+
+/// A check of a range, step by step; each step takes one snapshot and some tens of milliseconds, or one block.
+pub struct RangeCheck {
+    store: Store,
+    config: Arc<ChainConfig>,
+    folder: PathBuf,
+    from: u64,
+    to: u64,
+    scratch: ScratchTrie,
+    trie: StateTrie,
+    work: Work,
+}
+
+enum Work {
+    Base { scan: FlatScan, open: Option<OpenAccount> },
+    Blocks { next: u64 },
+    Root(RootComputation),
+    Done,
+}
+
+/// An account whose slots are being read, as it stands in the trie.
+struct OpenAccount {
+    address: Address,
+    in_trie: Account,
+    expected_root: B256,
+}
+
+impl RangeCheck {
+    /// From `from` (else the first block whose state is kept) to `to` (else the head). The state before `from` must be
+    /// kept. Temporary files go to `folder`.
+    pub fn new(
+        store: Store,
+        config: Arc<ChainConfig>,
+        folder: &Path,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<Self, Fault> {
+        let snapshot = store.snapshot()?;
+        let oldest = snapshot.pruned_below();
+        let from = from.unwrap_or(if oldest == 0 { 0 } else { oldest.saturating_add(1) });
+        let to = to.unwrap_or(snapshot.head().height);
+        if from > to {
+            return Err(Fault::Range { from, to });
+        }
+        let base = from.saturating_sub(1);
+        snapshot.state_at(to)?;
+        snapshot.state_at(base)?;
+        if from == 0 {
+            check_genesis(&snapshot, &config)?;
+        }
+        let scratch = ScratchTrie::create(&folder.join(format!("verify-{}.redb", std::process::id())))?;
+        let trie = StateTrie::new(EMPTY_ROOT_HASH);
+        let work = Work::Base { scan: FlatScan::new(base), open: None };
+        drop(snapshot);
+        Ok(Self { store, config, folder: folder.to_owned(), from, to, scratch, trie, work })
+    }
+
+    /// The first height.
+    pub fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// The last height.
+    pub fn to(&self) -> u64 {
+        self.to
+    }
+
+    /// Goes on a little.
+    pub fn step(&mut self) -> Result<RangeProgress, Fault> {
+        match &self.work {
+            Work::Base { .. } => self.build_base(),
+            Work::Blocks { next } => self.check(*next),
+            Work::Root(_) => self.hash(),
+            Work::Done => Ok(RangeProgress::Done),
+        }
+    }
+
+    /// Builds the next accounts and slots of the state before the first block into the trie.
+    fn build_base(&mut self) -> Result<RangeProgress, Fault> {
+        let Work::Base { scan, open } = &mut self.work else { return Ok(RangeProgress::Done) };
+        let height = scan.height();
+        let failed = |source| Fault::Trie { height, source };
+        let entries = scan.read(&self.store.snapshot()?, PART).map_err(|source| Fault::Scan { height, source })?;
+        let ended = entries.is_empty();
+        let (mut changes, mut expected) = changes_of(&entries, open.as_ref());
+        let actual = self.trie.apply(&self.scratch, &mut changes).map_err(failed)?;
+        // The account whose slots are not all read yet is the last one of the part.
+        let mut accounts: Vec<_> = open.take().into_iter().collect();
+        for change in &changes.accounts {
+            let in_trie = change.after.unwrap_or_default();
+            if accounts.last().is_some_and(|last| last.address == change.address) {
+                accounts.iter_mut().for_each(|last| last.in_trie = in_trie);
+            } else {
+                let expected_root = expected.pop_front().unwrap_or(EMPTY_ROOT_HASH);
+                accounts.push(OpenAccount { address: change.address, in_trie, expected_root });
+            }
+        }
+        if !ended {
+            *open = accounts.pop();
+        }
+        for OpenAccount { address, in_trie, expected_root: expected } in accounts {
+            let actual = in_trie.storage_root;
+            if actual != expected {
+                return Err(failed(TrieError::StorageRoot { address, expected, actual }));
+            }
+        }
+        if ended {
+            let expected = self.header_root(height)?;
+            if actual != expected {
+                return Err(self.state_root(height, expected, actual));
+            }
+            self.work = Work::Blocks { next: self.from.max(1) };
+        }
+        self.put_aside()?;
+        Ok(RangeProgress::State { height })
+    }
+
+    fn check(&mut self, height: u64) -> Result<RangeProgress, Fault> {
+        if height > self.to {
+            self.work = Work::Root(RootComputation::new(self.to, &self.folder));
+            return Ok(RangeProgress::State { height: self.to });
+        }
+        let snapshot = self.store.snapshot()?;
+        let mut changes = check_block(&snapshot, &self.config, height)?.changes;
+        let actual = self.trie.apply(&self.scratch, &mut changes).map_err(|source| Fault::Trie { height, source })?;
+        let expected = self.header_root(height)?;
+        if actual != expected {
+            return Err(Fault::StateRoot { height, expected, actual, difference: None });
+        }
+        self.put_aside()?;
+        self.work = Work::Blocks { next: height.saturating_add(1) };
+        Ok(RangeProgress::Block { height })
+    }
+
+    fn hash(&mut self) -> Result<RangeProgress, Fault> {
+        let Work::Root(computation) = &mut self.work else { return Ok(RangeProgress::Done) };
+        let height = self.to;
+        let failed = |source| Fault::Root { height, source };
+        if !computation.advance(&self.store.snapshot()?, PART).map_err(failed)? {
+            return Ok(RangeProgress::State { height });
+        }
+        let Work::Root(computation) = std::mem::replace(&mut self.work, Work::Done) else {
+            return Ok(RangeProgress::Done);
+        };
+        let (expected, actual) = (self.header_root(height)?, computation.root().map_err(failed)?);
+        if actual != expected { Err(self.state_root(height, expected, actual)) } else { Ok(RangeProgress::Done) }
+    }
+
+    fn header_root(&self, height: u64) -> Result<B256, Fault> {
+        Ok(self.store.snapshot()?.header(height)?.ok_or(Fault::Missing { height })?.state_root)
+    }
+
+    fn state_root(&self, height: u64, expected: B256, actual: B256) -> Fault {
+        Fault::StateRoot { height, expected, actual, difference: difference(&self.store) }
+    }
+
+    /// Puts what changed of the trie on disk, so that memory stays bounded.
+    fn put_aside(&mut self) -> Result<(), Fault> {
+        self.scratch.write(&self.trie.take_updates())?;
+        self.trie.shrink(TRIE_NODES);
+        Ok(())
+    }
+}
+
+/// The first key at which the flat state and the state trie differ, in words.
+pub(super) fn difference(store: &Store) -> Option<String> {
+    match store.first_difference() {
+        Ok(difference) => difference.map(|difference| difference.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Entries of the flat state as changes that make them out of nothing, and the storage root that each account carries
+/// which begins here. `open` is the account whose slots the entries may go on with.
+fn changes_of(entries: &[FlatEntry], open: Option<&OpenAccount>) -> (BlockChanges, std::collections::VecDeque<B256>) {
+    let mut changes = BlockChanges::default();
+    let mut expected = std::collections::VecDeque::new();
+    for entry in entries {
+        match *entry {
+            FlatEntry::Account(address, account) => {
+                expected.push_back(account.storage_root);
+                let after = Some(Account { storage_root: EMPTY_ROOT_HASH, ..account });
+                changes.accounts.push(AccountChange { address, before: None, after });
+            }
+            FlatEntry::Slot(address, slot, after) => {
+                if let Some(open) = open.filter(|_| changes.accounts.is_empty()) {
+                    let account = Some(open.in_trie);
+                    changes.accounts.push(AccountChange { address, before: account, after: account });
+                }
+                changes.storage.push(StorageChange { address, slot, before: U256::ZERO, after });
+            }
+        }
+    }
+    (changes, expected)
+}
