@@ -12,7 +12,7 @@ use callboard_actors::callboard::{Phase, Role};
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::EventStream;
 use callboard_actors::guard::StopOrder;
-use callboard_actors::importer::{Importer, Refusals};
+use callboard_actors::importer::{Importer, OwnBlocks, Refusals, SealWatch};
 use callboard_actors::monitor::Monitor;
 use callboard_actors::peer_discovery::{self, PeerDiscovery, PeerReport, PeersRequest, chain_identity};
 use callboard_actors::peer_intake::{self, PeerIntake};
@@ -103,8 +103,16 @@ impl RunningNode {
         )
         .map_err(|error| NodeError::Threads(error.to_string()))?;
         let refusals = Refusals::new(parts.node_store.clone(), &shared.metrics);
-        let importer =
-            Importer::new(shared.callboard.clone(), verifier, mailboxes.confirmed_state.inbox(), head, refusals);
+        let importer = Importer::new(
+            shared.callboard.clone(),
+            verifier,
+            mailboxes.confirmed_state.inbox(),
+            head,
+            refusals,
+            parts.seal_watch(shared)?,
+            mailboxes.own_blocks(),
+        );
+        settle_seals(importer.seals().clone(), importer.watch_head());
         let sessions = Sessions::new(Admission {
             max_peers: shared.configuration.peers.max,
             allow: shared.configuration.peers.allow.iter().copied().collect(),
@@ -199,6 +207,19 @@ impl Parts {
         Ok(Self { config, chain, node_store, authority, head })
     }
 
+    /// Knows what was sealed, as the high-water file has it.
+    fn seal_watch(&self, shared: &Shared) -> Result<SealWatch, NodeError> {
+        let sealed = |mark: &HighWater| mark.sealed().map_or(0, |block| block.height());
+        Ok(SealWatch::new(
+            self.chain.store.clone(),
+            self.config.commitment(),
+            self.node_store.clone(),
+            self.authority.as_ref().map(|(_, mark)| sealed(mark)),
+            shared.alarms.clone(),
+            &shared.metrics,
+        )?)
+    }
+
     fn head_header(&self) -> Result<Header, NodeError> {
         let header = self.chain.store.snapshot()?.header(self.head.height)?;
         header.ok_or_else(|| NodeError::Threads(format!("the header of block {} is missing", self.head.height)))
@@ -232,6 +253,11 @@ impl Mailboxes {
             events: open!(rest, "EventStream", MAILBOX),
             monitor: open!(rest, "Monitor", MAILBOX),
         })
+    }
+
+    fn own_blocks(&self) -> Option<OwnBlocks> {
+        let proposer = self.proposer.as_ref()?;
+        Some(OwnBlocks { hold: proposer.inbox(), met: self.sync.inbox() })
     }
 
     fn stop_order(&self) -> StopOrder {
@@ -331,6 +357,7 @@ impl Mailboxes {
                 key,
                 mark,
                 next_base_fee: next_base_fee(&header, &parts.config),
+                head_height: header.number,
                 head_timestamp: header.timestamp,
                 has_room: settings::has_room(configuration),
             };
@@ -431,6 +458,17 @@ fn boot_id() -> Result<BootId, NodeError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(|error| NodeError::Threads(format!("no random bytes: {error}")))?;
     Ok(BootId(bytes))
+}
+
+/// Compares the sealed heads that peers have shown with this chain as it reaches them, until the node stops.
+fn settle_seals(seals: SealWatch, mut head: watch::Receiver<Head>) {
+    actix::spawn(async move {
+        while head.changed().await.is_ok() {
+            if let Err(error) = seals.settle() {
+                tracing::error!(%error, "the chain database cannot be read");
+            }
+        }
+    });
 }
 
 /// Keeps the answer to `callboard_peers` current until the node stops.

@@ -18,7 +18,7 @@ use crate::start::{self, Start, StartError};
 use actors::RunningNode;
 use callboard_actors::callboard::{Callboard, Role};
 use callboard_actors::guard::ActorDied;
-use callboard_actors::monitor::{Metrics, Stages};
+use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::proposer::HighWaterError;
 use callboard_actors::rpc_frontend::{BindError, ChainAccess, RpcMetrics, RpcServer};
 use callboard_actors::send::ActorRegistry;
@@ -115,6 +115,7 @@ struct Shared {
     registry: ActorRegistry,
     stages: Stages,
     metrics: Metrics,
+    alarms: Alarms,
     client: PeerClient,
 }
 
@@ -157,8 +158,9 @@ impl Shared {
         let callboard = Callboard::new(Role::Follower);
         let stages = Stages::new(settings::workers(&configuration));
         let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
+        let alarms = Alarms::new(&metrics);
         let client = PeerClient::new(Default::default())?;
-        Ok(Self { configuration, callboard, registry, stages, metrics, client })
+        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, client })
     }
 }
 

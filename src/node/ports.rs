@@ -4,7 +4,7 @@ use super::Shared;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_actors::callboard::{Callboard, Phase, Provenance};
 use callboard_actors::importer::{ImportFailure, Importer};
-use callboard_actors::monitor::Metrics;
+use callboard_actors::monitor::{Alarms, Metrics};
 use callboard_actors::peer_discovery::PeerReport;
 use callboard_actors::rpc_frontend::{
     ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolInboxes, PoolPort, PoolStatus,
@@ -41,6 +41,7 @@ struct Ports {
     registry: ActorRegistry,
     callboard: Callboard,
     metrics: Metrics,
+    alarms: Alarms,
     gauges: Gauges,
 }
 
@@ -91,6 +92,7 @@ impl NodePorts {
             callboard: shared.callboard.clone(),
             gauges: Gauges::register(&shared.metrics),
             metrics: shared.metrics.clone(),
+            alarms: shared.alarms.clone(),
         }))
     }
 
@@ -110,10 +112,12 @@ impl NodePorts {
     }
 
     fn report(&self) -> SyncReport {
-        match self.0.running.get() {
+        let mut report = match self.0.running.get() {
             Some(running) => running.sync.borrow().clone(),
             None => SyncReport::before_genesis(self.0.callboard.role()),
-        }
+        };
+        report.alerts.extend(self.0.alarms.sentences());
+        report
     }
 
     fn peer_reports(&self) -> Vec<PeerReport> {

@@ -3,8 +3,9 @@
 
 use crate::open::{open_or_create, unreadable};
 use crate::{OpenError, StorageError};
+use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
-use callboard_chain::Block;
+use callboard_chain::{Block, Seal, keccak256};
 use redb::{
     Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
@@ -66,12 +67,19 @@ pub struct SealedHeader {
 }
 
 impl SealedHeader {
+    /// A header and the seal over it.
+    pub fn new(header: &Header, seal: &Seal) -> Self {
+        Self { header: alloy_rlp::encode(header).into(), seal: Bytes::copy_from_slice(&seal.0) }
+    }
+
     /// Header and seal of `block`.
     pub fn of(block: &Block) -> Self {
-        Self {
-            header: alloy_rlp::encode(block.header()).into(),
-            seal: Bytes::copy_from_slice(block.seal().0.as_slice()),
-        }
+        Self::new(block.header(), block.seal())
+    }
+
+    /// The block's hash.
+    pub fn hash(&self) -> B256 {
+        keccak256(&self.header)
     }
 }
 
@@ -81,7 +89,7 @@ impl SealedHeader {
 pub struct Evidence {
     /// The height of both.
     pub height: u64,
-    /// The one in this chain.
+    /// The one in this chain, or, above its head, the one that was met first.
     pub ours: SealedHeader,
     /// The other.
     pub theirs: SealedHeader,
@@ -171,6 +179,12 @@ impl NodeStore {
             table.insert(evidence.height, record.as_slice())?;
             Ok(true)
         })
+    }
+
+    /// At most `limit` pieces of evidence from height `from` on, by height.
+    pub fn evidence_from(&self, from: u64, limit: usize) -> Result<Vec<Evidence>, StorageError> {
+        let table = self.database.begin_read()?.open_table(EVIDENCE)?;
+        table.range(from..)?.take(limit).map(|entry| decode("evidence", entry?.1.value())).collect()
     }
 
     /// All evidence, by height.

@@ -9,6 +9,7 @@ mod command_line;
 mod configuration;
 mod crash;
 mod documents;
+mod equivocation;
 mod fake_node;
 mod first_start;
 mod forge;

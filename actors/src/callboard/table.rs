@@ -93,6 +93,8 @@ named! {
         RelayBlock = "RelayBlock",
         /// Take no notice of it, and say so.
         RefuseBlock = "RefuseBlock",
+        /// It carries this authority's seal, and this authority lacks it: stop proposing, and raise the alarm.
+        AlarmBlock = "AlarmBlock",
         /// It is on this chain already.
         IgnoreBlock = "IgnoreBlock",
         /// Put it into the pool.
@@ -113,6 +115,7 @@ named! {
 ///   not imports: an import is a block from outside.
 /// - Blocks from outside are imported, in any phase that can apply them, and relayed only by a follower that is
 ///   itself up to date.
+/// - A proposing authority has every block with its seal. One that it lacks stops it before it is taken back.
 /// - A transaction from RPC is always held; one from a peer only while following, as the peer keeps its own copy.
 /// - A follower brings what it takes to the authority, also for a peer: it may be the peer's only way there.
 pub fn route(origin: Origin, kind: Kind, role: Role, phase: Phase) -> Vec<Delivery> {
@@ -123,13 +126,14 @@ pub fn route(origin: Origin, kind: Kind, role: Role, phase: Phase) -> Vec<Delive
 }
 
 fn route_block(origin: Origin, role: Role, phase: Phase) -> Vec<Delivery> {
-    use Delivery::{BroadcastBlock, ImportBlock, RefuseBlock, RelayBlock};
+    use Delivery::{AlarmBlock, BroadcastBlock, ImportBlock, RefuseBlock, RelayBlock};
     match (origin, role, phase) {
         (Origin::Proposer, Role::Authority, Phase::Following) => vec![BroadcastBlock],
         (Origin::Proposer | Origin::Rpc, _, _) => vec![RefuseBlock],
         (_, _, Phase::Genesis | Phase::Replaying | Phase::Diverged) => vec![RefuseBlock],
         (_, Role::Follower, Phase::Following) => vec![ImportBlock, RelayBlock],
-        (_, _, Phase::CatchingUp | Phase::Following | Phase::Stalled) => vec![ImportBlock],
+        (_, Role::Authority, Phase::Following) => vec![AlarmBlock, ImportBlock],
+        (_, _, Phase::CatchingUp | Phase::Stalled) => vec![ImportBlock],
     }
 }
 

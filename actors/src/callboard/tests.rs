@@ -10,6 +10,7 @@ type Row = (Origin, Kind, Role, [&'static [Delivery]; 6]);
 const TABLE: [Row; 16] = {
     const REFUSE: &[Delivery] = &[RefuseBlock];
     const IMPORT: &[Delivery] = &[ImportBlock];
+    const ALARM: &[Delivery] = &[AlarmBlock, ImportBlock];
     const DROP: &[Delivery] = &[DropTransaction];
     const POOL: &[Delivery] = &[PoolTransaction];
     const POOL_RELAY: &[Delivery] = &[PoolTransaction, RelayTransaction];
@@ -22,11 +23,11 @@ const TABLE: [Row; 16] = {
         (Origin::Proposer, Kind::Block, Role::Follower, [REFUSE; 6]),
         (Origin::Proposer, Kind::Transaction, Role::Authority, [DROP; 6]),
         (Origin::Proposer, Kind::Transaction, Role::Follower, [DROP; 6]),
-        (Origin::Peer, Kind::Block, Role::Authority, [REFUSE, REFUSE, IMPORT, IMPORT, IMPORT, REFUSE]),
+        (Origin::Peer, Kind::Block, Role::Authority, [REFUSE, REFUSE, IMPORT, ALARM, IMPORT, REFUSE]),
         (Origin::Peer, Kind::Block, Role::Follower, [REFUSE, REFUSE, IMPORT, IMPORT_RELAY, IMPORT, REFUSE]),
         (Origin::Peer, Kind::Transaction, Role::Authority, [DROP, DROP, DROP, POOL_RELAY, DROP, DROP]),
         (Origin::Peer, Kind::Transaction, Role::Follower, [DROP, DROP, DROP, POOL_FORWARD_RELAY, DROP, DROP]),
-        (Origin::Operator, Kind::Block, Role::Authority, [REFUSE, REFUSE, IMPORT, IMPORT, IMPORT, REFUSE]),
+        (Origin::Operator, Kind::Block, Role::Authority, [REFUSE, REFUSE, IMPORT, ALARM, IMPORT, REFUSE]),
         (Origin::Operator, Kind::Block, Role::Follower, [REFUSE, REFUSE, IMPORT, IMPORT_RELAY, IMPORT, REFUSE]),
         (Origin::Operator, Kind::Transaction, Role::Authority, [DROP; 6]),
         (Origin::Operator, Kind::Transaction, Role::Follower, [DROP; 6]),

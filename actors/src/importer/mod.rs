@@ -3,20 +3,25 @@
 //! Peers' streams, `importBlock` and files all come through here, so a block is treated alike whoever sent it.
 
 mod refusals;
+mod seals;
 #[cfg(test)]
 mod tests;
 
 pub use refusals::Refusals;
+pub use seals::{Meeting, SealWatch};
 
 use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
 use crate::confirmed_state::{ImportBlock, ImportError, Imported};
+use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
+use crate::sync_coordinator::OwnBlockMet;
+use crate::transport::SealedHead;
 use crate::verifier::{VerificationError, Verifier};
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::live::ConfirmError;
 use callboard_chain::verify::VerifyError;
 use callboard_chain::{Blame, Block, Verified};
-use callboard_store::Head;
+use callboard_store::{Head, StorageError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -108,6 +113,21 @@ impl From<AskError> for ImportFailure {
     }
 }
 
+impl From<StorageError> for ImportFailure {
+    fn from(error: StorageError) -> Self {
+        Self::Stopping { reason: format!("the chain database cannot be read: {error}") }
+    }
+}
+
+/// Whom an authority tells of a block that it lacks and that carries its own seal.
+#[derive(Debug, Clone)]
+pub struct OwnBlocks {
+    /// The proposer, which seals nothing until that block is there.
+    pub hold: Inbox<HoldProposing>,
+    /// The sync coordinator, which looks for what is missing below it.
+    pub met: Inbox<OwnBlockMet>,
+}
+
 /// Imports blocks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Importer {
@@ -116,18 +136,22 @@ pub struct Importer {
     confirmed_state: Inbox<ImportBlock>,
     head: watch::Receiver<Head>,
     refusals: Refusals,
+    seals: SealWatch,
+    own_blocks: Option<OwnBlocks>,
 }
 
 impl Importer {
-    /// Brings the parts together; `head` is the durable head.
+    /// Brings the parts together; `head` is the durable head, `own_blocks` is an authority's.
     pub fn new(
         callboard: Callboard,
         verifier: Verifier,
         confirmed_state: Inbox<ImportBlock>,
         head: watch::Receiver<Head>,
         refusals: Refusals,
+        seals: SealWatch,
+        own_blocks: Option<OwnBlocks>,
     ) -> Self {
-        Self { callboard, verifier, confirmed_state, head, refusals }
+        Self { callboard, verifier, confirmed_state, head, refusals, seals, own_blocks }
     }
 
     /// How many blocks can be verified at once, ahead of importing.
@@ -140,10 +164,41 @@ impl Importer {
         &self.refusals
     }
 
+    /// The durable head, as it moves.
+    pub fn watch_head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// Where sealed blocks and heads that are not imported here are reported.
+    pub fn seals(&self) -> &SealWatch {
+        &self.seals
+    }
+
     /// Verifies a block that is to be imported later. A refusal is recorded.
     pub async fn verify(&self, bytes: Bytes, provenance: Provenance) -> Result<Verified<Block>, ImportFailure> {
         let verified = self.verifier.verify(bytes.clone()).await.map_err(ImportFailure::from);
-        verified.inspect_err(|failure| self.refusals.record(failure, provenance, &bytes))
+        verified.inspect_err(|failure| {
+            self.refusals.record(failure, provenance, &bytes);
+            self.meet_refused(failure, &bytes);
+        })
+    }
+
+    /// What fails after the seal was checked is still under the authority's seal.
+    fn meet_refused(&self, failure: &ImportFailure, bytes: &Bytes) {
+        let is_sealed = match failure {
+            ImportFailure::Refused(VerifyError::Decode(_) | VerifyError::Seal(_)) => false,
+            ImportFailure::Refused(_) => true,
+            _ => false,
+        };
+        if is_sealed && let Ok(block) = Block::decode(bytes.clone()) {
+            self.meet(&block);
+        }
+    }
+
+    fn meet(&self, block: &Block) {
+        if let Err(error) = self.seals.meet(&SealedHead::of(block)) {
+            tracing::error!(%error, "the chain database cannot be read");
+        }
     }
 
     /// Verifies and executes a block, and waits until it is durable.
@@ -161,9 +216,30 @@ impl Importer {
         provenance: Provenance,
     ) -> Result<Outcome, ImportFailure> {
         self.check_route(provenance)?;
-        let bytes = block.value().bytes().clone();
+        self.hold_proposing(block.value(), provenance).await?;
+        let value = block.value().clone();
         let outcome = self.execute(block, provenance).await;
-        outcome.inspect_err(|failure| self.refusals.record(failure, provenance, &bytes))
+        outcome.inspect_err(|failure| {
+            self.refusals.record(failure, provenance, value.bytes());
+            self.meet(&value);
+        })
+    }
+
+    /// An authority that meets its own seal on a block it lacks seals nothing more until it has that block: whatever
+    /// it is sealing now ends before this returns.
+    async fn hold_proposing(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
+        let Some(own) = &self.own_blocks else { return Ok(()) };
+        let Meeting::Ahead { may_extend: true } = self.seals.meet(&SealedHead::of(block))? else { return Ok(()) };
+        let height = block.height();
+        own.hold.ask(HoldProposing { height }, EXECUTE_DEADLINE).await?;
+        if self.callboard.deliveries(provenance.origin, Kind::Block).contains(&Delivery::AlarmBlock) {
+            self.callboard.count(provenance.origin, Kind::Block, Delivery::AlarmBlock);
+        }
+        if self.callboard.phase() != Phase::CatchingUp {
+            // Where the mailbox is full, the next block or status tells it again; the proposer holds anyway.
+            own.met.offer(OwnBlockMet { height }).ok();
+        }
+        Ok(())
     }
 
     async fn execute(&self, block: Verified<Block>, provenance: Provenance) -> Result<Outcome, ImportFailure> {

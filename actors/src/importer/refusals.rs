@@ -5,7 +5,7 @@ use crate::callboard::Provenance;
 use crate::monitor::Metrics;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::Block;
-use callboard_store::{Evidence, NodeStore, RefusedBlock, SealedHeader, StorageError};
+use callboard_store::{NodeStore, RefusedBlock, StorageError};
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
@@ -65,14 +65,6 @@ impl Refusals {
         self.counts.get_or_create(&Check { check: failure.check() }).inc();
         *self.newest.lock() = Some(failure.to_string());
         self.write(move |store| store.add_refused(refused));
-    }
-
-    /// Keeps two validly sealed blocks of one height: the proof that the authority sealed it twice. Call it within a
-    /// tokio runtime.
-    pub fn keep_evidence(&self, ours: &Block, theirs: &Block) {
-        let (height, time) = (ours.height(), now());
-        let evidence = Evidence { height, ours: SealedHeader::of(ours), theirs: SealedHeader::of(theirs), time };
-        self.write(move |store| store.add_evidence(&evidence).map(drop));
     }
 
     fn write(&self, write: impl FnOnce(&NodeStore) -> Result<(), StorageError> + Send + 'static) {

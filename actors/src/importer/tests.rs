@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::callboard::{Origin, Role};
-use crate::monitor::{Metrics, StageMeter};
+use crate::monitor::{Alarm, Alarms, Metrics, StageMeter};
 use crate::send::probe::{Probe, probe};
 use crate::testing::{StoredChain, genesis, key};
 use callboard_chain::Seal;
@@ -14,8 +14,9 @@ struct Bench {
     asked: Probe<ImportBlock>,
     head: watch::Sender<Head>,
     store: NodeStore,
+    alarms: Alarms,
     block: Block,
-    _folder: tempfile::TempDir,
+    chain: StoredChain,
 }
 
 impl Bench {
@@ -33,9 +34,14 @@ impl Bench {
         let verifier = Verifier::start(1, config, StageMeter::new("verify", 1)).unwrap();
         let (confirmed_state, asked) = probe(answer).await;
         let store = NodeStore::open(chain.folder.path().join("node.redb")).unwrap();
-        let refusals = Refusals::new(store.clone(), &Metrics::new());
-        let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, refusals);
-        Self { importer, callboard, asked, head, store, block, _folder: chain.folder }
+        let metrics = Metrics::new();
+        let refusals = Refusals::new(store.clone(), &metrics);
+        let commitment = chain.genesis.config().commitment();
+        let alarms = Alarms::new(&metrics);
+        let seals =
+            SealWatch::new(chain.store.clone(), commitment, store.clone(), None, alarms.clone(), &metrics).unwrap();
+        let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, refusals, seals, None);
+        Self { importer, callboard, asked, head, store, alarms, block, chain }
     }
 
     fn import(&self, bytes: &Bytes) -> tokio::task::JoinHandle<Result<Outcome, ImportFailure>> {
@@ -159,4 +165,62 @@ async fn who_waits_for_a_block_store_that_stops_is_told() {
     drop(bench.head);
     let failure = import.await.unwrap().unwrap_err();
     assert!(matches!(failure, ImportFailure::Stopping { .. }), "{failure}");
+}
+
+/// Another block of the bench's height under the authority's valid seal.
+fn sibling(block: &Block) -> Block {
+    let header = alloy_consensus::Header { timestamp: block.header().timestamp + 1, ..block.header().clone() };
+    Block::sealed(header, Vec::new(), &key(1))
+}
+
+async fn is_alarmed(bench: &Bench, alarm: Alarm) {
+    let raised = async {
+        while !bench.alarms.is_raised(alarm) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), raised).await.expect("the alarm is raised");
+}
+
+#[actix_rt::test]
+async fn a_second_sealed_block_is_kept_whether_it_is_posted_pushed_or_has_another_body() {
+    let conflict = |message: &ImportBlock| {
+        let (height, theirs) = (message.block.value().height(), message.block.value().hash());
+        Err(ConfirmError::Conflict { height, ours: B256::ZERO, theirs }.into())
+    };
+    let peer = crate::transport::NodeId::of(&key(7));
+    for (provenance, body) in
+        [(Provenance::OPERATOR, false), (Provenance::peer(peer), false), (Provenance::peer(peer), true)]
+    {
+        let mut bench = Bench::new(Phase::Following, conflict).await;
+        bench.chain.store();
+        let other = sibling(&bench.block);
+        let header = alloy_consensus::Header { transactions_root: B256::ZERO, ..other.header().clone() };
+        let sent = if body { Block::sealed(header, Vec::new(), &key(1)) } else { other };
+        let failure = bench.importer.import(sent.bytes().clone(), provenance).await.unwrap_err();
+        assert_eq!(failure.check(), if body { "transactionsRoot" } else { "hash" });
+        is_alarmed(&bench, Alarm::Equivocation).await;
+        let evidence = bench.store.evidence().unwrap().remove(0);
+        assert_eq!([evidence.ours.hash(), evidence.theirs.hash()], [bench.block.hash(), sent.hash()]);
+    }
+}
+
+#[actix_rt::test]
+async fn an_authority_that_meets_its_own_seal_stops_sealing_before_it_takes_the_block_back() {
+    let mut bench = Bench::new(Phase::Following, imported).await;
+    bench.callboard.set_role(Role::Authority);
+    let (hold, mut held) = probe(|_: &HoldProposing| ()).await;
+    let (met, mut told) = probe(|_: &OwnBlockMet| ()).await;
+    bench.importer.own_blocks = Some(OwnBlocks { hold, met });
+    let import = bench.import(bench.block.bytes());
+    assert_eq!(held.next().await, HoldProposing { height: 1 });
+    assert_eq!(told.next().await, OwnBlockMet { height: 1 });
+    bench.asked.next().await;
+    bench.becomes_durable();
+    assert!(import.await.unwrap().unwrap().imported);
+    assert_eq!(bench.callboard.delivered(Origin::Operator, Kind::Block, Delivery::AlarmBlock), 1);
+    // The same block again is nothing new.
+    bench.chain.store();
+    bench.import(bench.block.bytes()).await.unwrap().unwrap();
+    assert!(held.try_next().is_none() && told.try_next().is_none());
 }

@@ -1,15 +1,15 @@
 //! *Role*: seals the authority's blocks. *Owns*: the signing key, the high-water mark, the slot clock.
-//! *Receives*: ProposePermission, HeadStored, PendingChanged. *Sends*: BestTransactions to the pool; BuildBlock and SealBlock to
+//! *Receives*: ProposePermission, HoldProposing, HeadStored, PendingChanged. *Sends*: BestTransactions to the pool; BuildBlock and SealBlock to
 //! ConfirmedState. *When behind*: it asks for one block at a time and seals nothing meanwhile.
 //! *On failure*: a high-water mark that cannot be written panics; the death guard stops the node.
 
 use super::high_water::{HighWater, HighWaterError};
-use super::messages::ProposePermission;
+use super::messages::{HoldProposing, ProposePermission};
 use super::state::{Effect, Now, Schedule, State};
 use crate::block_store::HeadStored;
 use crate::confirmed_state::{BuildBlock, SealBlock};
 use crate::guard::Stop;
-use crate::send::{Inbox, OnTimer, Timed, Timers};
+use crate::send::{Inbox, OnTimer, Reply, Timed, Timers};
 use crate::tx_pool::{BestTransactions, DropReason, DropTransaction, PendingChanged};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use callboard_chain::live::{Built, Proposal};
@@ -51,6 +51,8 @@ pub struct Proposer {
     config: Arc<ChainConfig>,
     key: Arc<SecretKey>,
     mark: Option<HighWater>,
+    /// Who waits for the proposal under way to end.
+    holding: Vec<Reply<HoldProposing>>,
     pending: bool,
     next_base_fee: u64,
     has_room: HasRoom,
@@ -71,6 +73,8 @@ pub struct Setup {
     pub mark: HighWater,
     /// Base fee of the next block, wei a gas.
     pub next_base_fee: u64,
+    /// The height of the durable head.
+    pub head_height: u64,
     /// The timestamp of the durable head, unix seconds.
     pub head_timestamp: u64,
     /// Whether the disk has room for more blocks; asked before each.
@@ -102,13 +106,14 @@ impl Proposer {
     /// Ready to run; it seals nothing before it is permitted to.
     pub fn new(ports: Ports, setup: Setup) -> Self {
         let started = Instant::now();
-        let state = State::new(setup.schedule, now(started), setup.head_timestamp);
+        let state = State::new(setup.schedule, now(started), setup.head_height, setup.head_timestamp);
         Self {
             ports,
             state,
             config: setup.config,
             key: Arc::new(setup.key),
             mark: Some(setup.mark),
+            holding: Vec::new(),
             pending: false,
             next_base_fee: setup.next_base_fee,
             has_room: setup.has_room,
@@ -155,6 +160,7 @@ impl Proposer {
         };
         let finish = |(mark, outcome), actor: &mut Self, _: &mut Context<Self>| {
             actor.mark = Some(mark);
+            actor.holding.drain(..).for_each(|waiting| waiting.send(()));
             match outcome {
                 Ok(Outcome::Sealed) => {}
                 Ok(Outcome::NothingToSeal) => actor.state.on_nothing_to_seal(),
@@ -240,13 +246,26 @@ impl Handler<Timed<ProposePermission>> for Proposer {
     }
 }
 
+impl Handler<Timed<HoldProposing>> for Proposer {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<HoldProposing>, ctx: &mut Context<Self>) {
+        let (HoldProposing { height }, reply) = message.open(ctx);
+        self.state.on_hold(height);
+        match self.mark {
+            Some(_) => reply.send(()),
+            None => self.holding.push(reply),
+        }
+    }
+}
+
 impl Handler<Timed<HeadStored>> for Proposer {
     type Result = ();
 
     fn handle(&mut self, message: Timed<HeadStored>, ctx: &mut Context<Self>) {
         message.answer(ctx, |head, _| {
             self.next_base_fee = head.next_base_fee;
-            self.state.on_head(now(self.started), head.timestamp);
+            self.state.on_head(now(self.started), head.height, head.timestamp);
         });
     }
 }

@@ -7,5 +7,5 @@ mod state;
 
 pub use actor::{HasRoom, Ports, Proposer, Setup};
 pub use high_water::{HighWater, HighWaterError};
-pub use messages::ProposePermission;
+pub use messages::{HoldProposing, ProposePermission};
 pub use state::{Effect, Now, Schedule, State};

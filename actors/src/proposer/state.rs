@@ -51,6 +51,9 @@ pub struct State {
     permitted: bool,
     building: bool,
     head_timestamp: u64,
+    head_height: u64,
+    /// Nothing is sealed before the head has this height.
+    held_through: u64,
     head_since: Duration,
     retry_after: Duration,
     skew_reported: bool,
@@ -60,14 +63,16 @@ pub struct State {
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 impl State {
-    /// Starts at a head sealed at `head_timestamp`, not permitted to propose.
-    pub fn new(schedule: Schedule, now: Now, head_timestamp: u64) -> Self {
+    /// Starts at a head of this height and timestamp, not permitted to propose.
+    pub fn new(schedule: Schedule, now: Now, head_height: u64, head_timestamp: u64) -> Self {
         Self {
             schedule,
             started: now,
             permitted: false,
             building: false,
             head_timestamp,
+            head_height,
+            held_through: 0,
             head_since: now.monotonic,
             retry_after: Duration::ZERO,
             skew_reported: false,
@@ -79,8 +84,14 @@ impl State {
         self.permitted = permitted;
     }
 
+    /// A block of this height carries our seal, and we lack it: nothing is sealed before it is the head.
+    pub fn on_hold(&mut self, height: u64) {
+        self.held_through = self.held_through.max(height);
+    }
+
     /// A block became the durable head, sealed here or taken back from a peer.
-    pub fn on_head(&mut self, now: Now, timestamp: u64) {
+    pub fn on_head(&mut self, now: Now, height: u64, timestamp: u64) {
+        self.head_height = height;
         self.head_timestamp = timestamp;
         self.head_since = now.monotonic;
         self.building = false;
@@ -101,7 +112,8 @@ impl State {
     pub fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
         let may_be_empty = self.is_empty_block_due(now);
         let due = may_be_empty || (pending && self.is_interval_over(now));
-        if !self.permitted || self.building || now.monotonic < self.retry_after || !due {
+        let held = self.head_height < self.held_through;
+        if !self.permitted || held || self.building || now.monotonic < self.retry_after || !due {
             return None;
         }
         if let Some(skew) = self.clock_skew(now) {
@@ -152,7 +164,7 @@ mod tests {
     fn permitted(interval_ms: u64, empty_blocks: bool) -> State {
         let schedule =
             Schedule { interval: Duration::from_millis(interval_ms), empty_blocks, heartbeat: Duration::from_secs(60) };
-        let mut state = State::new(schedule, at(0), 3_600);
+        let mut state = State::new(schedule, at(0), 0, 3_600);
         state.on_permission(true);
         state
     }
@@ -183,7 +195,7 @@ mod tests {
         let mut state = permitted(0, true);
         assert!(state.on_tick(at(1), true).is_some());
         assert_eq!(state.on_tick(at(2), true), None);
-        state.on_head(at(3), 3_600);
+        state.on_head(at(3), 1, 3_600);
         assert!(state.on_tick(at(4), true).is_some());
     }
 
@@ -214,7 +226,7 @@ mod tests {
     #[test]
     fn the_heartbeat_counts_from_the_heads_timestamp_across_a_restart() {
         let mut state = permitted(1_000, false);
-        state.on_head(at(0), 3_600 - 59);
+        state.on_head(at(0), 1, 3_600 - 59);
         assert_eq!(state.on_tick(at(500), false), None);
         assert!(state.on_tick(at(1_000), false).is_some());
     }
@@ -222,7 +234,7 @@ mod tests {
     #[test]
     fn the_timestamp_is_never_below_the_heads() {
         let mut state = permitted(0, true);
-        state.on_head(at(0), 9_999);
+        state.on_head(at(0), 1, 9_999);
         assert_eq!(state.on_tick(at(1), true), Some(Effect::Build { timestamp: 9_999, may_be_empty: true }));
     }
 
@@ -233,6 +245,18 @@ mod tests {
         state.on_build_failed(at(2));
         assert_eq!(state.on_tick(at(3), true), None);
         assert!(state.on_tick(at(502), true).is_some());
+    }
+
+    #[test]
+    fn nothing_is_sealed_below_a_block_of_ours_that_we_lack() {
+        let mut state = permitted(0, true);
+        state.on_hold(3);
+        state.on_hold(2);
+        assert_eq!(state.on_tick(at(1), true), None);
+        state.on_head(at(2), 2, 3_600);
+        assert_eq!(state.on_tick(at(3), true), None);
+        state.on_head(at(4), 3, 3_600);
+        assert!(state.on_tick(at(5), true).is_some());
     }
 
     #[test]

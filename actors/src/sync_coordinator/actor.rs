@@ -1,11 +1,12 @@
 //! *Role*: decides what the node is doing (phase), from whom it fetches, and whether it may propose.
 //! *Owns*: phase, target, the one open stream. *Receives*: PeerConnected, PeerLost, PeerStatus, ForeignChain,
-//! FirstDialsEnded, HeadStored, StreamEnded. *Sends*: CommitPace to ConfirmedState, ProposePermission to the
+//! FirstDialsEnded, HeadStored, OwnBlockMet, StreamEnded. *Sends*: CommitPace to ConfirmedState, ProposePermission to the
 //! proposer, SessionBroken and PeerMisbehaved to peer discovery; publishes a SyncReport.
 //! *When behind*: heads coalesce, only the newest counts. *On failure*: the death guard stops the node.
 
 use super::messages::{
-    DifferenceFound, Divergence, Effect, FetchEnd, KnownHead, PeerFault, Sighting, StreamEnded, StreamOutcome,
+    DifferenceFound, Divergence, Effect, FetchEnd, KnownHead, OwnBlockMet, PeerFault, Sighting, StreamEnded,
+    StreamOutcome,
 };
 use super::report::{DivergenceReport, Pace, PeerReport, SyncReport, TargetReport};
 use super::state::State;
@@ -276,7 +277,8 @@ impl SyncCoordinator {
 
     fn on_peer_head(&mut self, seen: &PeerStatus, ctx: &mut Context<Self>) {
         let head = KnownHead::from(&seen.head);
-        let sighting = match self.sighting(head) {
+        let met = self.tools.importer.seals().meet(&seen.head);
+        let sighting = match met.and_then(|_| self.sighting(head)) {
             Ok(sighting) => sighting,
             Err(error) => panic!("the chain database cannot be read: {error}"),
         };
@@ -473,6 +475,17 @@ impl Handler<Timed<HeadStored>> for SyncCoordinator {
             let now = self.now();
             self.pace.record(now, stored.blocks, stored.transactions);
             self.state.on_durable(now, head);
+        });
+    }
+}
+
+impl Handler<Timed<OwnBlockMet>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<OwnBlockMet>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |OwnBlockMet { height }, ctx| {
+            self.state.on_own_block(height);
+            self.decide(ctx);
         });
     }
 }

@@ -17,6 +17,15 @@ pub struct StreamEnded {
     pub(super) outcome: StreamOutcome,
 }
 
+/// On an authority: a block carries its seal, and it lacks that block. Offered by the importer, which is about to import
+/// the block; what is missing below it has to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct OwnBlockMet {
+    /// The height of the block.
+    pub height: u64,
+}
+
 /// The first height at which a peer's chain differs from ours was looked for. Signalled by the search's task.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -9,7 +9,7 @@ mod stream;
 mod tests;
 
 pub use actor::{Ports, SyncCoordinator};
-pub use messages::{Divergence, Effect, FetchEnd, KnownHead, PeerFigures, Sighting, StreamEnded, Target};
+pub use messages::{Divergence, Effect, FetchEnd, KnownHead, OwnBlockMet, PeerFigures, Sighting, StreamEnded, Target};
 pub use report::{DivergenceReport, HeadReport, PeerReport, SyncReport, TargetReport};
 pub use state::{STALE_HEARTBEATS, Setup, State};
 pub use stream::Tools;

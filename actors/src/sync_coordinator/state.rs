@@ -64,6 +64,8 @@ pub struct State {
     /// The highest sealed head that a peer has shown, and who: a seal proves for ever that the block exists. Given up
     /// when that peer's chain turns out to be another one.
     highest_sealed: Option<(NodeId, u64)>,
+    /// The highest block with this authority's own seal that was handed to it and that it lacked.
+    own_block: u64,
     stream: Option<Stream>,
     stream_since: Duration,
     proposing: bool,
@@ -83,6 +85,7 @@ impl State {
             peers: BTreeMap::new(),
             peers_answered: false,
             highest_sealed: None,
+            own_block: 0,
             stream: None,
             stream_since: now,
             proposing: false,
@@ -177,6 +180,11 @@ impl State {
     pub fn on_local_fault(&mut self, reason: String) -> Vec<Effect> {
         self.halted = Some(reason);
         self.stop_stream()
+    }
+
+    /// On an authority: a block of this height carries its seal, and it lacks it. It does not propose below that.
+    pub fn on_own_block(&mut self, height: u64) {
+        self.own_block = self.own_block.max(height);
     }
 
     /// A block became durable.
@@ -354,7 +362,8 @@ impl State {
     }
 
     fn mark(&self) -> u64 {
-        self.setup.high_water.unwrap_or_default().max(self.highest_sealed.map_or(0, |(_, highest)| highest))
+        let shown = self.highest_sealed.map_or(0, |(_, highest)| highest);
+        self.setup.high_water.unwrap_or_default().max(shown).max(self.own_block)
     }
 
     fn is_behind(&self) -> bool {

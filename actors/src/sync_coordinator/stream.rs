@@ -6,6 +6,7 @@ use crate::confirmed_state::CommitPace;
 use crate::importer::{ImportFailure, Importer};
 use crate::monitor::StageMeter;
 use crate::send::Inbox;
+use crate::transport::SealedHead;
 use crate::transport::client::{BlockStream, CallError, Session};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::live::ConfirmError;
@@ -204,9 +205,7 @@ async fn first_difference(tools: &Tools, session: &Session, theirs: &Block) -> R
     }
     let snapshot = tools.store.snapshot().map_err(SearchError::Store)?;
     let ours = snapshot.block(upper).map_err(SearchError::Store)?;
-    if let Some(ours) = &ours {
-        tools.importer.refusals().keep_evidence(ours, &differ);
-    }
+    tools.importer.seals().meet(&SealedHead::of(&differ)).map_err(SearchError::Store)?;
     let ours = ours.map(|block| block.hash());
     Ok(divergence(session, &differ, theirs, Some(agree), ours))
 }

@@ -1,0 +1,399 @@
+//! Every block or head under the authority's valid seal that this node meets, whatever brought it: whether it is in
+//! this chain, and proof where it shows that the authority sealed two blocks of one height.
+
+use crate::monitor::{Alarm, Alarms, Metrics};
+use crate::transport::SealedHead;
+use alloy_primitives::B256;
+use callboard_chain::Block;
+use callboard_store::{Evidence, MAX_EVIDENCE, NodeStore, SealedHeader, StorageError, Store};
+use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+
+/// Sealed heads above our own that are remembered until this chain reaches them. Only the authority can make one, and
+/// each peer shows one a second.
+const MAX_AHEAD: usize = 1_024;
+/// Proofs being written at a time. What is not written is met again.
+const WRITES_AT_A_TIME: usize = 4;
+
+/// How a sealed block stands to this chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// It is in this chain.
+    Known,
+    /// It is above the durable head.
+    Ahead {
+        /// It is not older than the head, as a block that extends this chain cannot be.
+        may_extend: bool,
+    },
+    /// This chain has another block of that height.
+    Differs {
+        /// The hash of ours.
+        ours: B256,
+    },
+    /// It commits to another configuration: the authority's key seals another chain, too.
+    OtherChain,
+}
+
+/// Watches over the authority's seals. Cheap to clone.
+#[derive(Clone)]
+pub struct SealWatch(Arc<Inner>);
+
+struct Inner {
+    chain: Store,
+    commitment: B256,
+    kept: NodeStore,
+    /// On an authority: the highest block that its high-water file knew at the start.
+    high_water: Option<u64>,
+    alarms: Alarms,
+    pairs: Gauge,
+    seen: Mutex<Seen>,
+    writes: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Heights of which two sealed blocks are kept, and the two hashes of the lowest.
+    proven: BTreeSet<u64>,
+    lowest: Option<[B256; 2]>,
+    /// Above the head, by height.
+    ahead: BTreeMap<u64, Sealed>,
+}
+
+#[derive(Clone)]
+struct Sealed {
+    hash: B256,
+    record: SealedHeader,
+}
+
+impl From<&SealedHead> for Sealed {
+    fn from(head: &SealedHead) -> Self {
+        Self { hash: head.hash(), record: SealedHeader::new(head.header(), head.seal()) }
+    }
+}
+
+impl From<&Block> for Sealed {
+    fn from(block: &Block) -> Self {
+        Self { hash: block.hash(), record: SealedHeader::of(block) }
+    }
+}
+
+impl std::fmt::Debug for SealWatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealWatch").field("proven", &self.0.seen.lock().proven.len()).finish_non_exhaustive()
+    }
+}
+
+impl SealWatch {
+    /// Watches the chain in `chain`, whose configuration has this commitment, and keeps proof in `kept`: what is kept
+    /// there already raises the alarm at once. Registers `callboard_equivocations`.
+    ///
+    /// `high_water`: on an authority, the highest block it sealed as its high-water file has it (0 where it sealed
+    /// none); `None` on a follower.
+    pub fn new(
+        chain: Store,
+        commitment: B256,
+        kept: NodeStore,
+        high_water: Option<u64>,
+        alarms: Alarms,
+        metrics: &Metrics,
+    ) -> Result<Self, StorageError> {
+        let pairs = Gauge::default();
+        metrics.register(|registry| {
+            let help = "Heights of which the authority sealed two blocks, with both kept as evidence";
+            registry.register("callboard_equivocations", help, pairs.clone());
+        });
+        let seen = Mutex::default();
+        let writes = Arc::new(Semaphore::new(WRITES_AT_A_TIME));
+        let watch = Self(Arc::new(Inner { chain, commitment, kept, high_water, alarms, pairs, seen, writes }));
+        for evidence in watch.0.kept.evidence()? {
+            watch.prove(evidence.height, [&evidence.ours, &evidence.theirs].map(SealedHeader::hash));
+        }
+        Ok(watch)
+    }
+
+    /// A block or head under the authority's valid seal was met. Call it within a tokio runtime.
+    pub fn meet(&self, met: &SealedHead) -> Result<Meeting, StorageError> {
+        if *met.header().extra_data != *self.0.commitment.as_slice() {
+            return Ok(Meeting::OtherChain);
+        }
+        let snapshot = self.0.chain.snapshot()?;
+        match snapshot.hash_of(met.height())? {
+            Some(ours) if ours == met.hash() => Ok(Meeting::Known),
+            Some(ours) => {
+                self.compare_with_ours(met.height(), met.into())?;
+                Ok(Meeting::Differs { ours })
+            }
+            None => {
+                self.remember(met.height(), met.into());
+                let may_extend = met.timestamp() >= snapshot.head().timestamp;
+                if may_extend {
+                    self.suspect(met);
+                }
+                Ok(Meeting::Ahead { may_extend })
+            }
+        }
+    }
+
+    /// Compares what was met above the head with the blocks that this chain has there by now. Call it now and then,
+    /// within a tokio runtime.
+    pub fn settle(&self) -> Result<(), StorageError> {
+        let head = self.0.chain.snapshot()?.head().height;
+        let reached = {
+            let mut seen = self.0.seen.lock();
+            let above = seen.ahead.split_off(&head.saturating_add(1));
+            std::mem::replace(&mut seen.ahead, above)
+        };
+        for (height, met) in reached {
+            if !self.compare_with_ours(height, met.clone())? {
+                self.0.seen.lock().ahead.insert(height, met);
+            }
+        }
+        Ok(())
+    }
+
+    /// `false` where it is proof and could not be kept.
+    fn compare_with_ours(&self, height: u64, met: Sealed) -> Result<bool, StorageError> {
+        let snapshot = self.0.chain.snapshot()?;
+        if self.is_proven(height) || snapshot.hash_of(height)? == Some(met.hash) {
+            return Ok(true);
+        }
+        Ok(snapshot.block(height)?.is_none_or(|ours| self.keep(height, Sealed::from(&ours), met)))
+    }
+
+    /// Two peers may show two heads of one height before this chain has either.
+    fn remember(&self, height: u64, met: Sealed) {
+        let mut seen = self.0.seen.lock();
+        match seen.ahead.get(&height) {
+            Some(first) if first.hash == met.hash => {}
+            Some(first) => {
+                let first = first.clone();
+                drop(seen);
+                if !self.is_proven(height) {
+                    self.keep(height, first, met);
+                }
+            }
+            None => {
+                if seen.ahead.len() >= MAX_AHEAD {
+                    seen.ahead.pop_first();
+                }
+                seen.ahead.insert(height, met);
+            }
+        }
+    }
+
+    /// An authority that meets its own seal above everything it ever sealed, as far as it knows.
+    fn suspect(&self, met: &SealedHead) {
+        if self.0.high_water.is_none_or(|mark| met.height() <= mark) || self.0.alarms.is_raised(Alarm::OwnBlock) {
+            return;
+        }
+        let sentence = format!(
+            "block {} {} carries this authority's seal, and neither its chain nor its high-water file has it: another \
+             process seals with its key, or database and high-water file are older copies; it seals nothing until it \
+             has that block; stop whatever else holds the key",
+            met.height(),
+            met.hash()
+        );
+        self.0.alarms.raise(Alarm::OwnBlock, sentence);
+    }
+
+    /// Once the heights are as many as are kept, more of them prove nothing new.
+    fn is_proven(&self, height: u64) -> bool {
+        let seen = self.0.seen.lock();
+        seen.proven.contains(&height) || seen.proven.len() as u64 >= MAX_EVIDENCE
+    }
+
+    /// `false` where too much is being written.
+    fn keep(&self, height: u64, first: Sealed, second: Sealed) -> bool {
+        let Ok(permit) = self.0.writes.clone().try_acquire_owned() else { return false };
+        let watch = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let hashes = [first.hash, second.hash];
+            let evidence = Evidence { height, ours: first.record, theirs: second.record, time: now() };
+            match watch.0.kept.add_evidence(&evidence) {
+                Ok(is_new) => {
+                    if is_new {
+                        let [first, second] = hashes;
+                        tracing::error!(height, %first, %second, "the authority sealed two blocks of one height");
+                    }
+                    watch.prove(height, hashes);
+                }
+                Err(error) => tracing::error!(%error, height, "proof of two sealed blocks could not be written"),
+            }
+            drop(permit);
+        });
+        true
+    }
+
+    fn prove(&self, height: u64, hashes: [B256; 2]) {
+        let mut seen = self.0.seen.lock();
+        if seen.proven.first().is_none_or(|lowest| height < *lowest) {
+            seen.lowest = Some(hashes);
+        }
+        seen.proven.insert(height);
+        self.0.pairs.set(seen.proven.len() as i64);
+        if let (Some(lowest), Some([first, second])) = (seen.proven.first(), seen.lowest) {
+            let others = seen.proven.len() - 1;
+            let sentence = format!(
+                "the authority sealed two blocks of height {lowest}, {first} and {second}, and of {others} other \
+                 heights; its key is in use twice, or it went on from an older copy of its data; write the proof with \
+                 `callboard doctor --evidence FILE`"
+            );
+            self.0.alarms.raise(Alarm::Equivocation, sentence);
+        }
+    }
+}
+
+/// Unix seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{StoredChain, genesis, key};
+    use alloy_consensus::Header;
+    use callboard_chain::Seal;
+    use std::time::Duration;
+
+    struct Bench {
+        chain: StoredChain,
+        kept: NodeStore,
+        alarms: Alarms,
+        metrics: Metrics,
+        watch: SealWatch,
+    }
+
+    /// A chain with one block.
+    fn bench(high_water: Option<u64>) -> Bench {
+        let mut chain = StoredChain::new(genesis(1337, 30_000_000));
+        chain.seal(&[]);
+        chain.store();
+        let kept = NodeStore::open(chain.folder.path().join("node.redb")).unwrap();
+        let (alarms, metrics) = (Alarms::default(), Metrics::new());
+        let watch = watch(&chain, &kept, high_water, &alarms, &metrics);
+        Bench { chain, kept, alarms, metrics, watch }
+    }
+
+    fn watch(
+        chain: &StoredChain,
+        kept: &NodeStore,
+        high_water: Option<u64>,
+        alarms: &Alarms,
+        metrics: &Metrics,
+    ) -> SealWatch {
+        let commitment = chain.genesis.config().commitment();
+        SealWatch::new(chain.store.clone(), commitment, kept.clone(), high_water, alarms.clone(), metrics).unwrap()
+    }
+
+    impl Bench {
+        /// A block of this height that the authority sealed; the timestamp tells it from others.
+        fn sealed(&self, height: u64, timestamp: u64) -> SealedHead {
+            let extra_data = self.chain.genesis.block().header().extra_data.clone();
+            let header = Header { number: height, timestamp, extra_data, ..Header::default() };
+            SealedHead::of(&Block::sealed(header, Vec::new(), &key(1)))
+        }
+
+        fn ours(&self, height: u64) -> Block {
+            self.chain.store.snapshot().unwrap().block(height).unwrap().unwrap()
+        }
+
+        async fn is_kept(&self, height: u64, first: B256, second: B256) {
+            let kept = async {
+                while self.watch.0.pairs.get() == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await; // it is written on another thread
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), kept).await.expect("it is kept");
+            let evidence = self.kept.evidence().unwrap().remove(0);
+            let hashes = [&evidence.ours, &evidence.theirs].map(SealedHeader::hash);
+            assert_eq!((evidence.height, hashes), (height, [first, second]));
+            let sentence = self.alarms.sentences().join("\n");
+            assert!(sentence.contains(&format!("height {height}, {first} and {second}")), "{sentence}");
+            assert!(self.metrics.encode().contains("callboard_equivocations 1\n"));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_second_sealed_block_of_a_height_is_kept_and_alarmed_and_still_is_after_a_restart() {
+        let bench = bench(None);
+        let ours = bench.ours(1).hash();
+        let other = bench.sealed(1, 5_000);
+        assert_eq!(bench.watch.meet(&other).unwrap(), Meeting::Differs { ours });
+        bench.is_kept(1, ours, other.hash()).await;
+
+        let alarms = Alarms::default();
+        watch(&bench.chain, &bench.kept, None, &alarms, &Metrics::new());
+        assert_eq!(alarms.sentences(), bench.alarms.sentences());
+    }
+
+    #[actix_rt::test]
+    async fn a_second_seal_over_the_same_block_proves_nothing() {
+        let bench = bench(None);
+        let ours = bench.ours(1);
+        let sealed_otherwise = Block::from_parts(ours.header().clone(), Vec::new(), Seal([1; 65]));
+        assert_eq!(bench.watch.meet(&SealedHead::of(&sealed_otherwise)).unwrap(), Meeting::Known);
+        let ahead = bench.sealed(9, 5_000);
+        for _ in 0..2 {
+            assert_eq!(bench.watch.meet(&ahead).unwrap(), Meeting::Ahead { may_extend: true });
+        }
+        assert_eq!((bench.kept.evidence().unwrap(), bench.alarms.sentences()), (Vec::new(), Vec::new()));
+    }
+
+    #[actix_rt::test]
+    async fn two_heads_of_one_height_above_ours_are_kept() {
+        let bench = bench(None);
+        let (first, second) = (bench.sealed(9, 5_000), bench.sealed(9, 5_001));
+        bench.watch.meet(&first).unwrap();
+        bench.watch.meet(&second).unwrap();
+        bench.is_kept(9, first.hash(), second.hash()).await;
+    }
+
+    #[actix_rt::test]
+    async fn a_head_met_above_ours_is_compared_when_this_chain_gets_there() {
+        let mut bench = bench(None);
+        let shown = bench.sealed(2, 5_000);
+        bench.watch.meet(&shown).unwrap();
+        bench.watch.settle().unwrap();
+        bench.chain.seal(&[]);
+        bench.chain.store();
+        bench.watch.settle().unwrap();
+        bench.is_kept(2, bench.ours(2).hash(), shown.hash()).await;
+    }
+
+    #[actix_rt::test]
+    async fn the_same_key_on_another_chain_proves_nothing() {
+        let bench = bench(None);
+        let header = Header { number: 1, extra_data: vec![7; 32].into(), ..Header::default() };
+        let other = SealedHead::of(&Block::sealed(header, Vec::new(), &key(1)));
+        assert_eq!(bench.watch.meet(&other).unwrap(), Meeting::OtherChain);
+        assert_eq!((bench.kept.evidence().unwrap(), bench.alarms.sentences()), (Vec::new(), Vec::new()));
+    }
+
+    #[actix_rt::test]
+    async fn an_authority_is_alarmed_by_its_own_seal_above_its_mark_and_a_follower_is_not() {
+        let authority = bench(Some(3));
+        let older_than_the_head = authority.sealed(4, 0);
+        assert_eq!(authority.watch.meet(&older_than_the_head).unwrap(), Meeting::Ahead { may_extend: false });
+        authority.watch.meet(&authority.sealed(3, 5_000)).unwrap();
+        assert!(!authority.alarms.is_raised(Alarm::OwnBlock), "its high-water file knows of block 3");
+        authority.watch.meet(&authority.sealed(4, 5_000)).unwrap();
+        assert!(authority.alarms.is_raised(Alarm::OwnBlock));
+        let follower = bench(None);
+        follower.watch.meet(&follower.sealed(4, 5_000)).unwrap();
+        assert!(!follower.alarms.is_raised(Alarm::OwnBlock));
+    }
+
+    #[actix_rt::test]
+    async fn what_is_remembered_of_heads_above_ours_is_bounded() {
+        let bench = bench(None);
+        for height in 2..MAX_AHEAD as u64 + 10 {
+            bench.watch.meet(&bench.sealed(height, 5_000)).unwrap();
+        }
+        assert_eq!(bench.watch.0.seen.lock().ahead.len(), MAX_AHEAD);
+    }
+}

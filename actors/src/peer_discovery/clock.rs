@@ -1,0 +1,76 @@
+//! When clocks that differ are an alarm.
+
+use super::messages::PeerReport;
+
+/// Clocks that are further apart are an alarm: far more than any that are set by NTP ever differ, and less than what
+/// makes a head look stale.
+pub const MAX_SKEW_SECONDS: f64 = 15.0;
+
+/// One sentence where clocks of connected peers differ from this node's by more than [`MAX_SKEW_SECONDS`]: where most
+/// of several do, this node's is the one to look at.
+pub fn clock_alarm(peers: &[PeerReport]) -> Option<String> {
+    let measured = peers.iter().filter_map(|peer| Some((peer, peer.clock_skew_seconds?)));
+    let mut measured: Vec<_> = measured.collect();
+    measured.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (_, median) = measured.get(measured.len() / 2)?;
+    if measured.len() > 1 && median.abs() > MAX_SKEW_SECONDS {
+        return Some(format!(
+            "this node's clock is {} those of its peers (the middle one of {}); set it, best by NTP",
+            apart(-median),
+            measured.len()
+        ));
+    }
+    let (peer, skew) = measured.iter().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()))?;
+    if skew.abs() <= MAX_SKEW_SECONDS {
+        return None;
+    }
+    let named = match (&peer.url, &peer.id) {
+        (Some(url), _) => url.to_string(),
+        (None, Some(id)) => id.to_string(),
+        (None, None) => "a peer".to_owned(),
+    };
+    Some(format!("the clock of {named} is {} this node's; set whichever is wrong, best by NTP", apart(*skew)))
+}
+
+fn apart(seconds: f64) -> String {
+    format!("{:.0} s {}", seconds.abs(), if seconds > 0.0 { "ahead of" } else { "behind" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer_discovery::PeerState;
+
+    fn peer(port: u16, clock_skew_seconds: Option<f64>) -> PeerReport {
+        PeerReport {
+            id: None,
+            url: Some(format!("http://127.0.0.1:{port}").parse().unwrap()),
+            seed: false,
+            role: None,
+            state: PeerState::Connected,
+            reason: None,
+            height: None,
+            hash: None,
+            clock_skew_seconds,
+        }
+    }
+
+    #[test]
+    fn clocks_within_the_bound_and_unknown_ones_are_no_alarm() {
+        assert_eq!(clock_alarm(&[]), None);
+        assert_eq!(clock_alarm(&[peer(1, None), peer(2, Some(15.0)), peer(3, Some(-15.0))]), None);
+    }
+
+    #[test]
+    fn one_clock_that_is_off_is_named() {
+        let sentence = clock_alarm(&[peer(1, Some(0.1)), peer(2, Some(-31.2)), peer(3, Some(0.2))]).unwrap();
+        assert!(sentence.starts_with("the clock of http://127.0.0.1:2/ is 31 s behind this node's"), "{sentence}");
+        assert!(clock_alarm(&[peer(2, Some(16.0))]).unwrap().contains("16 s ahead of this node's"));
+    }
+
+    #[test]
+    fn where_most_clocks_differ_alike_it_is_ours() {
+        let sentence = clock_alarm(&[peer(1, Some(60.0)), peer(2, Some(61.0)), peer(3, Some(0.0))]).unwrap();
+        assert!(sentence.starts_with("this node's clock is 60 s behind those of its peers"), "{sentence}");
+    }
+}
