@@ -3,8 +3,11 @@
 use crate::forge::{Forge, import, posted, sealed_again, with_header};
 use crate::support::node::{Node, SOON, assert_same_blocks};
 use crate::support::until;
-use crate::support::wallet::{make_blocks, transfers};
-use serde_json::Value;
+use crate::support::wallet::{make_blocks, sign, transfer, transfers};
+use alloy_consensus::TxLegacy;
+use alloy_primitives::{Bytes, U256};
+use callboard::dev;
+use serde_json::{Value, json};
 use std::fs;
 
 /// Waits for an alert that contains this.
@@ -59,7 +62,7 @@ fn a_proposing_authority_that_is_handed_its_own_unknown_block_stops_takes_it_bac
     make_blocks(&copy, 5, 2);
     let blocks = [6, 7].map(|height| copy.block(height));
     copy.stop();
-    let post = |raw: &alloy_primitives::Bytes| original.post("/rpc/importBlock", &serde_json::json!({ "raw": raw }));
+    let post = |raw: &Bytes| original.post("/rpc/importBlock", &json!({ "raw": raw }));
     // Its parent is not there: nothing is imported, and nothing is sealed in its place.
     let (status, answer) = post(&blocks[1]);
     assert_eq!(status, 409, "{answer}");
@@ -83,8 +86,9 @@ fn two_processes_that_seal_with_one_key_are_proven_to_have_done_so() {
     make_blocks(&original, 5, 1);
     original.stop();
     copy.start();
-    // Another block 6: it has a transaction of somebody else.
-    copy.receipt(copy.send(&transfers(1, 0, 1))[0]);
+    // Another block 6.
+    let other = TxLegacy { value: U256::from(2), ..transfer(5) };
+    copy.receipt(copy.send(&[sign(&dev::key(0), other)])[0]);
     original.start();
     let alert = is_alerted(&original, "sealed two blocks of height 6");
     assert!(alert.contains(&copy.hash(6).to_string()) && alert.contains(&original.hash(6).to_string()), "{alert}");
