@@ -20,10 +20,10 @@ use callboard_actors::proposer::{self, HighWater, Proposer};
 use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess, PoolInboxes};
 use callboard_actors::send::{Inbox, Mailbox};
 use callboard_actors::sync_coordinator::{self, KnownHead, SyncCoordinator, SyncReport, Tools};
-use callboard_actors::transport::BootId;
 use callboard_actors::transport::hello::Identity;
 use callboard_actors::transport::server::{PeerServer, ServerConfig, ServerPorts};
 use callboard_actors::transport::sessions::{Admission, Sessions};
+use callboard_actors::transport::{BootId, ChainFacts};
 use callboard_actors::tx_pool::{self, AccountState, PoolMetrics, ReadAccount, TxPool};
 use callboard_actors::verifier::Verifier;
 use callboard_chain::live::LiveState;
@@ -121,6 +121,7 @@ impl RunningNode {
             key: node_key,
             boot_id: boot_id()?,
             genesis_hash: parts.chain.genesis.hash(),
+            chain: ChainFacts::of(&parts.chain.genesis),
             role,
             advertise: shared.configuration.peers.advertise.clone(),
         };
@@ -298,6 +299,7 @@ impl Mailboxes {
                 transactions: self.intake.inbox(),
                 blocks: self.intake.inbox(),
             },
+            metrics: shared.peer_metrics.clone(),
         })?)
     }
 
@@ -421,6 +423,7 @@ impl Mailboxes {
             client: shared.client.clone(),
             sessions,
             store: parts.node_store,
+            metrics: shared.peer_metrics.clone(),
         };
         let ports_of_broadcaster = broadcaster::Ports { forwarded: self.pool.inbox(), broken: self.discovery.inbox() };
         self.discovery.start(move |_| PeerDiscovery::new(config, ports));

@@ -22,6 +22,7 @@ use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::proposer::HighWaterError;
 use callboard_actors::rpc_frontend::{BindError, ChainAccess, RpcMetrics, RpcServer};
 use callboard_actors::send::ActorRegistry;
+use callboard_actors::transport::PeerMetrics;
 use callboard_actors::transport::client::{ClientSetupError, PeerClient};
 use callboard_actors::transport::genesis_fetch::fetch_genesis;
 use callboard_actors::transport::server::ListenError;
@@ -116,6 +117,7 @@ struct Shared {
     stages: Stages,
     metrics: Metrics,
     alarms: Alarms,
+    peer_metrics: PeerMetrics,
     client: PeerClient,
 }
 
@@ -160,7 +162,8 @@ impl Shared {
         let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
         let alarms = Alarms::new(&metrics);
         let client = PeerClient::new(Default::default())?;
-        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, client })
+        let peer_metrics = PeerMetrics::register(&metrics);
+        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, client })
     }
 }
 

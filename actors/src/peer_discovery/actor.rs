@@ -11,22 +11,23 @@
 
 use super::dial::{DialEnd, Dialler, failure};
 use super::messages::*;
-use super::state::{Dialled, Effect, Failure, Settings, State};
+use super::report::Clocks;
+use super::state::{Dialled, Effect, Failure, FailureKind, Settings, State};
 use crate::guard::Stop;
 use crate::send::{Inbox, OnTimer, Timed, Timers};
 use crate::transport::client::{CallError, ChainIdentity, PeerClient, PeerState as PeerHead, Session};
 use crate::transport::hello::Identity;
 use crate::transport::sessions::Sessions;
 use crate::transport::wire::PeerAddress;
-use crate::transport::{NodeId, PeerUrl};
+use crate::transport::{NodeId, PeerMetrics, PeerUrl};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use callboard_chain::Blame;
-use callboard_chain::genesis::SealedGenesis;
+use callboard_chain::{Blame, genesis::SealedGenesis};
 use callboard_store::NodeStore;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{HashMap, HashSet},
-    time::{Duration, Instant},
+    net::IpAddr,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// How often is looked whether something is due: finer than a poll a second.
@@ -53,6 +54,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Where peers are remembered.
     pub store: NodeStore,
+    /// What was refused.
+    pub metrics: PeerMetrics,
 }
 
 /// Where its messages go.
@@ -78,6 +81,7 @@ pub struct PeerDiscovery {
     dialler: Dialler,
     sessions: Sessions,
     store: NodeStore,
+    metrics: PeerMetrics,
     peers: HashMap<NodeId, Session>,
     /// The session whose dial is just being reported to the core.
     arriving: Option<Session>,
@@ -112,6 +116,7 @@ impl PeerDiscovery {
             dialler: Dialler { client: config.client, identity: config.identity, chain, genesis: config.genesis },
             sessions: config.sessions,
             store: config.store,
+            metrics: config.metrics,
             peers: HashMap::new(),
             arriving: None,
             foreign: HashMap::new(),
@@ -132,7 +137,7 @@ impl PeerDiscovery {
                 Effect::Connected { peer, is_seed } => self.connect(peer, is_seed),
                 Effect::Lost { peer, reason } => self.lose(peer, reason),
                 Effect::Status { peer, head } => self.ports.status.signal(PeerStatus { node_id: peer, head: *head }),
-                Effect::Ban { peer, until } => self.sessions.ban(peer, until),
+                Effect::Ban { peer, until } => self.ban(peer, until),
                 Effect::Reserve { peer } => self.sessions.reserve(peer),
                 Effect::Remember(address) => self.remember(address),
                 Effect::Forget { peer } => self.forget(peer),
@@ -144,20 +149,33 @@ impl PeerDiscovery {
     }
 
     fn on_dial_end(&mut self, end: DialEnd, ctx: &mut Context<Self>) {
-        if let Err(Failure { reason, .. }) = &end.result {
-            tracing::debug!(url = %end.url, reason, "peer not connected");
+        self.metrics.dialled(end.outcome());
+        if let Err(failure) = &end.result {
+            self.log_failure(&end.url, failure);
         }
         if let Some(foreign) = end.foreign {
             self.on_foreign(foreign);
         }
         let result = end.result.map(|session| {
-            let (peer, role) = (session.node_id(), session.role());
+            let (peer, role, remote) = (session.node_id(), session.role(), session.remote());
             self.arriving = Some(session);
-            Dialled { peer, role }
+            Dialled { peer, role, remote }
         });
         let effects = self.state.on_dialled(Instant::now(), &end.url, result, jitter());
         self.apply(effects, ctx);
         self.arriving = None;
+    }
+
+    /// A refusal needs the operator, and is said when it is new: it comes back with every dial.
+    fn log_failure(&self, url: &PeerUrl, Failure { kind, reason }: &Failure) {
+        let is_new = self.state.reason_at(url) != Some(reason.as_str());
+        match kind {
+            FailureKind::Unreachable => tracing::debug!(%url, reason, "peer not connected"),
+            FailureKind::Refused | FailureKind::Misbehaved if is_new => {
+                tracing::warn!(%url, reason, "peer not connected");
+            }
+            _ => tracing::debug!(%url, reason, "peer not connected"),
+        }
     }
 
     /// Only the seeds' are kept: their number is the operator's.
@@ -200,8 +218,9 @@ impl PeerDiscovery {
         let Some(session) = self.peers.get(&peer).cloned() else { return };
         let remote = session.remote();
         let ask = async move { session.addresses().await };
-        ctx.spawn(ask.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(addresses) => actor.state.on_told(Instant::now(), remote, addresses),
+        ctx.spawn(ask.into_actor(self).map(move |result: Result<_, CallError>, actor, ctx| match result {
+            Ok(addresses) => actor.on_told(peer, remote, addresses),
+            // A list without end, or one that is none.
             Err(error) if error.blame() == Blame::Peer => {
                 actor.on_misbehaved(peer, Offence::Forged, &error.to_string(), ctx);
             }
@@ -213,6 +232,23 @@ impl PeerDiscovery {
         tracing::warn!(peer = %peer.short(), ?offence, detail, "peer misbehaved");
         let effects = self.state.on_misbehaved(Instant::now(), peer, offence, detail);
         self.apply(effects, ctx);
+    }
+
+    fn on_told(&mut self, teller: NodeId, remote: Option<IpAddr>, addresses: Vec<PeerAddress>) {
+        for reason in self.state.on_told(Instant::now(), teller, remote, addresses) {
+            self.metrics.ignored(reason);
+        }
+    }
+
+    fn ban(&self, peer: NodeId, until: Instant) {
+        self.metrics.banned("node");
+        self.sessions.ban(peer, until);
+    }
+
+    fn report(&self) -> Vec<PeerReport> {
+        let now = Instant::now();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.state.report(Clocks { now, unix }, &self.sessions.guests(now), &self.sessions.turned_away())
     }
 
     fn remember(&self, PeerAddress { node_id, url }: PeerAddress) {
@@ -303,7 +339,11 @@ impl Handler<Timed<PeerGreeted>> for PeerDiscovery {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<PeerGreeted>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |PeerGreeted { guest }, _| self.state.on_greeted(Instant::now(), guest));
+        timed.answer(ctx, |PeerGreeted { guest }, _| {
+            for reason in self.state.on_greeted(Instant::now(), guest) {
+                self.metrics.ignored(reason);
+            }
+        });
     }
 }
 
@@ -319,8 +359,8 @@ impl Handler<Timed<AddressesTold>> for PeerDiscovery {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<AddressesTold>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |AddressesTold { remote, addresses, .. }, _| {
-            self.state.on_told(Instant::now(), remote, addresses);
+        timed.answer(ctx, |AddressesTold { node_id, remote, addresses }, _| {
+            self.on_told(node_id, remote, addresses);
         });
     }
 }
@@ -329,7 +369,7 @@ impl Handler<Timed<PeersRequest>> for PeerDiscovery {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<PeersRequest>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |PeersRequest, _| self.state.report(&self.sessions.guests(Instant::now())));
+        timed.answer(ctx, |PeersRequest, _| self.report());
     }
 }
 

@@ -4,10 +4,10 @@ use super::messages::ForeignChain;
 use super::state::{Failure, FailureKind};
 use crate::transport::client::{CallError, ChainIdentity, PeerClient, Problem, Reach, Session};
 use crate::transport::hello::{HelloError, Identity};
-use crate::transport::{NodeId, PeerUrl};
+use crate::transport::{ChainFacts, NodeId, PeerUrl};
 use alloy_primitives::B256;
 use callboard_chain::Blame;
-use callboard_chain::genesis::{SealedGenesis, differences};
+use callboard_chain::genesis::{SealedGenesis, differences as genesis_differences};
 
 /// Refusals by which a node says that it is no peer, or no peer any more: trying once more does not help.
 const LASTING_REFUSALS: [&str; 8] =
@@ -30,6 +30,19 @@ pub(super) struct DialEnd {
     pub(super) foreign: Option<ForeignChain>,
 }
 
+impl DialEnd {
+    /// For counters.
+    pub(super) fn outcome(&self) -> &'static str {
+        match &self.result {
+            Ok(_) => "connected",
+            Err(_) if self.foreign.is_some() => "wrong_chain",
+            Err(Failure { kind: FailureKind::Unreachable, .. }) => "unreachable",
+            Err(Failure { kind: FailureKind::Refused, .. }) => "refused",
+            Err(Failure { kind: FailureKind::Misbehaved, .. }) => "misbehaved",
+        }
+    }
+}
+
 impl Dialler {
     /// Says hello. Where a seed is on another chain, finds out in what it differs, unless `known` says so already.
     pub(super) async fn dial(
@@ -44,13 +57,13 @@ impl Dialler {
         let Err(error) = result else {
             return DialEnd { url, result: result.map_err(|error| failure(&error)), foreign: None };
         };
-        let Some(genesis_hash) = foreign_genesis(&error) else {
+        let Some((genesis_hash, claimed)) = foreign_genesis(&error) else {
             return DialEnd { url, result: Err(failure(&error)), foreign: None };
         };
         let known = known.filter(|known| known.genesis_hash == genesis_hash && !known.differences.is_empty());
         let foreign = match known {
             Some(known) => known,
-            None => self.explain(url.clone(), is_seed, genesis_hash).await,
+            None => self.explain(url.clone(), is_seed, genesis_hash, claimed).await,
         };
         let mut failure = failure(&error);
         if !foreign.differences.is_empty() {
@@ -59,10 +72,17 @@ impl Dialler {
         DialEnd { url, result: Err(failure), foreign: Some(foreign) }
     }
 
-    /// Only the operator's seeds are asked for a genesis: it may be long.
-    async fn explain(&self, url: PeerUrl, is_seed: bool, genesis_hash: B256) -> ForeignChain {
-        let mut foreign =
-            ForeignChain { url, is_seed, genesis_hash, same_chain_and_authority: false, differences: Vec::new() };
+    /// Only the operator's seeds are asked for a genesis: it may be long. Of others, and where a seed does not give
+    /// its genesis, there is what it says of its chain.
+    async fn explain(
+        &self,
+        url: PeerUrl,
+        is_seed: bool,
+        genesis_hash: B256,
+        claimed: Option<ChainFacts>,
+    ) -> ForeignChain {
+        let differences = claimed.map(|theirs| self.identity.chain.differences(&theirs)).unwrap_or_default();
+        let mut foreign = ForeignChain { url, is_seed, genesis_hash, same_chain_and_authority: false, differences };
         if !is_seed {
             return foreign;
         }
@@ -72,7 +92,7 @@ impl Dialler {
             let theirs = SealedGenesis::from_json(&json).ok()?;
             let same = theirs.config().chain_id == ours.config().chain_id
                 && theirs.config().authority == ours.config().authority;
-            let found = differences(ours.genesis(), theirs.genesis());
+            let found = genesis_differences(ours.genesis(), theirs.genesis());
             (theirs.hash() == genesis_hash).then(|| (same, found.iter().map(ToString::to_string).collect::<Vec<_>>()))
         };
         if let Ok(Some((same, found))) = actix_rt::task::spawn_blocking(compare).await {
@@ -95,10 +115,12 @@ pub(super) fn failure(error: &CallError) -> Failure {
     Failure { kind, reason: error.problem.to_string() }
 }
 
-fn foreign_genesis(error: &CallError) -> Option<B256> {
+fn foreign_genesis(error: &CallError) -> Option<(B256, Option<ChainFacts>)> {
     match &error.problem {
-        Problem::Hello(HelloError::WrongChain { actual, .. }) => Some(*actual),
-        Problem::Refused { refusal, .. } if refusal.code == "wrong_chain" => refusal.genesis_hash,
+        Problem::Hello(HelloError::WrongChain { actual, .. }) => Some((*actual, None)),
+        Problem::Refused { refusal, .. } if refusal.code == "wrong_chain" => {
+            Some((refusal.genesis_hash?, refusal.chain.clone()))
+        }
         _ => None,
     }
 }

@@ -123,7 +123,7 @@ pub struct AddressesTold {
 #[derive(Debug, Clone, Copy)]
 pub struct PeersRequest;
 
-/// One entry of `callboard_peers`.
+/// One entry of `callboard_peers`. Times are unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerReport {
@@ -131,18 +131,70 @@ pub struct PeerReport {
     pub id: Option<NodeId>,
     /// Where it is dialled; null for a peer that only dials us.
     pub url: Option<PeerUrl>,
+    /// Every address under which it is known here.
+    pub urls: Vec<PeerUrl>,
     /// Whether it is a configured seed.
     pub seed: bool,
     /// The role it claims.
     pub role: Option<Role>,
+    /// Who dialled whom; null while there is no session.
+    pub direction: Option<Direction>,
     /// `connected`, `inbound`, `dialling`, `waiting`, `refused` or `banned`.
     pub state: PeerState,
+    /// 0 where nothing is held against it; -10 is a ban. An offence fades after a minute.
+    pub score: i32,
+    /// Until when it is not talked to, and why.
+    pub ban: Option<BanReport>,
     /// Why it is not connected.
     pub reason: Option<String>,
     /// Its head's height.
     pub height: Option<u64>,
     /// Its head's hash.
     pub hash: Option<B256>,
+    /// Since when it is in this state.
+    pub since: Option<u64>,
+}
+
+/// See [`PeerReport`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BanReport {
+    /// When it ends, unix seconds.
+    pub until: u64,
+    /// What it did.
+    pub reason: String,
+}
+
+/// See [`PeerReport`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// This node dialled it.
+    Outbound,
+    /// It dialled this node.
+    Inbound,
+    /// Each dialled the other.
+    Both,
+}
+
+impl PeerReport {
+    /// A node of which no address is known.
+    pub(super) fn of(id: NodeId, state: PeerState) -> Self {
+        Self {
+            id: Some(id),
+            url: None,
+            urls: Vec::new(),
+            seed: false,
+            role: None,
+            direction: None,
+            state,
+            score: 0,
+            ban: None,
+            reason: None,
+            height: None,
+            hash: None,
+            since: None,
+        }
+    }
 }
 
 /// See [`PeerReport`].
@@ -157,7 +209,7 @@ pub enum PeerState {
     Dialling,
     /// The next dial waits for its time.
     Waiting,
-    /// It answered, and it is not a peer: this node itself, another chain, not allowed. Tried again, rarely.
+    /// It answered or asked, and it is no peer: this node itself, another chain, not allowed. Tried again, rarely.
     Refused,
     /// It misbehaved.
     Banned,

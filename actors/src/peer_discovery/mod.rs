@@ -6,15 +6,18 @@
 mod actor;
 mod book;
 mod dial;
+mod hearsay;
 mod messages;
 mod offences;
+mod report;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use actor::{Config, PeerDiscovery, Ports, Tick, chain_identity};
 pub use messages::{
-    AddressesRequest, AddressesTold, FirstDialsEnded, ForeignChain, Offence, PeerConnected, PeerGreeted, PeerLost,
-    PeerMisbehaved, PeerReport, PeerState, PeerStatus, PeersRequest, SessionBroken,
+    AddressesRequest, AddressesTold, BanReport, Direction, FirstDialsEnded, ForeignChain, Offence, PeerConnected,
+    PeerGreeted, PeerLost, PeerMisbehaved, PeerReport, PeerState, PeerStatus, PeersRequest, SessionBroken,
 };
+pub use report::Clocks;
 pub use state::{Dialled, Effect, Failure, FailureKind, Settings, State};

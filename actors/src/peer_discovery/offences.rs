@@ -18,7 +18,15 @@ const MAX_NODES: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Offences {
     points: HashMap<NodeId, (u32, Instant)>,
-    bans: HashMap<NodeId, Instant>,
+    bans: HashMap<NodeId, Ban>,
+}
+
+/// A node that is not talked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ban {
+    pub(super) since: Instant,
+    pub(super) until: Instant,
+    pub(super) reason: String,
 }
 
 impl Offences {
@@ -27,7 +35,7 @@ impl Offences {
         self.points.retain(|_, (points, since)| faded(*points, *since, now) > 0);
         let points = match offence {
             Offence::Forged => BAN_AT,
-            Offence::Odd => 1 + self.points.get(&node).map_or(0, |(points, since)| faded(*points, *since, now)),
+            Offence::Odd => 1 + self.points_of(now, node),
         };
         if points >= BAN_AT {
             self.points.remove(&node);
@@ -39,17 +47,32 @@ impl Offences {
         false
     }
 
+    /// 0 for a node that did nothing wrong, down to −10 for one that is banned; grows back by one a minute.
+    pub(super) fn score(&self, now: Instant, node: NodeId) -> i32 {
+        let points = if self.ban_of(now, node).is_some() { BAN_AT } else { self.points_of(now, node) };
+        -i32::try_from(points).unwrap_or(i32::MAX)
+    }
+
     /// Bans a node.
-    pub(super) fn ban(&mut self, now: Instant, node: NodeId, until: Instant) {
-        self.bans.retain(|_, until| *until > now);
+    pub(super) fn ban(&mut self, node: NodeId, ban: Ban) {
+        self.bans.retain(|_, other| other.until > ban.since);
         if self.bans.len() < MAX_NODES {
-            self.bans.insert(node, until);
+            self.bans.insert(node, ban);
         }
     }
 
-    /// Whether a node is banned.
-    pub(super) fn is_banned(&self, now: Instant, node: NodeId) -> bool {
-        self.bans.get(&node).is_some_and(|until| now < *until)
+    /// The ban in force.
+    pub(super) fn ban_of(&self, now: Instant, node: NodeId) -> Option<&Ban> {
+        self.bans.get(&node).filter(|ban| now < ban.until)
+    }
+
+    /// Every ban in force.
+    pub(super) fn bans(&self, now: Instant) -> impl Iterator<Item = NodeId> {
+        self.bans.iter().filter(move |(_, ban)| now < ban.until).map(|(node, _)| *node)
+    }
+
+    fn points_of(&self, now: Instant, node: NodeId) -> u32 {
+        self.points.get(&node).map_or(0, |(points, since)| faded(*points, *since, now))
     }
 }
 

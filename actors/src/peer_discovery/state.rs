@@ -1,8 +1,8 @@
 //! The core of peer discovery: whom to dial, score, ban, forget.
 
 use super::book::{Book, DialState, Target};
-use super::messages::{Offence, PeerReport, PeerState};
-use super::offences::Offences;
+use super::messages::Offence;
+use super::offences::{Ban, Offences};
 use crate::callboard::Role;
 use crate::transport::client::Reach;
 use crate::transport::sessions::Guest;
@@ -122,6 +122,8 @@ pub struct Dialled {
     pub peer: NodeId,
     /// The role it claims.
     pub role: Role,
+    /// The address that its host name stood for.
+    pub remote: Option<IpAddr>,
 }
 
 /// A dial or poll that failed.
@@ -148,30 +150,31 @@ pub enum FailureKind {
 #[derive(Debug)]
 pub struct State {
     settings: Settings,
-    book: Book,
-    connected: BTreeMap<NodeId, Connected>,
-    offences: Offences,
+    pub(super) book: Book,
+    pub(super) connected: BTreeMap<NodeId, Connected>,
+    pub(super) offences: Offences,
     last_number: u64,
     first_dials: Option<HashSet<PeerUrl>>,
 }
 
+/// A peer that this node has dialled.
 #[derive(Debug)]
-struct Connected {
+pub(super) struct Connected {
+    /// Of the session: a peer that is lost and dialled again gets another one.
     number: u64,
     url: PeerUrl,
-    role: Role,
     is_seed: bool,
     next_poll: Instant,
     polling: bool,
     missed: u32,
     next_ask: Instant,
-    head: Option<SealedHead>,
+    pub(super) head: Option<SealedHead>,
 }
 
 impl State {
     /// The state at start. `remembered`: peers of earlier runs.
     pub fn new(now: Instant, settings: Settings, remembered: Vec<PeerAddress>) -> Self {
-        let mut book = Book::default();
+        let mut book = Book::new(now);
         settings.seeds.iter().for_each(|seed| book.add_seed(now, seed.clone()));
         remembered.into_iter().for_each(|address| book.add_remembered(now, address));
         let first_dials = Some(book.urls());
@@ -181,7 +184,9 @@ impl State {
 
     /// Time has passed.
     pub fn on_tick(&mut self, now: Instant) -> Vec<Effect> {
-        let mut effects = self.dial_due(now);
+        let forgotten = self.book.forget_stale(now);
+        let mut effects: Vec<Effect> = forgotten.into_iter().map(|peer| Effect::Forget { peer }).collect();
+        effects.extend(self.dial_due(now));
         effects.extend(self.poll_due(now));
         effects.extend(self.end_of_first_dials());
         effects
@@ -196,7 +201,7 @@ impl State {
         jitter: u64,
     ) -> Vec<Effect> {
         self.first_dials.as_mut().map(|waiting| waiting.remove(url));
-        let mut effects = match result.and_then(|dialled| self.check_welcome(now, dialled)) {
+        let mut effects = match result.and_then(|dialled| self.check_welcome(now, url, dialled)) {
             Ok(dialled) => self.welcome(now, url, dialled),
             Err(failure) => self.on_dial_failed(now, url, &failure, jitter),
         };
@@ -247,10 +252,10 @@ impl State {
         }
         let is_seed = self.book.is_seed(peer);
         let until = now + if is_seed { SEED_BAN } else { BAN };
-        let reason = format!("banned: {reason}");
-        let mut effects = self.lose(now, peer, &reason);
-        self.book.postpone(peer, DialState::Banned, until, &reason);
-        self.offences.ban(now, peer, until);
+        let told = format!("banned: {reason}");
+        let mut effects = self.lose(now, peer, &told);
+        self.book.postpone(now, peer, DialState::Banned, until, &told);
+        self.offences.ban(peer, Ban { since: now, until, reason: reason.to_owned() });
         effects.push(Effect::Ban { peer, until });
         effects
     }
@@ -261,27 +266,53 @@ impl State {
     }
 
     /// A node opened a session here and may have said where it can be dialled.
-    pub fn on_greeted(&mut self, now: Instant, guest: Guest) {
-        if let Some(url) = guest.party.advertise {
-            let address = PeerAddress { node_id: guest.party.node_id, url };
-            self.on_told(now, guest.remote, vec![address]);
-        }
+    pub fn on_greeted(&mut self, now: Instant, guest: Guest) -> Vec<&'static str> {
+        let node_id = guest.party.node_id;
+        let address = guest.party.advertise.map(|url| PeerAddress { node_id, url });
+        self.on_told(now, node_id, guest.remote, address.into_iter().collect())
     }
 
-    /// Somebody at `teller` told addresses. They are dialled, and only what answers as told enters the book.
-    pub fn on_told(&mut self, now: Instant, teller: Option<IpAddr>, addresses: Vec<PeerAddress>) {
+    /// `teller` at `remote` told addresses. They are dialled, and only what answers as told enters the book. Why some
+    /// were not taken comes back.
+    pub fn on_told(
+        &mut self,
+        now: Instant,
+        teller: NodeId,
+        remote: Option<IpAddr>,
+        addresses: Vec<PeerAddress>,
+    ) -> Vec<&'static str> {
+        let too_many = addresses.len().saturating_sub(MAX_ADDRESSES).min(1);
+        let told = addresses.into_iter().take(MAX_ADDRESSES);
+        let ignored = told.filter_map(|address| self.add_told(now, teller, remote, address).err());
+        ignored.chain(std::iter::repeat_n("too_many", too_many)).collect()
+    }
+
+    fn add_told(
+        &mut self,
+        now: Instant,
+        teller: NodeId,
+        remote: Option<IpAddr>,
+        address: PeerAddress,
+    ) -> Result<(), &'static str> {
+        let teller_is_local = remote.is_some_and(is_local_only);
+        let is_listed = self.settings.allow.contains(&address.node_id);
         if !self.settings.discovery {
-            return;
+            return Err("discovery_off");
         }
-        let teller_is_local = teller.is_some_and(is_local_only);
-        for address in addresses.into_iter().take(MAX_ADDRESSES) {
-            let is_allowed = self.settings.allow.is_empty() || self.settings.allow.contains(&address.node_id);
-            let is_reachable = teller_is_local || !address.url.is_local_only();
-            if is_allowed && is_reachable && !self.connected.contains_key(&address.node_id) {
-                let reach = if teller_is_local { Reach::Anywhere } else { Reach::NotLocal };
-                self.book.add_candidate(now, address, reach);
-            }
+        if !is_listed && !self.settings.allow.is_empty() {
+            return Err("not_allowed");
         }
+        if !teller_is_local && address.url.is_local_only() {
+            return Err("local_address");
+        }
+        if self.offences.ban_of(now, address.node_id).is_some() {
+            return Err("banned");
+        }
+        if self.connected.contains_key(&address.node_id) {
+            return Ok(());
+        }
+        let reach = if teller_is_local { Reach::Anywhere } else { Reach::NotLocal };
+        self.book.add_candidate(now, address, reach, teller, is_listed)
     }
 
     /// Addresses for `peer` at `remote`, each one dialled from here with success; `None` where discovery is off.
@@ -293,35 +324,9 @@ impl State {
         self.settings.discovery.then(|| told.collect())
     }
 
-    /// Every known peer, and those that have a session here.
-    pub fn report(&self, guests: &[Guest]) -> Vec<PeerReport> {
-        let mut reports: Vec<PeerReport> = self.book.reports().map(|report| self.with_head(report)).collect();
-        for guest in guests {
-            let id = guest.party.node_id;
-            if !reports.iter().any(|report| report.id == Some(id) && report.state == PeerState::Connected) {
-                reports.push(PeerReport {
-                    id: Some(id),
-                    url: None,
-                    seed: false,
-                    role: Some(guest.party.role),
-                    state: PeerState::Inbound,
-                    reason: None,
-                    height: None,
-                    hash: None,
-                });
-            }
-        }
-        reports
-    }
-
-    fn with_head(&self, mut report: PeerReport) -> PeerReport {
-        let connected = report.id.filter(|_| report.state == PeerState::Connected);
-        if let Some(connected) = connected.and_then(|id| self.connected.get(&id)) {
-            report.role = Some(connected.role);
-            report.height = connected.head.as_ref().map(SealedHead::height);
-            report.hash = connected.head.as_ref().map(SealedHead::hash);
-        }
-        report
+    /// Why the last dial of an address failed.
+    pub(super) fn reason_at(&self, url: &PeerUrl) -> Option<&str> {
+        self.book.entry(url)?.reason.as_deref()
     }
 
     fn dial_due(&mut self, now: Instant) -> Vec<Effect> {
@@ -352,20 +357,26 @@ impl State {
         effects
     }
 
-    fn check_welcome(&mut self, now: Instant, dialled: Dialled) -> Result<Dialled, Failure> {
+    fn check_welcome(&self, now: Instant, url: &PeerUrl, dialled: Dialled) -> Result<Dialled, Failure> {
         let refused = |reason: &str| Err(Failure { kind: FailureKind::Refused, reason: reason.to_owned() });
-        if !self.settings.allow.is_empty() && !self.settings.allow.contains(&dialled.peer) {
+        let is_listed = self.settings.allow.contains(&dialled.peer);
+        if !self.settings.allow.is_empty() && !is_listed {
             return refused("it is not in this node's peers.allow");
         }
-        if self.offences.is_banned(now, dialled.peer) {
+        if self.offences.ban_of(now, dialled.peer).is_some() {
             return refused("it is banned here");
+        }
+        let is_known = self.book.entry(url).is_some_and(|entry| entry.target.is_seed)
+            || self.connected.contains_key(&dialled.peer);
+        if !is_listed && !is_known && self.book.is_range_full(dialled.remote) {
+            return refused("enough peers of its address range are connected");
         }
         Ok(dialled)
     }
 
     fn welcome(&mut self, now: Instant, url: &PeerUrl, dialled: Dialled) -> Vec<Effect> {
         let peer = dialled.peer;
-        let Some(is_seed) = self.book.prove(url, peer, dialled.role) else { return Vec::new() };
+        let Some(is_seed) = self.book.prove(now, url, peer, dialled.role, dialled.remote) else { return Vec::new() };
         let mut effects = Vec::new();
         if is_seed {
             effects.push(Effect::Reserve { peer });
@@ -381,7 +392,6 @@ impl State {
         let connected = Connected {
             number: self.last_number,
             url: url.clone(),
-            role: dialled.role,
             is_seed,
             next_poll: now,
             polling: false,

@@ -12,11 +12,15 @@
 //! | [`genesis_fetch`] | getting the genesis from the seeds |
 //! | [`sessions`] | who is let in, and for how long |
 
+pub(crate) mod bucket;
 pub mod client;
+mod facts;
 pub mod frames;
 pub mod genesis_fetch;
 pub mod hello;
+mod metrics;
 mod node_id;
+mod range;
 mod sealed_head;
 pub mod server;
 pub mod sessions;
@@ -25,7 +29,10 @@ pub(crate) mod testing;
 mod url;
 pub mod wire;
 
+pub use facts::ChainFacts;
+pub use metrics::PeerMetrics;
 pub use node_id::{BootId, InvalidNodeId, NodeId};
+pub use range::{AddressRange, is_exempt};
 pub use sealed_head::{SealedHead, StatusError};
 pub use url::{InvalidPeerUrl, MAX_URL_BYTES, PeerUrl, is_local_only};
 

@@ -5,7 +5,7 @@ use super::hello::{Greeted, Identity, Party, Token};
 use super::server::{PeerBlock, PeerServer, PeerTransactions, ServerConfig, ServerPorts};
 use super::sessions::{Admission, Sessions};
 use super::wire::{PeerAddress, TransactionAnswer, TransactionResult};
-use super::{BootId, PeerUrl};
+use super::{BootId, ChainFacts, PeerMetrics, PeerUrl};
 use crate::broadcaster::{
     BroadcastBlock, BroadcastCountsRequest, Broadcaster, Ports, RelayBlock, TransactionForwarded,
 };
@@ -58,6 +58,7 @@ pub(crate) fn identity(byte: u8, genesis: &SealedGenesis) -> Identity {
         key: key(byte),
         boot_id: BootId([byte; 16]),
         genesis_hash: genesis.hash(),
+        chain: ChainFacts::of(genesis),
         role: if byte == 1 { Role::Authority } else { Role::Follower },
         advertise: None,
     }
@@ -90,6 +91,7 @@ pub(crate) struct TestNode {
     pub(crate) server: PeerServer,
     pub(crate) url: PeerUrl,
     pub(crate) sessions: Sessions,
+    pub(crate) metrics: PeerMetrics,
     pub(crate) broadcast: Inbox<BroadcastBlock>,
     pub(crate) relay: Inbox<RelayBlock>,
     pub(crate) accepted: Inbox<TransactionAccepted>,
@@ -131,6 +133,7 @@ impl TestNode {
             blocks: blocks_to,
         };
         let sessions = Sessions::new(Admission { max_peers: 8, allow: HashSet::new() });
+        let metrics = PeerMetrics::default();
         let server = PeerServer::start(ServerConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
             identity: identity(byte, genesis),
@@ -138,6 +141,7 @@ impl TestNode {
             store,
             sessions: sessions.clone(),
             ports,
+            metrics: metrics.clone(),
         })
         .unwrap();
         let url = format!("http://127.0.0.1:{}", server.address().port()).parse().unwrap();
@@ -146,6 +150,7 @@ impl TestNode {
             server,
             url,
             sessions,
+            metrics,
             broadcast: mailbox.inbox(),
             relay: mailbox.inbox(),
             accepted: mailbox.inbox(),

@@ -36,6 +36,15 @@ impl PeerUrl {
         self.0.host().expect("a peer address without a host is refused")
     }
 
+    /// The address, where it is written as a number.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.host() {
+            Host::Domain(_) => None,
+            Host::Ipv4(ip) => Some(ip.into()),
+            Host::Ipv6(ip) => Some(ip.into()),
+        }
+    }
+
     /// Port.
     pub fn port(&self) -> u16 {
         self.0.port_or_known_default().expect("http and https have a default port")
@@ -46,8 +55,7 @@ impl PeerUrl {
     pub fn is_local_only(&self) -> bool {
         match self.host() {
             Host::Domain(name) => is_localhost(name),
-            Host::Ipv4(ip) => is_local_only(IpAddr::V4(ip)),
-            Host::Ipv6(ip) => is_local_only(IpAddr::V6(ip)),
+            _ => self.ip().is_some_and(is_local_only),
         }
     }
 

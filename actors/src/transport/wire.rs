@@ -1,6 +1,6 @@
 //! The JSON bodies of the peer protocol, and its limits.
 
-use super::{NodeId, PeerUrl, SealedHead};
+use super::{ChainFacts, NodeId, PeerUrl, SealedHead};
 use crate::callboard::Role;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::genesis;
@@ -130,6 +130,9 @@ pub struct Refusal {
     /// With code `wrong_chain`: hash of the refusing node's genesis block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genesis_hash: Option<B256>,
+    /// With code `wrong_chain`: what the refusing node's chain is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainFacts>,
 }
 
 impl StatusBody {

@@ -26,7 +26,7 @@ impl std::fmt::Display for Difference {
 
 /// Every field in which `ours` and `theirs` differ; empty where they make the same block 0 but for the seal.
 pub fn differences(ours: &Genesis, theirs: &Genesis) -> Vec<Difference> {
-    let fields = values(ours).into_iter().zip(values(theirs));
+    let fields = described(ours).into_iter().zip(described(theirs));
     let mut differences: Vec<_> = fields
         .filter(|(ours, theirs)| ours.1 != theirs.1)
         .map(|((field, ours), (_, theirs))| Difference { field: field.to_owned(), ours, theirs })
@@ -35,7 +35,9 @@ pub fn differences(ours: &Genesis, theirs: &Genesis) -> Vec<Difference> {
     differences
 }
 
-fn values(genesis: &Genesis) -> [(&'static str, String); 10] {
+/// Every field of a genesis but its accounts, in words: what two chains are told apart by before either has seen the
+/// other's genesis.
+pub fn described(genesis: &Genesis) -> [(&'static str, String); 10] {
     let config = &genesis.config;
     let forks: Vec<_> = config.forks.iter().map(|(fork, from)| format!("{fork} from {from}")).collect();
     [

@@ -10,7 +10,7 @@ mod quantity;
 mod sealed;
 
 pub use account::GenesisAccount;
-pub use difference::{Difference, differences};
+pub use difference::{Difference, described, differences};
 pub use error::GenesisError;
 pub use file::GenesisFile;
 pub use predeploys::{CREATE2_DEPLOYER_ADDRESS, predeploys};

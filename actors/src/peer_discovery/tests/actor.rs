@@ -5,7 +5,7 @@ use crate::send::probe::{Probe, probe};
 use crate::send::{ActorRegistry, Inbox, Mailbox};
 use crate::transport::sessions::{Admission, Sessions};
 use crate::transport::testing::{TestChain, TestNode, client, genesis, identity};
-use crate::transport::{NodeId, PeerUrl};
+use crate::transport::{NodeId, PeerMetrics, PeerUrl};
 use callboard_store::NodeStore;
 use std::collections::HashSet;
 use std::path::Path;
@@ -45,6 +45,7 @@ async fn start(seeds: Vec<PeerUrl>, ours: &TestChain, folder: &Path) -> Discover
         client: client(),
         sessions: Sessions::new(Admission { max_peers: 8, allow: HashSet::new() }),
         store: NodeStore::open(folder.join("node.redb")).unwrap(),
+        metrics: PeerMetrics::default(),
     };
     let ports = Ports {
         connected: vec![connected_to],

@@ -1,2 +1,4 @@
 mod actor;
+mod limits;
+mod report;
 mod state;

@@ -1,6 +1,6 @@
-use super::super::book::{FIRST_PAUSE, LONGEST_SEED_PAUSE, MAX_CANDIDATES, MAX_FAILURES};
+use super::super::book::{FIRST_PAUSE, LONGEST_SEED_PAUSE, MAX_CANDIDATES, MAX_FAILURES, MAX_PER_TELLER};
 use super::super::state::*;
-use super::super::{Offence, PeerState};
+use super::super::{Clocks, Offence, PeerReport, PeerState};
 use crate::callboard::Role;
 use crate::transport::client::Reach;
 use crate::transport::hello::Party;
@@ -15,45 +15,45 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// The middle of the range: pauses are then exactly as long as planned.
-const NO_JITTER: u64 = 250;
+pub(super) const NO_JITTER: u64 = 250;
 
-fn node(byte: u8) -> NodeId {
+pub(super) fn node(byte: u8) -> NodeId {
     NodeId::of(&key(byte))
 }
 
-fn url(text: &str) -> PeerUrl {
+pub(super) fn url(text: &str) -> PeerUrl {
     text.parse().unwrap()
 }
 
-fn seed(number: u8) -> PeerUrl {
+pub(super) fn seed(number: u8) -> PeerUrl {
     url(&format!("http://seed-{number}:9545"))
 }
 
-fn address(byte: u8, host: &str) -> PeerAddress {
+pub(super) fn address(byte: u8, host: &str) -> PeerAddress {
     PeerAddress { node_id: node(byte), url: url(&format!("http://{host}:9545")) }
 }
 
-fn settings(seeds: u8) -> Settings {
+pub(super) fn settings(seeds: u8) -> Settings {
     Settings { seeds: (0..seeds).map(seed).collect(), max_peers: 64, allow: HashSet::new(), discovery: true }
 }
 
-fn dialled(byte: u8) -> Result<Dialled, Failure> {
-    Ok(Dialled { peer: node(byte), role: Role::Follower })
+pub(super) fn dialled(byte: u8) -> Result<Dialled, Failure> {
+    Ok(Dialled { peer: node(byte), role: Role::Follower, remote: None })
 }
 
-fn failed(kind: FailureKind) -> Failure {
+pub(super) fn failed(kind: FailureKind) -> Failure {
     Failure { kind, reason: "because".to_owned() }
 }
 
-fn head() -> SealedHead {
+pub(super) fn head() -> SealedHead {
     SealedHead::of(&Block::sealed(Default::default(), Vec::new(), &key(1)))
 }
 
-fn stranger() -> Option<IpAddr> {
+pub(super) fn stranger() -> Option<IpAddr> {
     Some("203.0.113.1".parse().unwrap())
 }
 
-fn dials(effects: &[Effect]) -> Vec<PeerUrl> {
+pub(super) fn dials(effects: &[Effect]) -> Vec<PeerUrl> {
     let dial = |effect: &Effect| match effect {
         Effect::Dial { url, .. } => Some(url.clone()),
         _ => None,
@@ -62,7 +62,7 @@ fn dials(effects: &[Effect]) -> Vec<PeerUrl> {
 }
 
 /// A state in which seed 0 is node 1 and connected, and the number of its poll.
-fn connected(now: Instant, settings: Settings) -> (State, u64) {
+pub(super) fn connected(now: Instant, settings: Settings) -> (State, u64) {
     let mut state = State::new(now, settings, Vec::new());
     state.on_tick(now);
     let effects = state.on_dialled(now, &seed(0), dialled(1), NO_JITTER);
@@ -72,7 +72,7 @@ fn connected(now: Instant, settings: Settings) -> (State, u64) {
     (state, number)
 }
 
-fn poll_number(effects: &[Effect]) -> u64 {
+pub(super) fn poll_number(effects: &[Effect]) -> u64 {
     let number = |effect: &Effect| match effect {
         Effect::Poll { number, .. } => Some(*number),
         _ => None,
@@ -80,8 +80,12 @@ fn poll_number(effects: &[Effect]) -> u64 {
     effects.iter().find_map(number).unwrap()
 }
 
-fn state_of(state: &State, url: &PeerUrl) -> Option<PeerState> {
-    state.report(&[]).into_iter().find(|report| report.url.as_ref() == Some(url)).map(|report| report.state)
+pub(super) fn report(state: &State, guests: &[Guest]) -> Vec<PeerReport> {
+    state.report(Clocks { now: Instant::now(), unix: 1_000_000 }, guests, &[])
+}
+
+pub(super) fn state_of(state: &State, url: &PeerUrl) -> Option<PeerState> {
+    report(&state, &[]).into_iter().find(|report| report.url.as_ref() == Some(url)).map(|report| report.state)
 }
 
 #[test]
@@ -151,7 +155,7 @@ fn seed_that_is_this_node_itself_or_on_another_chain_is_shown_as_refused_with_th
     state.on_tick(now);
     let failure = Failure { kind: FailureKind::Refused, reason: "that is this node itself".to_owned() };
     state.on_dialled(now, &seed(0), Err(failure), NO_JITTER);
-    let report = &state.report(&[])[0];
+    let report = &report(&state, &[])[0];
     assert_eq!((report.state, report.reason.as_deref()), (PeerState::Refused, Some("that is this node itself")));
     assert_eq!(dials(&state.on_tick(now + LONGEST_SEED_PAUSE)), [seed(0)], "it is looked at again");
 }
@@ -169,7 +173,7 @@ fn connected_peer_is_polled_every_second_and_never_twice_at_a_time() {
     assert_eq!(state.on_tick(now), [Effect::Poll { peer: node(1), number }]);
     state.on_polled(now, node(1), number, Ok(head()));
     assert_eq!(state.on_tick(now + POLL_EVERY / 2), []);
-    let report = &state.report(&[])[0];
+    let report = &report(&state, &[])[0];
     assert_eq!((report.state, report.height, report.hash), (PeerState::Connected, Some(0), Some(head().hash())));
 }
 
@@ -263,7 +267,7 @@ fn told_address_enters_the_book_only_after_our_own_dial_reached_the_named_node()
     let now = Instant::now();
     let (mut state, _) = connected(now, settings(1));
     let told = address(2, "203.0.113.2");
-    state.on_told(now, stranger(), vec![told.clone()]);
+    state.on_told(now, node(50), stranger(), vec![told.clone()]);
     assert_eq!(state.addresses_for(node(9), stranger()), Some(vec![PeerAddress { node_id: node(1), url: seed(0) }]));
     let effects = state.on_tick(now);
     let dial = Effect::Dial { url: told.url.clone(), reach: Reach::NotLocal, expected: Some(node(2)), is_seed: false };
@@ -274,7 +278,7 @@ fn told_address_enters_the_book_only_after_our_own_dial_reached_the_named_node()
     assert!(!state.addresses_for(node(2), stranger()).unwrap().contains(&told), "nobody is told its own");
 
     let lie = address(3, "203.0.113.3");
-    state.on_told(now, stranger(), vec![lie.clone()]);
+    state.on_told(now, node(50), stranger(), vec![lie.clone()]);
     state.on_tick(now);
     state.on_dialled(now, &lie.url, Err(failed(FailureKind::Refused)), NO_JITTER);
     assert_eq!(state_of(&state, &lie.url), None, "hearsay that is refused is forgotten");
@@ -295,7 +299,7 @@ fn addresses_of_this_machine_or_link_are_believed_and_told_only_on_this_machine_
     ] {
         let now = Instant::now();
         let mut state = State::new(now, settings(0), Vec::new());
-        state.on_told(now, teller, vec![address(2, host)]);
+        state.on_told(now, node(50), teller, vec![address(2, host)]);
         assert_eq!(!dials(&state.on_tick(now)).is_empty(), is_dialled, "{teller:?} tells {host}");
         if is_dialled {
             state.on_dialled(now, &address(2, host).url, dialled(2), NO_JITTER);
@@ -318,10 +322,10 @@ fn node_that_dials_us_is_dialled_back_where_it_says_it_can_be() {
         role: Role::Follower,
         advertise: Some(url("http://203.0.113.2:9545")),
     };
-    let guest = Guest { party, remote: stranger() };
+    let guest = Guest { party, remote: stranger(), since: now };
     state.on_greeted(now, guest.clone());
     assert_eq!(dials(&state.on_tick(now)), [url("http://203.0.113.2:9545")]);
-    let inbound = state.report(&[guest]).into_iter().filter(|report| report.state == PeerState::Inbound).count();
+    let inbound = report(&state, &[guest]).into_iter().filter(|report| report.state == PeerState::Inbound).count();
     assert_eq!(inbound, 1);
 }
 
@@ -332,9 +336,9 @@ fn hearsay_is_bounded_and_never_crowds_out_a_seed() {
     for number in 0..2 * MAX_CANDIDATES {
         let told =
             PeerAddress { node_id: node(2), url: url(&format!("http://10.0.{}.{}:1", number / 256, number % 256)) };
-        state.on_told(now, stranger(), vec![told]);
+        state.on_told(now, node(1 + (number / MAX_PER_TELLER) as u8), stranger(), vec![told]);
     }
-    assert_eq!(state.report(&[]).len(), 1 + MAX_CANDIDATES);
+    assert_eq!(report(&state, &[]).len(), 1 + MAX_CANDIDATES);
     let first = dials(&state.on_tick(now));
     assert_eq!((first.len(), first[0].clone()), (MAX_DIALS, seed(0)), "the seed goes first");
 }
@@ -344,7 +348,7 @@ fn no_more_than_the_wanted_peers_are_dialled_beside_the_seeds() {
     let now = Instant::now();
     let mut state = State::new(now, settings(0), Vec::new());
     for number in 0..2 * OUTBOUND_PEERS as u8 {
-        state.on_told(now, stranger(), vec![address(number + 10, &format!("10.0.0.{number}"))]);
+        state.on_told(now, node(50), stranger(), vec![address(number + 10, &format!("10.0.0.{number}"))]);
     }
     let mut connected = 0;
     loop {
@@ -382,7 +386,7 @@ fn address_that_fails_for_long_is_forgotten_and_a_seeds_is_not() {
 fn without_discovery_addresses_are_neither_believed_nor_told() {
     let now = Instant::now();
     let (mut state, _) = connected(now, Settings { discovery: false, ..settings(1) });
-    state.on_told(now, stranger(), vec![address(2, "203.0.113.2")]);
-    assert_eq!(state.report(&[]).len(), 1);
+    state.on_told(now, node(50), stranger(), vec![address(2, "203.0.113.2")]);
+    assert_eq!(report(&state, &[]).len(), 1);
     assert_eq!(state.addresses_for(node(9), stranger()), None);
 }

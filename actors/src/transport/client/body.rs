@@ -128,7 +128,7 @@ fn refusal(body: &[u8]) -> Refusal {
         }
         Err(_) => {
             let message = printable(&String::from_utf8_lossy(body));
-            Refusal { code: "unknown".to_owned(), message, genesis_hash: None }
+            Refusal { code: "unknown".to_owned(), message, genesis_hash: None, chain: None }
         }
     }
 }

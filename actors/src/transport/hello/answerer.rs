@@ -1,5 +1,6 @@
 //! The side that is dialled.
 
+use super::super::ChainFacts;
 use super::messages::{Answer, PROTOCOL_VERSION, Party, Request, Token, challenge_hash, proof_hash};
 use super::{HelloError, Identity, check_signature, read, write};
 use std::{
@@ -37,6 +38,23 @@ pub enum HelloReply {
     Proven(Party),
 }
 
+/// Why a hello was refused, and whom, as far as the message said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelloRefusal {
+    /// Why.
+    pub error: HelloError,
+    /// Who it says it is, unproven.
+    pub party: Option<Box<Party>>,
+    /// With another chain: in what it differs from this one, one sentence each; empty where that was not said.
+    pub differences: Vec<String>,
+}
+
+impl From<HelloError> for HelloRefusal {
+    fn from(error: HelloError) -> Self {
+        Self { error, party: None, differences: Vec::new() }
+    }
+}
+
 impl HelloAnswerer {
     /// Answers for `identity`.
     pub fn new(identity: Identity) -> Self {
@@ -44,11 +62,11 @@ impl HelloAnswerer {
     }
 
     /// A hello message came. `nonce`: 32 fresh random bytes.
-    pub fn on_message(&mut self, now: Instant, nonce: [u8; 32], bytes: &[u8]) -> Result<HelloReply, HelloError> {
+    pub fn on_message(&mut self, now: Instant, nonce: [u8; 32], bytes: &[u8]) -> Result<HelloReply, HelloRefusal> {
         self.forget_expired(now);
         match read(bytes)? {
-            Request::Open { node, .. } => self.on_open(now, nonce, node),
-            Request::Proof { nonce, signature, .. } => self.on_proof(nonce, &signature),
+            Request::Open { node, chain, .. } => self.on_open(now, nonce, node, chain.unwrap_or_default()),
+            Request::Proof { nonce, signature, .. } => Ok(self.on_proof(nonce, &signature)?),
         }
     }
 
@@ -63,8 +81,18 @@ impl HelloAnswerer {
         self.open.len()
     }
 
-    fn on_open(&mut self, now: Instant, nonce: [u8; 32], dialler: Party) -> Result<HelloReply, HelloError> {
-        self.identity.check(&dialler)?;
+    fn on_open(
+        &mut self,
+        now: Instant,
+        nonce: [u8; 32],
+        dialler: Party,
+        chain: ChainFacts,
+    ) -> Result<HelloReply, HelloRefusal> {
+        if let Err(error) = self.identity.check(&dialler) {
+            let is_foreign = matches!(error, HelloError::WrongChain { .. });
+            let differences = if is_foreign { self.identity.chain.differences(&chain) } else { Vec::new() };
+            return Err(HelloRefusal { error, party: Some(Box::new(dialler)), differences });
+        }
         let ours = self.identity.party(nonce);
         let signature = self.identity.key.sign(challenge_hash(&dialler, &ours));
         let message = write(&Answer::Challenge { version: PROTOCOL_VERSION, node: Box::new(ours.clone()), signature });

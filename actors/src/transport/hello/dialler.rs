@@ -31,7 +31,8 @@ impl OpenedHello {
     /// nobody else will do at the other end.
     pub fn open(identity: &Identity, expected: Option<NodeId>, nonce: [u8; 32]) -> (Self, Vec<u8>) {
         let ours = identity.party(nonce);
-        let message = write(&Request::Open { version: PROTOCOL_VERSION, node: ours.clone() });
+        let chain = Some(identity.chain.clone());
+        let message = write(&Request::Open { version: PROTOCOL_VERSION, node: ours.clone(), chain });
         (Self { ours, expected }, message)
     }
 

@@ -33,6 +33,15 @@ pub enum HelloError {
         /// The id of both.
         node_id: NodeId,
     },
+    /// Two nodes run with one node key, and both have said hello here.
+    #[error(
+        "another process with node id {node_id} has said hello here after this one: \
+         this data directory was copied from a running node; delete node.key"
+    )]
+    TwoProcesses {
+        /// The id of both.
+        node_id: NodeId,
+    },
     /// Another chain, told apart by its genesis.
     #[error("wrong chain: the genesis is {expected} here and {actual} there")]
     WrongChain {
@@ -78,6 +87,12 @@ pub enum HelloError {
         /// The limit.
         max: usize,
     },
+    /// No place is left for the address range.
+    #[error("this node has {max} peers of your address range, which is the most; peers.allow exempts nodes from that")]
+    RangeFull {
+        /// The limit.
+        max: usize,
+    },
 }
 
 impl HelloError {
@@ -87,7 +102,7 @@ impl HelloError {
             Self::Malformed { .. } => "malformed_hello",
             Self::Version { .. } => "version",
             Self::ThisNode => "this_node",
-            Self::CopiedDirectory { .. } => "copied_directory",
+            Self::CopiedDirectory { .. } | Self::TwoProcesses { .. } => "copied_directory",
             Self::WrongChain { .. } => "wrong_chain",
             Self::OtherNode { .. } => "other_node",
             Self::Signature { .. } => "signature",
@@ -95,6 +110,7 @@ impl HelloError {
             Self::NotAllowed { .. } => "not_allowed",
             Self::Banned { .. } => "banned",
             Self::Full { .. } => "full",
+            Self::RangeFull { .. } => "range_full",
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the hello says, and what is signed.
 
-use super::super::{BootId, NodeId, PeerUrl, node_id::hex_bytes};
+use super::super::{BootId, ChainFacts, NodeId, PeerUrl, node_id::hex_bytes};
 use crate::callboard::Role;
 use alloy_primitives::B256;
 use alloy_rlp::Encodable;
@@ -40,8 +40,13 @@ pub struct Party {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum Request {
-    /// First message: who is there.
-    Open { version: u32, node: Party },
+    /// First message: who is there. `chain` explains a refusal and is not signed: the genesis hash is.
+    Open {
+        version: u32,
+        node: Party,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain: Option<ChainFacts>,
+    },
     /// Second message: the answer to the challenge with this nonce.
     Proof {
         version: u32,

@@ -2,7 +2,7 @@
 //!
 //! Two messages and their answers, as JSON over `POST /peer/v1/hello`:
 //!
-//! 1. *open* {version, node{nodeId, bootId, nonce, genesisHash, role, advertise}} →
+//! 1. *open* {version, node{nodeId, bootId, nonce, genesisHash, role, advertise}, chain} →
 //!    *challenge* {version, node{…}, signature}
 //! 2. *proof* {version, nonce of the challenge, signature} → *session* {version, token}
 //!
@@ -19,12 +19,12 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
-pub use answerer::{CHALLENGE_LIFETIME, HelloAnswerer, HelloReply, MAX_OPEN_CHALLENGES};
+pub use answerer::{CHALLENGE_LIFETIME, HelloAnswerer, HelloRefusal, HelloReply, MAX_OPEN_CHALLENGES};
 pub use dialler::{Greeted, OpenedHello, ProvedHello};
 pub use error::HelloError;
 pub use messages::{MAX_HELLO_BYTES, PROTOCOL_VERSION, Party, Token};
 
-use super::{BootId, NodeId, PeerUrl};
+use super::{BootId, ChainFacts, NodeId, PeerUrl};
 use crate::callboard::Role;
 use alloy_primitives::B256;
 use callboard_chain::{keys::SecretKey, recovery::recover};
@@ -40,6 +40,8 @@ pub struct Identity {
     pub boot_id: BootId,
     /// Hash of this chain's genesis block.
     pub genesis_hash: B256,
+    /// What this chain is, for a node of another one.
+    pub chain: ChainFacts,
     /// What this node is.
     pub role: Role,
     /// Where other nodes can dial it, if it says so.

@@ -7,6 +7,7 @@ fn identity(key: u8) -> Identity {
         key: SecretKey::from_bytes([key; 32]).unwrap(),
         boot_id: BootId([key; 16]),
         genesis_hash: B256::repeat_byte(9),
+        chain: ChainFacts::default(),
         role: Role::Follower,
         advertise: Some(format!("http://127.0.0.1:{}", 9000 + u16::from(key)).parse().unwrap()),
     }
@@ -43,11 +44,11 @@ fn both_sides_learn_who_the_other_is() {
 fn proof_is_good_once_and_only_for_its_lifetime() {
     let (mut answerer, now, _, proof) = exchange();
     answerer.on_message(now, [7; 32], &proof).unwrap();
-    assert_eq!(answerer.on_message(now, [7; 32], &proof).unwrap_err(), HelloError::NoSuchChallenge);
+    assert_eq!(answerer.on_message(now, [7; 32], &proof).unwrap_err().error, HelloError::NoSuchChallenge);
 
     let (mut answerer, now, _, proof) = exchange();
     let late = now + CHALLENGE_LIFETIME + Duration::from_millis(1);
-    assert_eq!(answerer.on_message(late, [7; 32], &proof).unwrap_err(), HelloError::NoSuchChallenge);
+    assert_eq!(answerer.on_message(late, [7; 32], &proof).unwrap_err().error, HelloError::NoSuchChallenge);
 
     let (mut answerer, now, _, proof) = exchange();
     assert!(answerer.on_message(now + CHALLENGE_LIFETIME, [7; 32], &proof).is_ok());
@@ -62,7 +63,7 @@ fn proof_recorded_from_one_exchange_is_worthless_in_another() {
     if let Request::Proof { nonce, .. } = &mut replayed {
         *nonce = [66; 32];
     }
-    let error = answerer.on_message(now, [7; 32], &write(&replayed)).unwrap_err();
+    let error = answerer.on_message(now, [7; 32], &write(&replayed)).unwrap_err().error;
     assert_eq!(error, HelloError::Signature { node_id: identity(1).node_id() });
 }
 
@@ -73,10 +74,10 @@ fn forged_proof_is_refused_and_uses_the_challenge_up() {
     if let Request::Proof { signature, .. } = &mut forged {
         signature[10] ^= 1;
     }
-    let error = answerer.on_message(now, [7; 32], &write(&forged)).unwrap_err();
+    let error = answerer.on_message(now, [7; 32], &write(&forged)).unwrap_err().error;
     assert_eq!(error, HelloError::Signature { node_id: identity(1).node_id() });
     assert_eq!(error.blame(), callboard_chain::Blame::Peer);
-    assert_eq!(answerer.on_message(now, [7; 32], &proof).unwrap_err(), HelloError::NoSuchChallenge);
+    assert_eq!(answerer.on_message(now, [7; 32], &proof).unwrap_err().error, HelloError::NoSuchChallenge);
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn proof_signed_with_another_key_is_refused() {
     let (opened, open) = OpenedHello::open(&victim, None, [5; 32]);
     let bytes = challenge(&mut answerer, now, 6, &open);
     let (_, proof) = opened.on_challenge(&thief, &bytes).unwrap();
-    let error = answerer.on_message(now, [7; 32], &proof).unwrap_err();
+    let error = answerer.on_message(now, [7; 32], &proof).unwrap_err().error;
     assert_eq!(error, HelloError::Signature { node_id: victim.node_id() });
 }
 
@@ -124,7 +125,7 @@ fn challenge_is_bound_to_the_dialler_and_to_its_direction() {
 fn node_that_dials_itself_is_told_so_on_both_sides() {
     let mut answerer = HelloAnswerer::new(identity(1));
     let (_, open) = OpenedHello::open(&identity(1), None, [5; 32]);
-    let error = answerer.on_message(Instant::now(), [6; 32], &open).unwrap_err();
+    let error = answerer.on_message(Instant::now(), [6; 32], &open).unwrap_err().error;
     assert_eq!(error.to_string(), "that is this node itself");
 }
 
@@ -134,8 +135,8 @@ fn copied_data_directory_is_told_apart_from_a_self_connection() {
     copy.boot_id = BootId([77; 16]);
     let (_, open) = OpenedHello::open(&copy, None, [5; 32]);
     let error = HelloAnswerer::new(identity(1)).on_message(Instant::now(), [6; 32], &open).unwrap_err();
-    assert_eq!(error, HelloError::CopiedDirectory { node_id: copy.node_id() });
-    assert!(error.to_string().contains("delete node.key"));
+    assert_eq!(error.error, HelloError::CopiedDirectory { node_id: copy.node_id() });
+    assert!(error.error.to_string().contains("delete node.key"));
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn wrong_chain_and_wrong_node_are_refused_with_both_sides_named() {
     other.genesis_hash = B256::repeat_byte(8);
     let (_, open) = OpenedHello::open(&other, None, [5; 32]);
     let error = HelloAnswerer::new(identity(2)).on_message(Instant::now(), [6; 32], &open).unwrap_err();
-    assert_eq!(error, HelloError::WrongChain { expected: B256::repeat_byte(9), actual: B256::repeat_byte(8) });
+    assert_eq!(error.error, HelloError::WrongChain { expected: B256::repeat_byte(9), actual: B256::repeat_byte(8) });
 
     let mut answerer = HelloAnswerer::new(identity(2));
     let (opened, open) = OpenedHello::open(&identity(1), Some(identity(3).node_id()), [5; 32]);
@@ -156,7 +157,7 @@ fn wrong_chain_and_wrong_node_are_refused_with_both_sides_named() {
 #[test]
 fn another_version_is_refused_for_its_version_and_rubbish_for_its_form() {
     let mut answerer = HelloAnswerer::new(identity(2));
-    let mut refuse = |bytes: &[u8]| answerer.on_message(Instant::now(), [6; 32], bytes).unwrap_err();
+    let mut refuse = |bytes: &[u8]| answerer.on_message(Instant::now(), [6; 32], bytes).unwrap_err().error;
     assert_eq!(refuse(br#"{"version":2,"step":"new"}"#), HelloError::Version { expected: 1, actual: 2 });
     let (_, open) = OpenedHello::open(&identity(1), None, [5; 32]);
     let unknown_field = String::from_utf8(open.clone()).unwrap().replacen("\"version\"", "\"x\":1,\"version\"", 1);
@@ -184,7 +185,7 @@ fn open_challenges_are_bounded_and_the_oldest_gives_way() {
     }
     assert_eq!(answerer.open_challenges(), MAX_OPEN_CHALLENGES);
     let (_, proof) = opened.on_challenge(&dialler, &first.unwrap()).unwrap();
-    assert_eq!(answerer.on_message(now, [7; 32], &proof).unwrap_err(), HelloError::NoSuchChallenge);
+    assert_eq!(answerer.on_message(now, [7; 32], &proof).unwrap_err().error, HelloError::NoSuchChallenge);
 }
 
 #[test]

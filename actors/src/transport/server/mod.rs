@@ -19,7 +19,7 @@ use super::client::ChainIdentity;
 use super::hello::{HelloAnswerer, Identity};
 use super::sessions::Sessions;
 use super::wire::StatusBody;
-use super::{NodeId, SealedHead};
+use super::{ChainFacts, NodeId, PeerMetrics, SealedHead};
 use crate::callboard::Role;
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use alloy_primitives::B256;
@@ -60,6 +60,8 @@ pub struct ServerConfig {
     pub sessions: Sessions,
     /// Where requests go.
     pub ports: ServerPorts,
+    /// What was refused.
+    pub metrics: PeerMetrics,
 }
 
 /// The listener could not be opened.
@@ -86,10 +88,12 @@ struct Shared {
     role: Role,
     chain_id: u64,
     genesis_hash: B256,
+    facts: ChainFacts,
     max_block_bytes: u64,
     store: Store,
     sessions: Sessions,
     ports: ServerPorts,
+    metrics: PeerMetrics,
     answerer: Mutex<HelloAnswerer>,
     meter: Mutex<meter::HelloMeter>,
     /// The status as of the head it names; made anew when the head is another.
@@ -136,16 +140,18 @@ impl PeerServer {
 
 impl Shared {
     fn new(config: ServerConfig, stop: watch::Receiver<bool>) -> Self {
-        let ServerConfig { identity, chain, store, sessions, ports, .. } = config;
+        let ServerConfig { identity, chain, store, sessions, ports, metrics, .. } = config;
         Self {
             node_id: identity.node_id(),
             role: identity.role,
             chain_id: chain.chain_id,
             genesis_hash: chain.genesis_hash,
+            facts: identity.chain.clone(),
             max_block_bytes: chain.max_block_bytes,
             store,
             sessions,
             ports,
+            metrics,
             answerer: Mutex::new(HelloAnswerer::new(identity)),
             meter: Mutex::default(),
             status: Mutex::default(),

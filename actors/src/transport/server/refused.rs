@@ -1,7 +1,9 @@
 //! Refusals, so that the other side can read why.
 
 use crate::send::{AskError, OfferError};
+use crate::transport::ChainFacts;
 use crate::transport::hello::HelloError;
+use crate::transport::sessions::SessionError;
 use crate::transport::wire::{Refusal, RefusalBody, printable};
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
@@ -9,13 +11,29 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 #[derive(Debug)]
 pub(super) struct Refused {
     status: StatusCode,
+    code: &'static str,
     refusal: Refusal,
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
         let message = printable(&message.to_string());
-        Self { status, refusal: Refusal { code: code.to_owned(), message, genesis_hash: None } }
+        Self { status, code, refusal: Refusal { code: code.to_owned(), message, genesis_hash: None, chain: None } }
+    }
+
+    /// For counters.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(super) fn too_many(code: &'static str, message: impl ToString) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code, message)
+    }
+
+    /// With what this node's chain is, so that the other side can say in what the two differ.
+    pub(super) fn with_chain(mut self, chain: ChainFacts) -> Self {
+        self.refusal.chain = Some(chain);
+        self
     }
 
     pub(super) fn malformed(message: impl ToString) -> Self {
@@ -57,10 +75,11 @@ impl From<HelloError> for Refused {
     fn from(error: HelloError) -> Self {
         let status = match error {
             HelloError::Malformed { .. } | HelloError::Version { .. } => StatusCode::BAD_REQUEST,
-            HelloError::Full { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            HelloError::ThisNode | HelloError::CopiedDirectory { .. } | HelloError::WrongChain { .. } => {
-                StatusCode::CONFLICT
-            }
+            HelloError::Full { .. } | HelloError::RangeFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            HelloError::ThisNode
+            | HelloError::CopiedDirectory { .. }
+            | HelloError::TwoProcesses { .. }
+            | HelloError::WrongChain { .. } => StatusCode::CONFLICT,
             _ => StatusCode::FORBIDDEN,
         };
         let mut refused = Self::new(status, error.code(), &error);
@@ -70,6 +89,16 @@ impl From<HelloError> for Refused {
             refused.refusal.message = format!("wrong chain: this node's genesis is {expected}, yours is {actual}");
         }
         refused
+    }
+}
+
+impl From<SessionError> for Refused {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Unknown => Self::no_session(),
+            SessionError::TwoProcesses(node_id) => HelloError::TwoProcesses { node_id }.into(),
+            SessionError::TooManyRequests => Self::too_many("too_many_requests", "too many requests from your node"),
+        }
     }
 }
 

@@ -4,15 +4,19 @@ use super::stream::{self, Blocks};
 use super::{PeerBlock, PeerTransactions, Shared, body, refused::Refused};
 use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
 use crate::transport::frames::max_frame;
-use crate::transport::hello::{HelloAnswerer, HelloReply, MAX_HELLO_BYTES, Token};
-use crate::transport::sessions::Guest;
+use crate::transport::hello::{HelloAnswerer, HelloError, HelloRefusal, HelloReply, MAX_HELLO_BYTES, Token};
+use crate::transport::sessions::{Guest, TurnedAway, Work};
 use crate::transport::wire::{
     AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS,
     MAX_TRANSACTIONS_BYTES, SESSION_HEADER,
 };
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,6 +29,7 @@ type State = web::Data<Shared>;
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("/peer/v1")
+            .wrap(from_fn(count_refusals))
             .route("/hello", web::post().to(hello))
             .route("/genesis", web::get().to(genesis))
             .route("/status", web::get().to(status))
@@ -35,6 +40,16 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
             .route("/transactions", web::post().to(transactions)),
     );
     config.default_service(web::to(no_such_route));
+}
+
+async fn count_refusals<B: MessageBody>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    let state = request.app_data::<State>().cloned();
+    let answer = next.call(request).await?;
+    let refused = answer.response().error().and_then(|error| error.as_error::<Refused>());
+    if let (Some(state), Some(refused)) = (state, refused) {
+        state.metrics.refused(refused.code());
+    }
+    Ok(answer)
 }
 
 async fn hello(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
@@ -48,18 +63,42 @@ async fn hello(request: HttpRequest, payload: web::Payload, state: State) -> Res
         ));
     }
     let message = body::read(payload, MAX_HELLO_BYTES as u64).await?;
-    let reply = state.answerer.lock().on_message(now, super::super::random(), &message)?;
-    let answer = match reply {
+    let reply = state.answerer.lock().on_message(now, super::super::random(), &message);
+    let answer = match reply.map_err(|refusal| turn_away(&state, now, remote, refusal))? {
         HelloReply::Challenge(challenge) => challenge,
         HelloReply::Proven(party) => {
-            let guest = Guest { party, remote };
-            let token = state.sessions.open(now, guest.clone(), super::super::random())?;
+            let guest = Guest { party, remote, since: now };
+            let opened = state.sessions.open(now, guest.clone(), super::super::random());
+            let token = opened.map_err(|error| {
+                let party = Some(Box::new(guest.party.clone()));
+                turn_away(&state, now, remote, HelloRefusal { party, ..error.into() })
+            })?;
             // A full mailbox only means that the report of peers is late.
             state.ports.greeted.offer(PeerGreeted { guest }).ok();
             HelloAnswerer::session_message(token)
         }
     };
     Ok(HttpResponse::Ok().content_type("application/json").body(answer))
+}
+
+/// Says and remembers who was turned away, and why: the operator of either node should find the reason at hand.
+fn turn_away(state: &Shared, now: Instant, remote: Option<IpAddr>, refusal: HelloRefusal) -> Refused {
+    let HelloRefusal { error, party, differences } = refusal;
+    let reason = match differences.is_empty() {
+        true => error.to_string(),
+        false => format!("wrong chain: {}", differences.join("; ")),
+    };
+    if let Some(party) = party {
+        let peer = party.node_id.short();
+        let away = TurnedAway { party: *party, remote, reason: reason.clone(), at: now };
+        match state.sessions.turn_away(away) {
+            true => tracing::warn!(peer, ?remote, reason, "a node was turned away"),
+            false => tracing::debug!(peer, ?remote, reason, "a node was turned away"),
+        }
+    }
+    let is_foreign = matches!(error, HelloError::WrongChain { .. });
+    let refused = Refused::from(error);
+    if is_foreign { refused.with_chain(state.facts.clone()) } else { refused }
 }
 
 async fn genesis(state: State) -> Result<HttpResponse, Refused> {
@@ -132,6 +171,9 @@ async fn pushed_block(request: HttpRequest, payload: web::Payload, state: State)
     let max = max_frame(state.max_block_bytes);
     let message = body::read(payload, max.saturating_add(4)).await?;
     let canonical = body::frames(&message, 1, max)?.pop().ok_or_else(|| Refused::malformed("no block came"))?;
+    if !state.sessions.spend(Instant::now(), from, Work::BlockBytes, canonical.len() as u64) {
+        return Err(too_much_work("bytes of blocks"));
+    }
     state.ports.blocks.offer(PeerBlock { from, canonical })?;
     Ok(HttpResponse::Accepted().finish())
 }
@@ -140,6 +182,10 @@ async fn transactions(request: HttpRequest, payload: web::Payload, state: State)
     let from = guest(&request, &state)?.party.node_id;
     let message = body::read(payload, MAX_TRANSACTIONS_BYTES).await?;
     let transactions = body::frames(&message, MAX_TRANSACTIONS, MAX_TRANSACTION_BYTES)?;
+    // Before the first signature is looked at: whatever comes of them, nobody buys more work than this.
+    if !state.sessions.spend(Instant::now(), from, Work::Transactions, transactions.len() as u64) {
+        return Err(too_much_work("transactions"));
+    }
     let answers = state.ports.transactions.ask(PeerTransactions { from, transactions }, ASK_DEADLINE).await?;
     Ok(HttpResponse::Ok().json(AnswersBody { answers }))
 }
@@ -151,7 +197,11 @@ async fn no_such_route() -> Result<HttpResponse, Refused> {
 fn guest(request: &HttpRequest, state: &Shared) -> Result<Guest, Refused> {
     let header = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
     let token = header.and_then(Token::from_hex).ok_or_else(Refused::no_session)?;
-    state.sessions.find(Instant::now(), &token).ok_or_else(Refused::no_session)
+    Ok(state.sessions.find(Instant::now(), &token)?)
+}
+
+fn too_much_work(what: &str) -> Refused {
+    Refused::too_many("too_much_work", format!("your node sends more {what} a second than are looked at; send later"))
 }
 
 fn discovery_off() -> Refused {

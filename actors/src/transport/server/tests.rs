@@ -77,6 +77,16 @@ async fn node_that_dials_itself_or_another_chain_is_told_so() {
     assert_eq!(code(&error), "wrong_chain");
     let Problem::Refused { refusal, .. } = error.problem else { panic!() };
     assert_eq!(refusal.genesis_hash, Some(chain.genesis.hash()));
+    // Both sides can say in what the chains differ.
+    let there = refusal.chain.unwrap();
+    assert_eq!(stranger.chain.differences(&there), ["gasLimit differs: 8000000 here, 30000000 there"]);
+    let away = node.sessions.turned_away();
+    assert_eq!(away.last().unwrap().reason, "wrong chain: gasLimit differs: 30000000 here, 8000000 there");
+    let away: Vec<_> = away.iter().map(|away| away.party.node_id).collect();
+    assert_eq!(away, [copy.node_id(), stranger.node_id()]);
+    for reason in ["this_node", "copied_directory", "wrong_chain"] {
+        assert_eq!(node.metrics.refusals(reason), 1, "{reason}");
+    }
 
     let expected = identity(5, &chain.genesis).node_id();
     let us = identity(2, &chain.genesis);
@@ -291,6 +301,61 @@ async fn transactions_blocks_and_addresses_reach_the_actors_with_their_sender() 
     let told = node.told.next().await;
     assert_eq!((told.node_id, told.addresses), (us, vec![address.clone()]));
     assert_eq!(code(&session.tell_addresses(vec![address; 65]).await.unwrap_err()), "malformed");
+}
+
+#[actix_rt::test]
+async fn work_that_a_peer_asks_for_is_metered_before_it_is_done() {
+    let chain = TestChain::new();
+    let mut node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let batch = vec![Bytes::from_static(b"junk"); 1_024];
+    let mut taken = 0;
+    let error = loop {
+        match session.submit(&batch).await {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 100, "nothing meters it");
+    };
+    assert_eq!(code(&error), "too_much_work");
+    assert_eq!(error.blame(), callboard_chain::Blame::Nobody, "it may come again later");
+    for _ in 0..taken {
+        node.transactions.next().await;
+    }
+    let arrived = tokio::time::timeout(Duration::from_millis(10), node.transactions.next()).await;
+    assert!(arrived.is_err(), "what was refused reached nobody");
+    assert_eq!(node.metrics.refusals("too_much_work"), 1);
+    assert!(session.status().await.is_ok(), "the session lives on");
+}
+
+#[actix_rt::test]
+async fn list_of_a_hundred_thousand_addresses_is_refused_unread() {
+    let chain = TestChain::new();
+    let mut node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let address = |n: u32| PeerAddress {
+        node_id: identity(3, &chain.genesis).node_id(),
+        url: format!("http://203.{}.{}.1:1", n / 256, n % 256).parse().unwrap(),
+    };
+    assert!(session.tell_addresses((0..60_000).map(address).collect()).await.is_err());
+    let told = tokio::time::timeout(Duration::from_millis(10), node.told.next()).await;
+    assert!(told.is_err(), "nothing of it reached anybody");
+    assert!(session.status().await.is_ok());
+}
+
+#[actix_rt::test]
+async fn second_process_with_a_copied_key_makes_the_first_one_hear_of_it() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let id = chain_identity(&chain.genesis);
+    let first = identity(2, &chain.genesis);
+    let second = Identity { boot_id: crate::transport::BootId([98; 16]), ..first.clone() };
+    client().hello(&node.url, Reach::Anywhere, &first, id, None).await.unwrap();
+    client().hello(&node.url, Reach::Anywhere, &second, id, None).await.unwrap();
+    let error = client().hello(&node.url, Reach::Anywhere, &first, id, None).await.unwrap_err();
+    assert_eq!(code(&error), "copied_directory");
+    assert!(error.to_string().contains("delete node.key"), "{error}");
+    assert!(node.sessions.turned_away()[0].reason.contains("delete node.key"), "this side knows as well");
 }
 
 #[actix_rt::test]

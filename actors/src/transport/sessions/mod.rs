@@ -1,7 +1,16 @@
 //! Who is let in, and the sessions of those who were.
 
-use super::{NodeId, hello::HelloError, hello::Party, hello::Token};
+mod allowance;
+mod boots;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use allowance::Work;
+
+use super::{AddressRange, NodeId, hello::HelloError, hello::Party, hello::Token};
+use allowance::Allowances;
 use alloy_primitives::B256;
+use boots::Boots;
 use callboard_chain::keccak256;
 use parking_lot::Mutex;
 use std::{
@@ -20,6 +29,10 @@ pub const SESSIONS_PER_NODE: usize = 4;
 /// Streams of blocks that one node may have open: one that follows, some that fetch ranges. A further one ends the
 /// oldest: it is most likely one whose reader is gone, which is not noticed before the next block is written to it.
 pub const STREAMS_PER_NODE: usize = 8;
+/// Nodes of one address range that may have a session: a quarter of the default `peers.max`.
+pub const NODES_PER_RANGE: usize = 16;
+/// Nodes turned away that are remembered for the report of peers.
+const MAX_TURNED_AWAY: usize = 32;
 /// Bans remembered at a time; beyond them the one that ends first is forgotten.
 pub const MAX_BANS: usize = 4_096;
 
@@ -46,6 +59,9 @@ struct Table {
     last_stream: u64,
     bans: HashMap<NodeId, Instant>,
     reserved: HashSet<NodeId>,
+    boots: Boots,
+    allowances: Allowances,
+    turned_away: VecDeque<TurnedAway>,
 }
 
 #[derive(Debug)]
@@ -61,6 +77,32 @@ pub struct Guest {
     pub party: Party,
     /// Where its hello came from.
     pub remote: Option<IpAddr>,
+    /// Since when.
+    pub since: Instant,
+}
+
+/// A node that is no peer of this node and said hello here. Who it is is its claim.
+#[derive(Debug, Clone)]
+pub struct TurnedAway {
+    /// What it said.
+    pub party: Party,
+    /// Where its hello came from.
+    pub remote: Option<IpAddr>,
+    /// Why it was turned away.
+    pub reason: String,
+    /// When.
+    pub at: Instant,
+}
+
+/// A request is not answered although its sender had a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionError {
+    /// There is no such session (any more).
+    Unknown,
+    /// Another process with the same node key said hello later, and both are alive.
+    TwoProcesses(NodeId),
+    /// The node asks too often.
+    TooManyRequests,
 }
 
 #[derive(Debug)]
@@ -96,12 +138,10 @@ impl Sessions {
             last_stream: 0,
             bans: HashMap::new(),
             reserved: HashSet::new(),
+            boots: Boots::default(),
+            allowances: Allowances::default(),
+            turned_away: VecDeque::new(),
         })))
-    }
-
-    /// Whether a node may have a session, before or after it has proven who it is.
-    pub fn check(&self, now: Instant, node_id: NodeId) -> Result<(), HelloError> {
-        self.0.lock().check(now, node_id)
     }
 
     /// Opens a session for a node that has proven who it is. `token`: 32 fresh random bytes.
@@ -109,21 +149,38 @@ impl Sessions {
         let mut table = self.0.lock();
         let node_id = guest.party.node_id;
         table.forget_idle(now);
-        table.check(now, node_id)?;
+        table.check(now, node_id, guest.remote)?;
+        table.boots.on_hello(now, node_id, guest.party.boot_id)?;
         table.make_room(node_id);
+        table.turned_away.retain(|away| away.party.node_id != node_id);
         table.sessions.insert(keccak256(token), Entry { guest, used: now });
         Ok(Token(token))
     }
 
-    /// The node that holds `token`; counts as a use.
-    pub fn find(&self, now: Instant, token: &Token) -> Option<Guest> {
+    /// The node that holds `token`; counts as a use, and as a request.
+    pub(crate) fn find(&self, now: Instant, token: &Token) -> Result<Guest, SessionError> {
         let mut table = self.0.lock();
-        let entry = table.sessions.get_mut(&keccak256(token.0))?;
+        let key = keccak256(token.0);
+        let entry = table.sessions.get_mut(&key).ok_or(SessionError::Unknown)?;
         if now.saturating_duration_since(entry.used) > SESSION_IDLE {
-            return None;
+            return Err(SessionError::Unknown);
         }
         entry.used = now;
-        Some(entry.guest.clone())
+        let guest = entry.guest.clone();
+        let Party { node_id, boot_id, .. } = guest.party;
+        if table.boots.is_outlived(now, node_id, boot_id) {
+            table.sessions.remove(&key);
+            return Err(SessionError::TwoProcesses(node_id));
+        }
+        match table.allowances.take(now, node_id, Work::Requests, 1) {
+            true => Ok(guest),
+            false => Err(SessionError::TooManyRequests),
+        }
+    }
+
+    /// Whether a node may have `amount` of this work done for it now; it counts then.
+    pub(crate) fn spend(&self, now: Instant, node_id: NodeId, work: Work, amount: u64) -> bool {
+        self.0.lock().allowances.take(now, node_id, work, amount)
     }
 
     /// Takes one of a node's [`STREAMS_PER_NODE`] streams; the oldest gives way where all are taken.
@@ -151,6 +208,24 @@ impl Sessions {
         table.sessions.retain(|_, entry| entry.guest.party.node_id != node_id);
     }
 
+    /// Remembers that a node was turned away; whether it is the first time in a while.
+    pub(crate) fn turn_away(&self, away: TurnedAway) -> bool {
+        let mut table = self.0.lock();
+        let before = table.turned_away.len();
+        table.turned_away.retain(|other| other.party.node_id != away.party.node_id);
+        let is_new = table.turned_away.len() == before;
+        if table.turned_away.len() >= MAX_TURNED_AWAY {
+            table.turned_away.pop_front();
+        }
+        table.turned_away.push_back(away);
+        is_new
+    }
+
+    /// Nodes that were lately turned away.
+    pub fn turned_away(&self) -> Vec<TurnedAway> {
+        self.0.lock().turned_away.iter().cloned().collect()
+    }
+
     /// Keeps a place for a configured seed, whatever `max_peers` says.
     pub fn reserve(&self, node_id: NodeId) {
         self.0.lock().reserved.insert(node_id);
@@ -172,7 +247,7 @@ impl Sessions {
 }
 
 impl Table {
-    fn check(&mut self, now: Instant, node_id: NodeId) -> Result<(), HelloError> {
+    fn check(&mut self, now: Instant, node_id: NodeId, remote: Option<IpAddr>) -> Result<(), HelloError> {
         self.bans.retain(|_, until| *until > now);
         if let Some(until) = self.bans.get(&node_id) {
             let seconds = until.saturating_duration_since(now).as_secs().max(1);
@@ -181,17 +256,30 @@ impl Table {
         if !self.admission.allow.is_empty() && !self.admission.allow.contains(&node_id) {
             return Err(HelloError::NotAllowed { node_id });
         }
+        if self.reserved.contains(&node_id) {
+            return Ok(());
+        }
         let max = self.admission.max_peers;
-        if !self.reserved.contains(&node_id) && self.others(node_id) >= max {
+        if self.others(node_id).len() >= max {
             return Err(HelloError::Full { max });
+        }
+        let is_listed = self.admission.allow.contains(&node_id);
+        if !is_listed && self.is_range_full(node_id, remote) {
+            return Err(HelloError::RangeFull { max: NODES_PER_RANGE });
         }
         Ok(())
     }
 
+    fn is_range_full(&self, node_id: NodeId, remote: Option<IpAddr>) -> bool {
+        let Some(range) = remote.and_then(AddressRange::of) else { return false };
+        let in_range = |guest: &&&Guest| guest.remote.and_then(AddressRange::of) == Some(range);
+        self.others(node_id).values().filter(in_range).count() >= NODES_PER_RANGE
+    }
+
     /// Nodes without a reserved place, other than `node_id`, that have a session.
-    fn others(&self, node_id: NodeId) -> usize {
-        let nodes = self.sessions.values().map(|entry| entry.guest.party.node_id);
-        nodes.filter(|other| *other != node_id && !self.reserved.contains(other)).collect::<HashSet<_>>().len()
+    fn others(&self, node_id: NodeId) -> HashMap<NodeId, &Guest> {
+        let guests = self.sessions.values().map(|entry| (entry.guest.party.node_id, &entry.guest));
+        guests.filter(|(other, _)| *other != node_id && !self.reserved.contains(other)).collect()
     }
 
     fn make_room(&mut self, node_id: NodeId) {
@@ -218,111 +306,5 @@ impl Drop for StreamSlot {
                 table.streams.remove(&self.node_id);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::callboard::Role;
-    use crate::transport::BootId;
-    use callboard_chain::keys::SecretKey;
-
-    fn node(byte: u8) -> NodeId {
-        NodeId::of(&SecretKey::from_bytes([byte; 32]).unwrap())
-    }
-
-    fn guest(byte: u8) -> Guest {
-        let party = Party {
-            node_id: node(byte),
-            boot_id: BootId([byte; 16]),
-            nonce: [0; 32],
-            genesis_hash: B256::ZERO,
-            role: Role::Follower,
-            advertise: None,
-        };
-        Guest { party, remote: None }
-    }
-
-    fn sessions(max_peers: usize) -> Sessions {
-        Sessions::new(Admission { max_peers, allow: HashSet::new() })
-    }
-
-    #[test]
-    fn token_finds_its_node_until_it_idles_out() {
-        let (sessions, now) = (sessions(2), Instant::now());
-        let token = sessions.open(now, guest(1), [9; 32]).unwrap();
-        assert_eq!(sessions.find(now, &token).unwrap().party.node_id, node(1));
-        assert!(sessions.find(now, &Token([8; 32])).is_none());
-        let later = now + SESSION_IDLE;
-        assert!(sessions.find(later, &token).is_some(), "each use prolongs it");
-        assert!(sessions.find(later + SESSION_IDLE, &token).is_some());
-        assert!(sessions.find(later + 2 * SESSION_IDLE + Duration::from_millis(1), &token).is_none());
-    }
-
-    #[test]
-    fn table_is_bounded_by_nodes_and_by_sessions_of_a_node() {
-        let (sessions, now) = (sessions(2), Instant::now());
-        sessions.open(now, guest(1), [1; 32]).unwrap();
-        sessions.open(now, guest(2), [2; 32]).unwrap();
-        assert_eq!(sessions.open(now, guest(3), [3; 32]).unwrap_err(), HelloError::Full { max: 2 });
-        sessions.reserve(node(3));
-        sessions.open(now, guest(3), [3; 32]).unwrap();
-
-        for number in 10..20u8 {
-            let when = now + Duration::from_secs(u64::from(number));
-            sessions.open(when, guest(1), [number; 32]).unwrap();
-        }
-        let alive = (10..20).filter(|number| sessions.find(now, &Token([*number; 32])).is_some()).count();
-        assert_eq!(alive, SESSIONS_PER_NODE);
-        assert!(sessions.find(now, &Token([19; 32])).is_some(), "the newest stay");
-        assert_eq!(sessions.guests(now).len(), 3);
-    }
-
-    #[test]
-    fn place_of_an_idle_node_is_free_again() {
-        let (sessions, now) = (sessions(1), Instant::now());
-        sessions.open(now, guest(1), [1; 32]).unwrap();
-        let later = now + SESSION_IDLE + Duration::from_secs(1);
-        assert!(sessions.open(later, guest(2), [2; 32]).is_ok());
-    }
-
-    #[test]
-    fn ban_ends_sessions_and_expires() {
-        let (sessions, now) = (sessions(2), Instant::now());
-        let token = sessions.open(now, guest(1), [1; 32]).unwrap();
-        sessions.ban(node(1), now + Duration::from_secs(60));
-        assert!(sessions.find(now, &token).is_none());
-        let error = sessions.open(now, guest(1), [2; 32]).unwrap_err();
-        assert_eq!(error, HelloError::Banned { node_id: node(1), seconds: 60 });
-        assert!(sessions.open(now + Duration::from_secs(61), guest(1), [2; 32]).is_ok());
-    }
-
-    #[test]
-    fn with_an_allow_list_nobody_else_is_let_in() {
-        let sessions = Sessions::new(Admission { max_peers: 9, allow: HashSet::from([node(1)]) });
-        assert!(sessions.open(Instant::now(), guest(1), [1; 32]).is_ok());
-        let error = sessions.open(Instant::now(), guest(2), [2; 32]).unwrap_err();
-        assert_eq!(error, HelloError::NotAllowed { node_id: node(2) });
-    }
-
-    #[test]
-    fn streams_are_bounded_for_each_node_and_the_oldest_gives_way() {
-        let sessions = sessions(2);
-        let mut slots: Vec<_> = (0..STREAMS_PER_NODE).map(|_| sessions.open_stream(node(1))).collect();
-        let other = sessions.open_stream(node(2));
-        assert!(!slots.iter().any(is_pushed_out));
-        slots.push(sessions.open_stream(node(1)));
-        assert!(is_pushed_out(&slots[0]) && !slots[1..].iter().any(is_pushed_out));
-        assert!(!is_pushed_out(&other), "another node's streams are its own");
-        slots.pop();
-        slots.push(sessions.open_stream(node(1)));
-        assert!(!slots[1..].iter().any(is_pushed_out), "a place that was given back is free");
-        drop((slots, other));
-        assert!(sessions.0.lock().streams.is_empty());
-    }
-
-    fn is_pushed_out(slot: &StreamSlot) -> bool {
-        !slot.sessions.0.lock().streams[&slot.node_id].iter().any(|stream| stream.number == slot.number)
     }
 }
