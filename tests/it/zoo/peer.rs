@@ -4,9 +4,9 @@ use super::http::{OPEN_HEAD, Request, answer, frame, ok};
 use crate::support::node::Node;
 use alloy_primitives::Bytes;
 use callboard_actors::callboard::Role;
-use callboard_actors::transport::hello::{HelloAnswerer, HelloReply, Identity, Token};
+use callboard_actors::transport::hello::{HelloAnswerer, HelloRefusal, HelloReply, Identity, Token};
 use callboard_actors::transport::wire::{AddressesBody, Refusal, RefusalBody, StatusBody};
-use callboard_actors::transport::{BootId, NodeId, SealedHead};
+use callboard_actors::transport::{BootId, ChainFacts, NodeId, SealedHead};
 use callboard_chain::{Block, SealedGenesis, SecretKey};
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -138,9 +138,10 @@ impl Honest {
                 let token = Token::from_hex(&hex::encode(random::<32>())).expect("32 bytes");
                 ok(&HelloAnswerer::session_message(token))
             }
-            Err(error) => {
+            Err(HelloRefusal { error, .. }) => {
                 let genesis_hash = Some(self.identity.genesis_hash);
-                let refusal = Refusal { code: error.code().to_owned(), message: error.to_string(), genesis_hash };
+                let (code, message) = (error.code().to_owned(), error.to_string());
+                let refusal = Refusal { code, message, genesis_hash, chain: None };
                 answer("403 Forbidden", "", &json(&RefusalBody { error: refusal }))
             }
         }
@@ -168,7 +169,9 @@ impl Honest {
 pub(super) fn identity(chain: &Chain) -> Identity {
     let key = SecretKey::from_bytes(random()).expect("nearly every number is a key");
     let genesis_hash = chain.genesis.hash();
-    Identity { key, boot_id: BootId(random()), genesis_hash, role: Role::Follower, advertise: None }
+    let facts = ChainFacts::of(&chain.genesis);
+    let (boot_id, role) = (BootId(random()), Role::Follower);
+    Identity { key, boot_id, genesis_hash, chain: facts, role, advertise: None }
 }
 
 pub(super) fn random<const N: usize>() -> [u8; N] {
