@@ -7,7 +7,7 @@ use crate::start::{Chain, Start};
 use actix::Arbiter;
 use alloy_consensus::Header;
 use callboard_actors::block_store::{self, BlockStore, CommitMetrics, HeadStored};
-use callboard_actors::broadcaster::{self, Broadcaster};
+use callboard_actors::broadcaster::{self, BroadcastMetrics, Broadcaster};
 use callboard_actors::callboard::{Phase, Role};
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::EventStream;
@@ -136,6 +136,7 @@ impl RunningNode {
                 pending_nonce: mailboxes.pool.inbox(),
                 pending: mailboxes.pool.inbox(),
                 status: mailboxes.pool.inbox(),
+                fate: mailboxes.pool.inbox(),
             },
             sync,
             peers,
@@ -429,7 +430,8 @@ impl Mailboxes {
         self.discovery.start(move |_| PeerDiscovery::new(config, ports));
 
         let board = callboard.clone();
-        self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board));
+        let broadcast_metrics = BroadcastMetrics::register(&shared.metrics);
+        self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics));
         let (pool_config, pool_metrics) = (settings::pool(configuration), PoolMetrics::register(&shared.metrics));
         self.pool.start(move |_| TxPool::new(pool_config, pool_ports, pool_metrics));
         self.events.start(move |_| EventStream::new());

@@ -12,6 +12,7 @@ use callboard_actors::rpc_frontend::{
 };
 use callboard_actors::send::ActorRegistry;
 use callboard_actors::sync_coordinator::SyncReport;
+use callboard_actors::tx_pool::Fate;
 use callboard_chain::live::ConfirmError;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -145,6 +146,13 @@ impl PoolPort for NodePorts {
     fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>> {
         match self.0.running.get() {
             Some(running) => running.pool.pending(hash),
+            None => ready(Ok(None)).boxed(),
+        }
+    }
+
+    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
+        match self.0.running.get() {
+            Some(running) => running.pool.fate(hash),
             None => ready(Ok(None)).boxed(),
         }
     }

@@ -44,12 +44,20 @@ impl Forge {
 
     /// The same, of a chain of this name.
     pub(crate) fn with_name(name: &str) -> Self {
-        let config = config(name);
-        let rich = GenesisAccount { balance: dev::balance(), ..GenesisAccount::default() };
-        let alloc: BTreeMap<_, _> = (0..4).map(|index| (dev::key(index).address(), rich.clone())).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         // Blocks are a second apart, and none is to lie in the future.
-        let genesis = Genesis { config: config.clone(), timestamp: now - 1_000, alloc }.with_predeploys();
+        Self::over(config(name), now - 1_000)
+    }
+
+    /// Another chain over the same block 0.
+    pub(crate) fn twin(&self) -> Self {
+        Self::over(self.genesis.config().clone(), self.genesis.block().header().timestamp)
+    }
+
+    fn over(config: ChainConfig, timestamp: u64) -> Self {
+        let rich = GenesisAccount { balance: dev::balance(), ..GenesisAccount::default() };
+        let alloc: BTreeMap<_, _> = (0..4).map(|index| (dev::key(index).address(), rich.clone())).collect();
+        let genesis = Genesis { config: config.clone(), timestamp, alloc }.with_predeploys();
         let genesis = SealedGenesis::seal(genesis, &authority()).expect("a genesis");
         let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
         trie.apply(&Nothing, &mut genesis.changes()).expect("applied");

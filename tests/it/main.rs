@@ -14,6 +14,7 @@ mod fake_node;
 mod first_start;
 mod forge;
 mod gaps;
+mod gossip;
 mod import_limit;
 mod large;
 mod manual_sync;

@@ -17,6 +17,20 @@ fn network() -> (Node, Node) {
     (authority, follower)
 }
 
+/// The same with ten blocks, where the authority has ended and its database been put back to five.
+fn network_with_an_older_database() -> (Node, Node) {
+    let (mut authority, follower) = network();
+    authority.stop();
+    let copy = authority.path("older.redb");
+    fs::copy(authority.database(), &copy).expect("copied");
+    authority.start();
+    make_blocks(&authority, 5, 5);
+    follower.reaches(10);
+    authority.kill();
+    fs::copy(&copy, authority.database()).expect("copied back");
+    (authority, follower)
+}
+
 /// The authority takes all blocks back that the follower has, and only then goes on, at a new height.
 #[track_caller]
 fn assert_taken_back(authority: &Node, follower: &Node, nonce: u64) {
@@ -56,15 +70,7 @@ fn an_authority_killed_during_production_never_seals_a_height_again() {
 
 #[test]
 fn an_authority_with_an_older_database_takes_its_own_blocks_back_before_it_seals() {
-    let (mut authority, follower) = network();
-    authority.stop();
-    let copy = authority.path("older.redb");
-    fs::copy(authority.database(), &copy).expect("copied");
-    authority.start();
-    make_blocks(&authority, 5, 5);
-    follower.reaches(10);
-    authority.kill();
-    fs::copy(&copy, authority.database()).expect("copied back");
+    let (mut authority, follower) = network_with_an_older_database();
     authority.start();
     assert_taken_back(&authority, &follower, 10);
     assert_eq!(authority.routed("ImportBlock"), 5);
@@ -72,16 +78,8 @@ fn an_authority_with_an_older_database_takes_its_own_blocks_back_before_it_seals
 
 #[test]
 fn an_authority_with_an_older_database_and_no_peer_seals_nothing_and_says_so() {
-    let (mut authority, mut follower) = network();
-    authority.stop();
-    let copy = authority.path("older.redb");
-    fs::copy(authority.database(), &copy).expect("copied");
-    authority.start();
-    make_blocks(&authority, 5, 5);
-    follower.reaches(10);
+    let (mut authority, mut follower) = network_with_an_older_database();
     follower.stop();
-    authority.kill();
-    fs::copy(&copy, authority.database()).expect("copied back");
     authority.set("peers.start_wait_s", 1).start();
     authority.is_phase("stalled");
     let (status, answer) = authority.get("/health/ready");

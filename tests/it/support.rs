@@ -1,6 +1,7 @@
 //! The program under test, and places for it to run in.
 
 pub(crate) mod chain;
+pub(crate) mod guest;
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod wallet;

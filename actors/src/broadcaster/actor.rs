@@ -9,6 +9,8 @@
 //! *On failure*: nothing is lost but time; blocks are in the store and transactions in the pool.
 
 use super::messages::*;
+use super::metrics::BroadcastMetrics;
+use super::queue::{Announcements, NotQueued, Queue, queue};
 use super::state::{Effect, NotDelivered, State};
 use crate::callboard::{Callboard, Delivery, Kind};
 use crate::guard::Stop;
@@ -23,11 +25,7 @@ use std::{
     collections::HashMap,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc::{self, error::TrySendError};
 
-/// Announcements that wait for one stream. Its writer holds a few MiB besides; who is further behind reads from the
-/// store.
-const SUBSCRIBER_QUEUE: usize = 16;
 /// How often what waits for time is looked at: the shortest pause.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -46,7 +44,8 @@ pub struct Broadcaster {
     ports: Ports,
     callboard: Callboard,
     state: State,
-    subscribers: HashMap<u64, mpsc::Sender<Announcement>>,
+    metrics: BroadcastMetrics,
+    subscribers: HashMap<u64, Queue>,
     sessions: HashMap<NodeId, Session>,
     timers: Timers<Tick>,
 }
@@ -57,11 +56,12 @@ pub struct Tick;
 
 impl Broadcaster {
     /// A broadcaster without subscribers and peers.
-    pub fn new(ports: Ports, callboard: Callboard) -> Self {
+    pub fn new(ports: Ports, callboard: Callboard, metrics: BroadcastMetrics) -> Self {
         Self {
             ports,
             callboard,
             state: State::default(),
+            metrics,
             subscribers: HashMap::new(),
             sessions: HashMap::new(),
             timers: Timers::default(),
@@ -81,14 +81,10 @@ impl Broadcaster {
 
     fn announce(&mut self, subscriber: u64, announcement: Announcement) {
         let Some(queue) = self.subscribers.get(&subscriber) else { return };
-        let was_full = match queue.try_send(announcement) {
-            Ok(()) => return,
-            Err(TrySendError::Full(_)) => true,
-            Err(TrySendError::Closed(_)) => false,
-        };
+        let Err(reason) = queue.push(announcement) else { return };
         // Dropping the sender ends the queue behind what it holds; the stream then reads the store and comes back.
         self.subscribers.remove(&subscriber);
-        self.state.on_unsubscribed(subscriber, was_full);
+        self.state.on_unsubscribed(subscriber, reason == NotQueued::Full);
     }
 
     fn deliver(&mut self, peer: NodeId, number: u64, batch: Vec<OutgoingTransaction>, ctx: &mut Context<Self>) {
@@ -132,11 +128,11 @@ impl Broadcaster {
         self.ports.broken.signal(SessionBroken { node_id, reason });
     }
 
-    fn subscribe(&mut self, peer: NodeId) -> mpsc::Receiver<Announcement> {
+    fn subscribe(&mut self, peer: NodeId) -> Announcements {
         self.forget_closed();
-        let (sender, receiver) = mpsc::channel(SUBSCRIBER_QUEUE);
-        self.subscribers.insert(self.state.on_subscribe(peer), sender);
-        receiver
+        let (queue, announcements) = queue();
+        self.subscribers.insert(self.state.on_subscribe(peer), queue);
+        announcements
     }
 
     fn forget_closed(&mut self) {
@@ -166,6 +162,7 @@ impl OnTimer<Tick> for Broadcaster {
         self.forget_closed();
         let effects = self.state.on_tick(Instant::now());
         self.apply(effects, ctx);
+        self.metrics.set(&self.state.counts());
         self.timers.set(ctx, Tick, TICK);
     }
 }

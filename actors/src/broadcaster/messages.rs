@@ -1,12 +1,12 @@
 //! Messages of the broadcaster.
 
+use super::queue::Announcements;
 use crate::transport::{NodeId, wire::TransactionAnswer};
 use actix::Message;
 use alloy_primitives::B256;
 use bytes::Bytes;
 use callboard_chain::Block;
 use callboard_store::Durable;
-use tokio::sync::mpsc;
 
 /// From the block store, on route `BroadcastBlock`: a block sealed here is durable and goes to every subscriber.
 /// A subscriber that is behind loses its place in the queue, not the block: its stream goes on from the store.
@@ -90,8 +90,8 @@ pub struct BroadcastCounts {
     pub transactions_delivered: u64,
     /// Transactions that a peer missed because its queue was full.
     pub transactions_skipped: u64,
-    /// Batches of transactions that could not be delivered.
-    pub batches_failed: u64,
+    /// Transactions in batches that a peer did not take.
+    pub transactions_not_delivered: u64,
     /// Follow streams now.
     pub subscribers: usize,
     /// Forwarded transactions that wait for an answer now.
@@ -111,7 +111,7 @@ impl Message for TransactionForwarded {
 }
 
 impl Message for Subscribe {
-    type Result = mpsc::Receiver<Announcement>;
+    type Result = Announcements;
 }
 
 impl Message for BroadcastCountsRequest {

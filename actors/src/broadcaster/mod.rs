@@ -1,12 +1,17 @@
 //! The broadcaster: blocks and transactions to other nodes.
 //!
 //! Blocks go to those who follow (streams of the server, see [`Subscribe`]); transactions to the peers that this node
-//! has dialled. A peer that is slow or dead has queues of its own and costs nobody else anything.
+//! has dialled. A peer that is slow or dead has queues of its own, bounded in number and bytes, and costs nobody else
+//! anything: a stream that falls behind loses its place in the queue and goes on from the store; transactions that do not
+//! fit a peer's queue, or were in a batch that it did not take, are skipped for that peer and counted, and what was to be
+//! forwarded is sent again.
 
 mod actor;
 mod forwards;
 mod messages;
+mod metrics;
 mod outbox;
+mod queue;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -16,6 +21,8 @@ pub use messages::{
     Announcement, BroadcastBlock, BroadcastCounts, BroadcastCountsRequest, ForwardOutcome, OutgoingTransaction,
     RelayBlock, Subscribe, TransactionForwarded,
 };
+pub use metrics::BroadcastMetrics;
+pub use queue::Announcements;
 
 pub use state::{Effect, NotDelivered, State};
 

@@ -163,7 +163,7 @@ impl State {
                 self.on_answers(peer, &sent, answers)
             }
             Err(error) => {
-                self.counts.batches_failed += 1;
+                self.counts.transactions_not_delivered += sent.len() as u64;
                 self.on_not_delivered(peer, error)
             }
         };

@@ -1,7 +1,9 @@
 use super::outbox::MAX_QUEUED;
+use super::queue::{MAX_QUEUED as MAX_ANNOUNCED, MAX_QUEUED_BYTES as MAX_ANNOUNCED_BYTES, NotQueued, queue};
 use super::state::{Effect, FORWARD_AGAIN, NotDelivered, State};
 use super::*;
 use crate::callboard::Role;
+use crate::monitor::Metrics;
 use crate::transport::NodeId;
 use crate::transport::wire::{MAX_TRANSACTIONS, MAX_TRANSACTIONS_BYTES, TransactionAnswer, TransactionResult};
 use alloy_primitives::{B256, U256};
@@ -254,4 +256,49 @@ fn forwards_are_bounded_and_the_oldest_is_given_up_by_name() {
     let effects = state.on_forward(now, many, None);
     assert_eq!(effects, [Effect::Report { hash: transaction(0, 10).hash, outcome: ForwardOutcome::Unacknowledged }]);
     assert_eq!(state.counts().unacknowledged, 16_384);
+}
+
+#[test]
+fn transactions_that_a_peer_did_not_take_are_counted_by_reason() {
+    let (mut state, now) = (State::default(), Instant::now());
+    state.on_connected(now, node(1), Role::Follower, false);
+    let [(_, session, _)] = deliveries(state.on_relay(now, &[transaction(1, 10), transaction(2, 10)], None))[..] else {
+        panic!()
+    };
+    state.on_delivered(now, node(1), session, Err(failed()));
+    let counts = BroadcastCounts { transactions_not_delivered: 2, ..BroadcastCounts::default() };
+    assert_eq!(state.counts(), counts);
+
+    let metrics = Metrics::new();
+    BroadcastMetrics::register(&metrics).set(&BroadcastCounts { transactions_skipped: 3, ..counts });
+    let text = metrics.encode();
+    for line in [
+        "callboard_broadcast_skipped_total{what=\"transaction\",reason=\"not_delivered\"} 2",
+        "callboard_broadcast_skipped_total{what=\"transaction\",reason=\"queue_full\"} 3",
+        "callboard_broadcast_skipped_total{what=\"stream\",reason=\"queue_full\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn queue_of_a_stream_is_bounded_in_number_and_in_bytes() {
+    let announce = |bytes: usize| Announcement { height: 1, canonical: Some(Bytes::from(vec![0; bytes])) };
+    let (by_number, mut announcements) = queue();
+    for _ in 0..MAX_ANNOUNCED {
+        assert_eq!(by_number.push(announce(1)), Ok(()));
+    }
+    assert_eq!(by_number.push(announce(1)), Err(NotQueued::Full));
+    announcements.next().await;
+    assert_eq!(by_number.push(announce(1)), Ok(()));
+
+    let (by_bytes, mut announcements) = queue();
+    let longest = MAX_ANNOUNCED_BYTES / 2;
+    assert_eq!((by_bytes.push(announce(longest)), by_bytes.push(announce(longest))), (Ok(()), Ok(())));
+    assert_eq!(by_bytes.push(announce(1)), Err(NotQueued::Full));
+    assert_eq!(by_bytes.push(Announcement { height: 1, canonical: None }), Ok(()), "a block that is the reader's own");
+    announcements.next().await;
+    assert_eq!(by_bytes.push(announce(longest)), Ok(()), "what was read makes room");
+    drop(announcements);
+    assert_eq!(by_bytes.push(announce(1)), Err(NotQueued::Closed));
 }

@@ -3,7 +3,7 @@
 use super::ports::{Pending, PoolPort, PoolStatus, PoolUnavailable, Submission, SubmitError};
 use crate::callboard::Origin;
 use crate::send::{AskError, Inbox};
-use crate::tx_pool::{self, PendingNonce, PendingTransaction, PoolError, SubmitTransaction};
+use crate::tx_pool::{self, Fate, PendingNonce, PendingTransaction, PoolError, SubmitTransaction, TransactionFate};
 use alloy_primitives::{Address, B256};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -24,6 +24,8 @@ pub struct PoolInboxes {
     pub pending: Inbox<PendingTransaction>,
     /// Counts.
     pub status: Inbox<tx_pool::PoolStatus>,
+    /// Where transactions are.
+    pub fate: Inbox<TransactionFate>,
 }
 
 impl PoolPort for PoolInboxes {
@@ -54,6 +56,11 @@ impl PoolPort for PoolInboxes {
                 .map(|pooled| Pending { transaction: Arc::unwrap_or_clone(pooled.transaction), sender: pooled.sender }))
         }
         .boxed()
+    }
+
+    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
+        let answer = self.fate.ask(TransactionFate { hash }, ANSWER_WITHIN);
+        async move { Ok(answer.await?) }.boxed()
     }
 
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {

@@ -1,5 +1,6 @@
 //! All that the frontend knows of the rest of the node. Everything here can be faked in a test.
 
+use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Transaction};
 use callboard_store::Store;
@@ -104,6 +105,8 @@ pub trait PoolPort: Send + Sync {
     fn pending_nonce(&self, address: Address) -> BoxFuture<'static, Result<Option<u64>, PoolUnavailable>>;
     /// The pending transaction with `hash`.
     fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>>;
+    /// Where the transaction with `hash` is or where it ended; `None` where that is not known.
+    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>>;
     /// How much is pending.
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>>;
 }

@@ -7,7 +7,7 @@ use super::sessions::{Admission, Sessions};
 use super::wire::{PeerAddress, TransactionAnswer, TransactionResult};
 use super::{BootId, ChainFacts, PeerMetrics, PeerUrl};
 use crate::broadcaster::{
-    BroadcastBlock, BroadcastCountsRequest, Broadcaster, Ports, RelayBlock, TransactionForwarded,
+    BroadcastBlock, BroadcastCountsRequest, BroadcastMetrics, Broadcaster, Ports, RelayBlock, TransactionForwarded,
 };
 use crate::callboard::{Callboard, Delivery, Origin, Role};
 use crate::guard::DeathWatch;
@@ -165,7 +165,10 @@ impl TestNode {
             _deaths: deaths,
             _broken: broken,
         };
-        mailbox.start(move |_| Broadcaster::new(Ports { forwarded: forwarded_to, broken: broken_to }, callboard));
+        mailbox.start(move |_| {
+            let ports = Ports { forwarded: forwarded_to, broken: broken_to };
+            Broadcaster::new(ports, callboard, BroadcastMetrics::default())
+        });
         node
     }
 

@@ -37,6 +37,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How often what is to be forwarded again is looked at: the pause after a broadcaster that was behind.
 const FORWARD_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Hashes that a stopping node names in its log.
+const SHOWN_LOST: usize = 10;
+
 /// Reads an account from the newest durable state; the default where there is none.
 pub type ReadAccount = Arc<dyn Fn(Address) -> Result<AccountState, StateReadError> + Send + Sync>;
 
@@ -279,6 +282,21 @@ impl TxPool {
         }
     }
 
+    /// The pool is not kept over a restart. What the authority has acknowledged is in its pool; of the rest is said that
+    /// it has to be sent again.
+    fn say_what_is_lost(&self) {
+        let unacknowledged = self.forwarding.unacknowledged();
+        if !unacknowledged.is_empty() {
+            let (count, first) =
+                (unacknowledged.len(), unacknowledged.into_iter().take(SHOWN_LOST).collect::<Vec<_>>());
+            tracing::warn!(
+                count,
+                ?first,
+                "this node stops with pending transactions that nobody has acknowledged: send them again"
+            );
+        }
+    }
+
     fn drop_expired(&mut self) {
         for effect in self.state.on_tick(self.start.elapsed()) {
             self.on_dropped(effect);
@@ -433,6 +451,9 @@ impl Handler<Timed<Stop>> for TxPool {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<Stop>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |_, ctx| ctx.stop());
+        timed.answer(ctx, |_, ctx| {
+            self.say_what_is_lost();
+            ctx.stop();
+        });
     }
 }

@@ -70,6 +70,14 @@ impl Forwarding {
             .collect()
     }
 
+    /// Those that nobody has taken, longest due first.
+    pub(super) fn unacknowledged(&self) -> Vec<B256> {
+        let is_lost = |(_, hash): &&(Duration, B256)| {
+            self.by_hash.get(hash).is_some_and(|progress| progress.acknowledged_by.is_none())
+        };
+        self.due.iter().filter(is_lost).map(|(_, hash)| *hash).collect()
+    }
+
     /// How far one has come.
     pub(super) fn progress(&self, hash: &B256) -> Option<&Progress> {
         self.by_hash.get(hash)

@@ -1,9 +1,9 @@
 use super::*;
-use crate::keys::SecretKey;
+use crate::testing::{authority, legacy, sender as owner, sign};
 use crate::verify::{child_header, mix_hash, verify_block};
 use crate::{Account, AccountChange, BaseFeePolicy, Hardfork, Seal, StateReadError, Transaction};
-use alloy_consensus::{SignableTransaction, TxLegacy};
-use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, Signature, TxKind, U256};
+use alloy_consensus::TxLegacy;
+use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, TxKind, U256};
 use alloy_trie::Nibbles;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -92,14 +92,6 @@ impl TrieReader for MemoryState {
     }
 }
 
-fn authority() -> SecretKey {
-    SecretKey::from_bytes([1; 32]).unwrap()
-}
-
-fn owner() -> SecretKey {
-    SecretKey::from_bytes([2; 32]).unwrap()
-}
-
 fn config() -> Arc<ChainConfig> {
     Arc::new(ChainConfig {
         chain_id: 1337,
@@ -137,18 +129,9 @@ fn transfer(nonce: u64, value: u64) -> (Transaction, Address) {
 }
 
 fn transfer_to(to: Address, nonce: u64, value: u64) -> (Transaction, Address) {
-    let transaction = TxLegacy {
-        chain_id: Some(1337),
-        nonce,
-        gas_price: 0,
-        gas_limit: 21_000,
-        to: TxKind::Call(to),
-        value: U256::from(value),
-        input: Bytes::new(),
-    };
-    let bytes = owner().sign(transaction.signature_hash());
-    let signature = Signature::from_raw_array(&bytes).unwrap();
-    (transaction.into_signed(signature).into(), owner().address())
+    let (to, value) = (TxKind::Call(to), U256::from(value));
+    let transaction = TxLegacy { gas_price: 0, gas_limit: 21_000, to, value, ..legacy(nonce) };
+    (sign(transaction), owner().address())
 }
 
 fn build(live: &mut LiveState<MemoryState>, candidates: Vec<(Transaction, Address)>) -> Built {

@@ -262,13 +262,27 @@ impl Node {
     /// SIGTERM: it stops in order, and soon.
     #[track_caller]
     pub(crate) fn stop(&mut self) -> &mut Self {
-        let pid = self.child.as_ref().expect("it runs").id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
-        assert!(sent.success());
+        self.signal("-TERM");
         let status = until(&format!("{} stops", self.name), STOP, || self.exited());
         self.child = None;
         assert_eq!(status.code(), Some(0), "{} stopped with {status}:\n{}", self.name, self.log());
         self
+    }
+
+    /// Its process stands still: it holds its connections and answers nobody.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Goes on after [`Self::pause`].
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    #[track_caller]
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
     }
 
     /// SIGKILL.

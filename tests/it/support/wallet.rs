@@ -1,11 +1,12 @@
 //! Transactions of the development accounts, signed here.
 
 use super::node::Node;
-use alloy_consensus::{SignableTransaction, TxLegacy};
+use crate::forge;
+use alloy_consensus::TxLegacy;
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, Bytes};
 use callboard::dev;
-use callboard_chain::{SecretKey, Transaction};
+use callboard_chain::SecretKey;
 
 /// The chain id of chains where nothing else is set.
 pub(crate) const CHAIN_ID: u64 = 1337;
@@ -25,22 +26,12 @@ pub(crate) fn transfers(account: u32, from: u64, count: u64) -> Vec<Bytes> {
 
 /// A transfer of 1 wei.
 pub(crate) fn transfer(nonce: u64) -> TxLegacy {
-    TxLegacy {
-        chain_id: Some(CHAIN_ID),
-        nonce,
-        gas_price: 0,
-        gas_limit: 21_000,
-        to: TxKind::Call(RECIPIENT),
-        value: U256::ONE,
-        input: Bytes::new(),
-    }
+    forge::unsigned(nonce, RECIPIENT, 1)
 }
 
 /// The raw form of a transaction.
 pub(crate) fn sign(key: &SecretKey, transaction: TxLegacy) -> Bytes {
-    let bytes = key.sign(transaction.signature_hash());
-    let signature = Signature::from_bytes_and_parity(&bytes[..64], bytes[64] == 1);
-    Transaction::from(transaction.into_signed(signature)).encoded_2718().into()
+    forge::sign(transaction, key).encoded_2718().into()
 }
 
 /// Blocks of one transfer each from development account 0, from a nonce on.

@@ -1,6 +1,7 @@
 //! Callboard's own methods. Heights, counts and seconds are JSON numbers, wei are decimal strings.
 
 mod chain;
+mod fate;
 mod proof;
 
 pub use proof::{MalformedProof, TransactionProof};
@@ -20,6 +21,7 @@ pub(crate) const METHODS: &[&str] = &[
     "callboard_peers",
     "callboard_routes",
     "callboard_syncStatus",
+    "callboard_transactionStatus",
     "callboard_verifyTransactionProof",
 ];
 
@@ -41,6 +43,7 @@ pub(crate) async fn call(
         "callboard_getTransactionProof" => proof::prove(frontend, params).await,
         "callboard_verifyTransactionProof" => proof::verify(frontend, params).await,
         "callboard_getTransactionsByAddress" => chain::transactions_by_address(frontend, params).await,
+        "callboard_transactionStatus" => fate::transaction_status(frontend, params).await,
         "callboard_importBlock" => chain::import_block(frontend, params, from).await,
         other => Err(RpcError::method_not_found(other)),
     }

@@ -2,6 +2,7 @@
 
 use super::chain::TestChain;
 use crate::rpc_frontend::*;
+use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -20,6 +21,7 @@ pub(super) struct FakePool {
     pub(super) taken: Mutex<Vec<Submission>>,
     pub(super) refusal: Mutex<Option<SubmitError>>,
     pub(super) nonces: Mutex<HashMap<Address, u64>>,
+    pub(super) fates: Mutex<HashMap<B256, Fate>>,
 }
 
 impl PoolPort for FakePool {
@@ -40,6 +42,11 @@ impl PoolPort for FakePool {
         let taken = self.taken.lock();
         let found = taken.iter().find(|submission| *submission.transaction.tx_hash() == hash).cloned();
         async move { Ok(found.map(|found| Pending { transaction: found.transaction, sender: found.sender })) }.boxed()
+    }
+
+    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
+        let fate = self.fates.lock().get(&hash).cloned();
+        async move { Ok(fate) }.boxed()
     }
 
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {

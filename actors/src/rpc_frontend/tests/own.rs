@@ -3,6 +3,8 @@
 use super::chain::user;
 use super::eth::busy_chain;
 use super::harness::Harness;
+use crate::transport::NodeId;
+use crate::tx_pool::{DropReason, Fate, PoolError};
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::Block;
 use serde_json::{Value, json};
@@ -73,4 +75,32 @@ async fn a_transactions_proof_holds_and_a_changed_one_does_not() {
     changed["seal"] = json!("0x00");
     assert_eq!(harness.error("callboard_verifyTransactionProof", json!([changed])).await.0, -32602);
     assert_eq!(harness.error("callboard_getTransactionProof", json!([B256::ZERO])).await.0, -32000);
+}
+
+#[actix_web::test]
+async fn a_transactions_status_says_where_it_is_and_why() {
+    let (chain, transactions) = busy_chain();
+    let harness = Harness::over(&chain);
+    let node = NodeId::of(&user(5));
+    let held = Fate::Held { ready: true, forwarded: true, acknowledged_by: Some(node) };
+    let queued = Fate::Held { ready: false, forwarded: false, acknowledged_by: None };
+    let refused = Fate::RefusedBy { by: node, reason: "nonce too low".to_owned() };
+    let own = Fate::Refused(PoolError::AlreadyKnown);
+    let cases = [
+        (held, json!({ "status": "pending", "forwarded": true, "acknowledgedBy": node.to_string() })),
+        (queued, json!({ "status": "queued", "forwarded": false, "acknowledgedBy": null })),
+        (Fate::Dropped(DropReason::Evicted), json!({ "status": "dropped", "reason": "evicted" })),
+        (refused, json!({ "status": "refused", "reason": "nonce too low", "by": node.to_string() })),
+        (own, json!({ "status": "refused", "reason": "already known", "by": null })),
+    ];
+    for (fate, mut expected) in cases {
+        harness.pool.fates.lock().insert(B256::ZERO, fate);
+        expected["hash"] = json!(B256::ZERO);
+        assert_eq!(harness.result("callboard_transactionStatus", json!([B256::ZERO])).await, expected);
+    }
+    let hash = *transactions[1].tx_hash();
+    let expected = json!({ "hash": hash, "status": "included", "height": 1, "index": 1 });
+    assert_eq!(harness.result("callboard_transactionStatus", json!([hash])).await, expected);
+    let error = harness.error("callboard_transactionStatus", json!([B256::repeat_byte(9)])).await;
+    assert!(error.0 == -32000 && error.1.starts_with("unknown transaction"), "{error:?}");
 }

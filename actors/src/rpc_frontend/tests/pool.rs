@@ -5,9 +5,11 @@ use crate::callboard::Origin;
 use crate::rpc_frontend::{PoolInboxes, PoolPort, Submission, SubmitError};
 use crate::send::Inbox;
 use crate::send::probe::probe;
-use crate::tx_pool::{PendingNonce, PoolError, PoolStatus, Status, SubmitTransaction};
+use crate::tx_pool::{
+    DropReason, Fate, PendingNonce, PoolError, PoolStatus, Status, SubmitTransaction, TransactionFate,
+};
 use actix::Message;
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 
 async fn answering<M>(answer: impl FnMut(&M) -> M::Result + Send + 'static) -> Inbox<M>
 where
@@ -28,6 +30,10 @@ async fn inboxes(
         })
         .await,
         pending: answering(|_| None).await,
+        fate: answering(|question: &TransactionFate| {
+            (question.hash == B256::ZERO).then_some(Fate::Dropped(DropReason::Evicted))
+        })
+        .await,
         status: answering(|_: &PoolStatus| Status { pending: 3, queued: 2, bytes: 9 }).await,
     }
 }
@@ -45,6 +51,7 @@ async fn a_submission_says_that_it_came_over_rpc() {
     .await;
     assert_eq!(pool.submit(submission()).await, Ok(()));
     assert_eq!(pool.pending(*submission().transaction.tx_hash()).await.map(|found| found.is_none()), Ok(true));
+    assert_eq!(pool.fate(B256::ZERO).await, Ok(Some(Fate::Dropped(DropReason::Evicted))));
     let status = pool.status().await.unwrap();
     assert_eq!((status.pending, status.queued), (3, 2));
 }

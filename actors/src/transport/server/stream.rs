@@ -4,7 +4,7 @@
 //! reader costs a chunk of memory and nobody's time.
 
 use super::Shared;
-use crate::broadcaster::{Announcement, Subscribe};
+use crate::broadcaster::{Announcement, Announcements, Subscribe};
 use crate::send::AskError;
 use crate::transport::{NodeId, frames::frame_prefix, sessions::StreamSlot};
 use actix_web::web;
@@ -12,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use callboard_store::{StorageError, Store};
 use futures_util::{Stream, stream::try_unfold};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
 
 /// Blocks read from the store at a time.
 pub(super) const CHUNK_BLOCKS: u64 = 64;
@@ -45,7 +44,7 @@ pub(super) struct Blocks {
     pub(super) next: u64,
     /// Height after the last block; `None` to follow.
     pub(super) end: Option<u64>,
-    pub(super) news: Option<mpsc::Receiver<Announcement>>,
+    pub(super) news: Option<Announcements>,
     pub(super) slot: Option<StreamSlot>,
 }
 
@@ -95,7 +94,7 @@ impl Blocks {
     async fn announced(&mut self) -> Option<Bytes> {
         let news = self.news.as_mut()?;
         loop {
-            match tokio::time::timeout(LOOK_AGAIN, news.recv()).await {
+            match tokio::time::timeout(LOOK_AGAIN, news.next()).await {
                 Err(_) => return None,
                 Ok(None) => {
                     self.news = None;

@@ -25,7 +25,9 @@ fn transaction_is_forwarded_again_for_as_long_as_the_pool_holds_it() {
     assert!(due(&mut forwarding, just_before).is_empty());
     // Also when it was acknowledged: who did so may have forgotten it since.
     let authority = NodeId::of(&SecretKey::from_bytes([1; 32]).expect("a key"));
+    assert_eq!(forwarding.unacknowledged(), [hash(1)]);
     forwarding.on_acknowledged(&hash(1), authority);
+    assert!(forwarding.unacknowledged().is_empty());
     assert_eq!(due(&mut forwarding, NOW + FORWARD_AGAIN), [hash(1)]);
     assert_eq!(forwarding.progress(&hash(1)).and_then(|progress| progress.acknowledged_by), Some(authority));
     assert!(due(&mut forwarding, NOW + FORWARD_AGAIN).is_empty(), "not twice at once");
