@@ -4,10 +4,10 @@ use super::node::Node;
 use alloy_primitives::Bytes;
 use callboard_actors::callboard::Role;
 use callboard_actors::peer_discovery::chain_identity;
-use callboard_actors::transport::{BootId, ChainFacts};
 use callboard_actors::transport::client::{BlockStream, Pace, PeerClient, Reach, Session};
 use callboard_actors::transport::hello::Identity;
 use callboard_actors::transport::wire::TransactionResult;
+use callboard_actors::transport::{BootId, ChainFacts};
 use callboard_chain::{Block, SealedGenesis, SecretKey};
 use std::time::Duration;
 
