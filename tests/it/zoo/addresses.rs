@@ -4,6 +4,7 @@ use super::guest::Guest;
 use super::http::ok;
 use super::peer::{Lie, json, on, random};
 use super::trial::Trial;
+use super::victim::Victim;
 use callboard_actors::transport::NodeId;
 use callboard_actors::transport::wire::{AddressesBody, MAX_ADDRESSES, PeerAddress};
 use callboard_chain::SecretKey;
@@ -25,6 +26,23 @@ fn tells(peers: Vec<PeerAddress>) -> Lie {
     on(&["peers"], move |_, _| ok(&body))
 }
 
+/// Many addresses of one victim, told by one peer: they are not this node's to knock at again and again.
+#[test]
+fn a_victim_whose_addresses_are_told_is_hardly_knocked_at_and_told_to_nobody() {
+    let victim = Victim::new();
+    let mut trial = Trial::against([tells((0..MAX_ADDRESSES).map(|number| address(number, victim.port)).collect())]);
+    trial.ends_well();
+    let knocks = victim.connections();
+    // A burst of 16, and one more a second.
+    assert!((1..=60).contains(&knocks), "{knocks} connections");
+    trial.counts("callboard_peer_addresses_ignored_total", "reason=\"teller_full\"");
+    let guest = Guest::of(&trial.follower, &trial.chain);
+    let (_, token) = guest.greet().expect("an honest hello");
+    let (status, told) = guest.ask("GET", "peers", &format!("callboard-session: {token}\r\n"), b"");
+    let told = String::from_utf8(told).expect("text");
+    assert!(status == 200 && !told.contains(&victim.port.to_string()), "{told}");
+}
+
 #[test]
 fn a_list_of_a_hundred_thousand_addresses_is_refused_whole_and_costs_its_teller_a_ban() {
     // One key for all: making keys is not what is tested.
@@ -38,6 +56,8 @@ fn a_list_of_a_hundred_thousand_addresses_is_refused_whole_and_costs_its_teller_
     assert_eq!(guest.request(&token, "POST", "peers", &body), (413, "too_long".to_owned()));
     let too_many = json(&AddressesBody { peers: vec![one; MAX_ADDRESSES + 1] });
     assert_eq!(guest.request(&token, "POST", "peers", &too_many), (400, "malformed".to_owned()));
+    trial.refuses_a_request_with("too_long");
+    trial.refuses_a_request_with("malformed");
     trial.ends_well();
 }
 

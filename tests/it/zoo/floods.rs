@@ -1,6 +1,6 @@
 //! More of everything than a node can take.
 
-use super::guest::Guest;
+use super::guest::{Answered, Guest};
 use super::http::{frame, read_answer};
 use super::peer::random;
 use super::trial::Trial;
@@ -50,12 +50,16 @@ fn a_flood_of_transactions_with_bad_signatures_is_refused_one_by_one_and_honest_
     let guest = Guest::of(&trial.follower, &trial.chain);
     let (_, token) = guest.greet().expect("an honest hello");
     let honest = transfers(5, 0, 1).remove(0);
-    for _ in 0..4 {
-        let forged: Vec<_> = (0..1_000).map(|_| with_random_signature(&honest)).collect();
-        for answer in guest.submit(&token, &forged).unwrap_or_default() {
-            assert_eq!(answer["result"], "refused", "{answer}");
-        }
-    }
+    let forged: Vec<_> = (0..1_000).map(|_| with_random_signature(&honest)).collect();
+    let submit = || {
+        let answers = guest.submit(&token, &forged)?;
+        answers.iter().for_each(|answer| assert_eq!(answer["result"], "refused", "{answer}"));
+        Ok::<(), Answered>(())
+    };
+    // Its allowance for signatures ends long before its patience.
+    let refused = (0..100).find_map(|_| submit().err()).expect("it is refused as a whole in the end");
+    assert_eq!(refused, (429, "too_much_work".to_owned()));
+    trial.refuses_a_request_with("too_much_work");
     let sent = trial.follower.send(&[honest])[0];
     trial.authority.receipt(sent);
     trial.ends_well();
@@ -78,6 +82,9 @@ fn a_pushed_block_with_a_wrong_seal_costs_its_sender_the_session_and_a_ban() {
     let no_session = (401, "no_session".to_owned());
     until("its session ends", SOON, || (guest.request(&token, "GET", "peers", b"") == no_session).then_some(()));
     assert_eq!(guest.greet(), Err((403, "banned".to_owned())));
+    trial.refuses_a_request_with("no_session");
+    trial.refuses_a_request_with("banned");
+    trial.counts("callboard_peer_bans_total", "");
     trial.ends_well();
 }
 
@@ -92,6 +99,7 @@ fn a_crowd_of_strangers_fills_its_own_places_and_not_the_seeds() {
     let answers: Vec<_> = (0..20).map(greet).collect();
     assert_eq!(answers[..4], [const { Ok(()) }; 4]);
     assert!(answers[4..].iter().all(|answer| *answer == Err((503, "full".to_owned()))), "{answers:?}");
+    trial.refuses_a_request_with("full");
     trial.ends_well();
 }
 
@@ -103,5 +111,6 @@ fn tokens_that_nobody_was_given_open_nothing() {
         let token = hex::encode(random::<32>());
         assert_eq!(guest.request(&token, "GET", route, b""), (401, "no_session".to_owned()), "{route}");
     }
+    trial.refuses_a_request_with("no_session");
     trial.ends_well();
 }

@@ -67,6 +67,8 @@ fn a_guest_under_an_id_that_is_not_its_own_is_refused_by_its_signature() {
     let proof = json!({ "step": "proof", "version": 1, "nonce": nonce, "signature": "01".repeat(65) });
     assert_eq!(answered(&guest.hello(proof.to_string().as_bytes())), forged());
     assert_eq!(answered(&guest.hello(proof.to_string().as_bytes())), used(), "one challenge, one try");
+    trial.refuses_a_request_with("signature");
+    trial.refuses_a_request_with("no_such_challenge");
     trial.ends_well();
 }
 
@@ -82,5 +84,7 @@ fn a_guest_that_replays_a_hello_is_refused_and_the_session_it_stole_from_lives_o
     replayed["nonce"] = serde_json::from_slice::<Value>(&challenge).expect("JSON")["node"]["nonce"].clone();
     assert_eq!(answered(&guest.hello(replayed.to_string().as_bytes())), forged(), "an old signature, a new challenge");
     assert_eq!(guest.request(&token, "GET", "peers", b"").0, 200);
+    trial.refuses_a_request_with("signature");
+    trial.refuses_a_request_with("no_such_challenge");
     trial.ends_well();
 }

@@ -112,10 +112,20 @@ impl Trial {
     /// Waits until the follower has refused a block by this check.
     #[track_caller]
     pub(super) fn refuses_a_block_by(&self, check: &str) {
-        let label = format!("check=\"{check}\"");
-        until(&format!("a block is refused by {check}"), SOON, || {
-            (self.follower.metric_with("callboard_block_rejections_total", &label) > 0).then_some(())
-        });
+        self.counts("callboard_block_rejections_total", &format!("check=\"{check}\""));
+    }
+
+    /// Waits until the follower has refused somebody's request with this code, and counted it.
+    #[track_caller]
+    pub(super) fn refuses_a_request_with(&self, code: &str) {
+        self.counts("callboard_peer_refusals_total", &format!("reason=\"{code}\""));
+    }
+
+    /// Waits until one of the follower's counters is above zero.
+    #[track_caller]
+    pub(super) fn counts(&self, counter: &str, label: &str) {
+        let look = || (self.follower.metric_with(counter, label) > 0).then_some(());
+        until(&format!("{counter}{{{label}}} is counted"), SOON, look);
     }
 
     /// Waits until the follower has written this in its log.
