@@ -30,6 +30,7 @@ use callboard_chain::live::LiveState;
 use callboard_chain::verify::next_base_fee;
 use callboard_chain::{ChainConfig, SecretKey, StateReader};
 use callboard_store::{Head, LatestState, NodeStore, Store};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -368,12 +369,13 @@ impl Mailboxes {
         }
 
         let ports = sync_coordinator::Ports {
-            pace: pace.clone(),
+            pace,
             proposer: permission,
             broken: self.discovery.inbox(),
             misbehaved: self.discovery.inbox(),
-            own: self.sync.inbox(),
-            found: self.sync.inbox(),
+            fetched: self.sync.inbox(),
+            handed_over: self.sync.inbox(),
+            answered: self.sync.inbox(),
         };
         let known = KnownHead { height: parts.head.height, hash: parts.head.hash, timestamp: parts.head.timestamp };
         let setup = sync_coordinator::Setup {
@@ -381,7 +383,11 @@ impl Mailboxes {
             heartbeat_seconds: parts.config.heartbeat_seconds,
             start_wait: Duration::from_secs(configuration.peers.start_wait_s),
             stall_after: Duration::from_secs(configuration.sync.stall_after_s),
+            window_blocks: configuration.sync.window_blocks,
+            has_seeds: !configuration.peers.seeds.is_empty(),
             high_water,
+            abandoned_after: configuration.run.abandon_after,
+            accepted: BTreeSet::new(),
             head: known,
         };
         let silence =
@@ -389,7 +395,6 @@ impl Mailboxes {
         let tools = Tools {
             importer: importer.clone(),
             store: store.clone(),
-            pace,
             fetch: stages.fetch.clone(),
             authority: parts.config.authority,
             silence,

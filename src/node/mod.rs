@@ -217,7 +217,7 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
 }
 
 /// Keys that are checked and that nothing reads yet.
-const IDLE_KEYS: [&str; 13] = [
+const IDLE_KEYS: [&str; 12] = [
     "alerts.webhook",
     "alerts.head_age_s",
     "alerts.stall",
@@ -230,7 +230,6 @@ const IDLE_KEYS: [&str; 13] = [
     "rpc.limit.burst",
     "rpc.limit.exempt",
     "sync.reconcile_every_s",
-    "sync.window_blocks",
 ];
 
 fn warn_of_idle_keys(configuration: &Configuration) {

@@ -11,7 +11,7 @@ use callboard_actors::rpc_frontend::{
     PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
 };
 use callboard_actors::send::ActorRegistry;
-use callboard_actors::sync_coordinator::SyncReport;
+use callboard_actors::sync_coordinator::{DivergenceReport, SyncReport};
 use callboard_actors::tx_pool::Fate;
 use callboard_chain::live::ConfirmError;
 use futures_util::FutureExt;
@@ -57,7 +57,29 @@ struct Gauges {
     height: Gauge,
     age: Gauge,
     behind: Gauge,
+    diverged: Family<DivergenceLabel, Gauge>,
     peers: Family<PeerLabel, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DivergenceLabel {
+    height: u64,
+    ours: String,
+    theirs: String,
+    peer: String,
+    remedy: String,
+}
+
+impl From<&DivergenceReport> for DivergenceLabel {
+    fn from(found: &DivergenceReport) -> Self {
+        Self {
+            height: found.height,
+            ours: found.ours.map_or_else(String::new, |ours| ours.to_string()),
+            theirs: found.theirs.to_string(),
+            peer: found.peer.clone(),
+            remedy: found.remedy.clone(),
+        }
+    }
 }
 
 impl Gauges {
@@ -67,6 +89,9 @@ impl Gauges {
             registry.register("callboard_head_height", "Height of the durable head", gauges.height.clone());
             registry.register("callboard_head_age_seconds", "Seconds since the head's timestamp", gauges.age.clone());
             registry.register("callboard_sync_behind_blocks", "Blocks between head and target", gauges.behind.clone());
+            let help =
+                "1 while a peer shows another validly sealed chain: the first differing height, both blocks, and who";
+            registry.register("callboard_sync_diverged", help, gauges.diverged.clone());
             registry.register("callboard_peers", "Known peers by state", gauges.peers.clone());
         });
         gauges
@@ -77,6 +102,10 @@ impl Gauges {
         self.height.set(number(report.head.height));
         self.age.set(number(report.head_age_seconds));
         self.behind.set(number(report.behind_blocks));
+        self.diverged.clear();
+        if let Some(found) = &report.divergence {
+            self.diverged.get_or_create(&DivergenceLabel::from(found)).set(1);
+        }
         self.peers.clear();
         for peer in peers {
             let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));
@@ -195,7 +224,9 @@ fn no_genesis() -> ImportError {
 fn import_error(failure: &ImportFailure) -> ImportError {
     let kind = match failure {
         ImportFailure::Confirm(ConfirmError::Gap { .. }) => ImportErrorKind::ParentUnknown,
-        ImportFailure::NotRouted { .. } | ImportFailure::Stopping { .. } => ImportErrorKind::Busy,
+        ImportFailure::NotRouted { .. } | ImportFailure::Busy { .. } | ImportFailure::Stopping { .. } => {
+            ImportErrorKind::Busy
+        }
         ImportFailure::Refused(_) | ImportFailure::Confirm(_) => ImportErrorKind::Invalid,
     };
     let (expected, actual) = failure.expected_and_actual().unwrap_or_default();

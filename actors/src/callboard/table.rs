@@ -114,7 +114,8 @@ named! {
 /// - Only the authority proposes, and only while following; its blocks are confirmed, stored and broadcast. They are
 ///   not imports: an import is a block from outside.
 /// - Blocks from outside are imported, in any phase that can apply them, and relayed only by a follower that is
-///   itself up to date.
+///   itself up to date. While diverged too: only what extends our own chain can be imported, and a node whose branch
+///   goes on beside a dead one finds back by that.
 /// - A proposing authority has every block with its seal. One that it lacks stops it before it is taken back.
 /// - A transaction from RPC is always held; one from a peer only while following, as the peer keeps its own copy.
 /// - A follower brings what it takes to the authority, also for a peer: it may be the peer's only way there.
@@ -130,10 +131,10 @@ fn route_block(origin: Origin, role: Role, phase: Phase) -> Vec<Delivery> {
     match (origin, role, phase) {
         (Origin::Proposer, Role::Authority, Phase::Following) => vec![BroadcastBlock],
         (Origin::Proposer | Origin::Rpc, _, _) => vec![RefuseBlock],
-        (_, _, Phase::Genesis | Phase::Replaying | Phase::Diverged) => vec![RefuseBlock],
+        (_, _, Phase::Genesis | Phase::Replaying) => vec![RefuseBlock],
         (_, Role::Follower, Phase::Following) => vec![ImportBlock, RelayBlock],
         (_, Role::Authority, Phase::Following) => vec![AlarmBlock, ImportBlock],
-        (_, _, Phase::CatchingUp | Phase::Stalled) => vec![ImportBlock],
+        (_, _, Phase::CatchingUp | Phase::Stalled | Phase::Diverged) => vec![ImportBlock],
     }
 }
 

@@ -57,7 +57,13 @@ pub enum ImportFailure {
     /// It does not extend the confirmed state.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
-    /// ConfirmedState does not answer, or the node is stopping.
+    /// ConfirmedState has too much to do, or is too slow. Try again; the block may have been imported all the same.
+    #[error("the node is busy: {reason}")]
+    Busy {
+        /// What was met.
+        reason: String,
+    },
+    /// The node is stopping.
     #[error("the node is stopping: {reason}")]
     Stopping {
         /// What was met.
@@ -72,7 +78,7 @@ impl ImportFailure {
             Self::NotRouted { .. } => Blame::Nobody,
             Self::Refused(error) => error.blame(),
             Self::Confirm(error) => error.blame(),
-            Self::Stopping { .. } => Blame::Local,
+            Self::Busy { .. } | Self::Stopping { .. } => Blame::Nobody,
         }
     }
 
@@ -82,6 +88,7 @@ impl ImportFailure {
             Self::NotRouted { .. } => "route",
             Self::Refused(error) => error.check(),
             Self::Confirm(error) => error.check(),
+            Self::Busy { .. } => "busy",
             Self::Stopping { .. } => "stopping",
         }
     }
@@ -93,7 +100,7 @@ impl ImportFailure {
         match self {
             Self::Refused(error) => error.expected().zip(error.actual()),
             Self::Confirm(error) => error.expected_and_actual(),
-            Self::NotRouted { .. } | Self::Stopping { .. } => None,
+            Self::NotRouted { .. } | Self::Busy { .. } | Self::Stopping { .. } => None,
         }
     }
 }
@@ -109,7 +116,11 @@ impl From<VerificationError> for ImportFailure {
 
 impl From<AskError> for ImportFailure {
     fn from(error: AskError) -> Self {
-        Self::Stopping { reason: error.to_string() }
+        let reason = error.to_string();
+        match error {
+            AskError::Full { .. } | AskError::Timeout { .. } => Self::Busy { reason },
+            AskError::Closed { .. } => Self::Stopping { reason },
+        }
     }
 }
 
@@ -157,6 +168,11 @@ impl Importer {
     /// How many blocks can be verified at once, ahead of importing.
     pub fn verifies_at_once(&self) -> usize {
         self.verifier.capacity()
+    }
+
+    /// The durable head.
+    pub fn durable_head(&self) -> Head {
+        *self.head.borrow()
     }
 
     /// What was refused.

@@ -54,7 +54,8 @@ impl Refusals {
 
     /// Records that these bytes were refused. Call it within a tokio runtime.
     pub(super) fn record(&self, failure: &ImportFailure, provenance: Provenance, bytes: &Bytes) {
-        if matches!(failure, ImportFailure::NotRouted { .. } | ImportFailure::Stopping { .. }) {
+        use ImportFailure::{Busy, NotRouted, Stopping};
+        if matches!(failure, NotRouted { .. } | Busy { .. } | Stopping { .. }) {
             return;
         }
         let refused = refused(failure, provenance, bytes);

@@ -103,10 +103,10 @@ async fn a_known_block_is_ignored_and_counted_and_answered_once_it_is_durable() 
 }
 
 #[actix_rt::test]
-async fn a_diverged_node_imports_nothing_and_counts_the_refusal() {
-    let mut bench = Bench::new(Phase::Diverged, imported).await;
+async fn a_node_that_replays_its_chain_imports_nothing_and_counts_the_refusal() {
+    let mut bench = Bench::new(Phase::Replaying, imported).await;
     let failure = bench.import(bench.block.bytes()).await.unwrap().unwrap_err();
-    assert!(matches!(failure, ImportFailure::NotRouted { phase: Phase::Diverged, .. }), "{failure}");
+    assert!(matches!(failure, ImportFailure::NotRouted { phase: Phase::Replaying, .. }), "{failure}");
     assert_eq!((failure.check(), failure.blame()), ("route", Blame::Nobody));
     assert_eq!(bench.counted(), [0, 0, 1]);
     assert!(bench.asked.try_next().is_none());

@@ -6,7 +6,7 @@
 
 use crate::callboard::Provenance;
 use crate::guard::Stop;
-use crate::importer::{ImportFailure, Importer};
+use crate::importer::Importer;
 use crate::peer_discovery::{Offence, PeerMisbehaved};
 use crate::send::{Inbox, Timed};
 use crate::transport::NodeId;
@@ -184,7 +184,7 @@ async fn import(ports: Ports, importer: Importer, block: PeerBlock) {
     let Err(failure) = importer.import(block.canonical.into(), provenance).await else { return };
     let detail = failure.to_string();
     tracing::debug!(peer = %block.from, detail, "a pushed block was not imported");
-    if failure.blame() == Blame::Peer && !matches!(failure, ImportFailure::Stopping { .. }) {
+    if failure.blame() == Blame::Peer {
         let misbehaved = PeerMisbehaved { node_id: block.from, offence: Offence::Forged, detail };
         // A peer that floods discovery with offences is refused there already.
         ports.misbehaved.offer(misbehaved).ok();

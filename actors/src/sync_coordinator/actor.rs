@@ -1,16 +1,15 @@
-//! *Role*: decides what the node is doing (phase), from whom it fetches, and whether it may propose.
-//! *Owns*: phase, target, the one open stream. *Receives*: PeerConnected, PeerLost, PeerStatus, ForeignChain,
-//! FirstDialsEnded, HeadStored, OwnBlockMet, StreamEnded. *Sends*: CommitPace to ConfirmedState, ProposePermission to the
-//! proposer, SessionBroken and PeerMisbehaved to peer discovery; publishes a SyncReport.
+//! *Role*: decides what the node is doing (phase), from whom it fetches, whether its chain differs from a peer's, and
+//! whether it may propose. *Owns*: phase, target, fetches, the blocks that wait for their turn. *Receives*:
+//! PeerConnected, PeerLost, PeerStatus, ForeignChain, FirstDialsEnded, HeadStored, OwnBlockMet, FetchEnded,
+//! HandedOver, BlockAnswered. *Sends*: CommitPace to ConfirmedState, ProposePermission to the proposer, SessionBroken and
+//! PeerMisbehaved to peer discovery; publishes a SyncReport.
 //! *When behind*: heads coalesce, only the newest counts. *On failure*: the death guard stops the node.
 
-use super::messages::{
-    DifferenceFound, Divergence, Effect, FetchEnd, KnownHead, OwnBlockMet, PeerFault, Sighting, StreamEnded,
-    StreamOutcome,
-};
-use super::report::{DivergenceReport, Pace, PeerReport, SyncReport, TargetReport};
+use super::messages::{Answer, Effect, FetchId, ForeignGenesis, ImportEnd, KnownHead, OwnBlockMet, QuestionId};
+use super::pipeline::{HandedOver, Pipeline};
+use super::report::{DivergenceReport, Pace, SyncReport};
 use super::state::State;
-use super::stream::{Tools, find_difference, run_live, run_range};
+use super::stream::{BlockAnswered, FetchEnded, PeerFault, Tools, Trouble, ask_block, run_live, run_range};
 use crate::block_store::HeadStored;
 use crate::callboard::{Callboard, Phase};
 use crate::confirmed_state::CommitPace;
@@ -21,9 +20,10 @@ use crate::peer_discovery::{
 };
 use crate::proposer::ProposePermission;
 use crate::send::{Inbox, OnTimer, Timed, Timers};
-use crate::transport::NodeId;
 use crate::transport::client::Session;
+use crate::transport::{NodeId, SealedHead};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
+use alloy_primitives::B256;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -46,24 +46,26 @@ pub struct Ports {
     pub broken: Inbox<SessionBroken>,
     /// Peer discovery: a peer did what an honest one does not.
     pub misbehaved: Inbox<PeerMisbehaved>,
-    /// Its own mailbox, for its streams.
-    pub own: Inbox<StreamEnded>,
-    /// Its own mailbox, for its searches.
-    pub found: Inbox<DifferenceFound>,
+    /// Its own mailbox, for its fetches.
+    pub fetched: Inbox<FetchEnded>,
+    /// Its own mailbox, for the hand-over to the importer.
+    pub handed_over: Inbox<HandedOver>,
+    /// Its own mailbox, for its questions.
+    pub answered: Inbox<BlockAnswered>,
 }
 
 /// The actor.
 pub struct SyncCoordinator {
     ports: Ports,
-    state: State,
-    callboard: Callboard,
-    tools: Tools,
-    stages: Stages,
-    sessions: BTreeMap<NodeId, Session>,
-    stream: Option<SpawnHandle>,
-    generation: u64,
-    pace: Pace,
-    catching_up_from: u64,
+    pub(super) state: State,
+    pub(super) callboard: Callboard,
+    pub(super) tools: Tools,
+    pub(super) stages: Stages,
+    pub(super) sessions: BTreeMap<NodeId, Session>,
+    pipeline: Pipeline,
+    fetches: BTreeMap<FetchId, SpawnHandle>,
+    pub(super) pace: Pace,
+    pub(super) catching_up_from: u64,
     published: watch::Sender<SyncReport>,
     started: Instant,
     timers: Timers<Timer>,
@@ -80,7 +82,7 @@ impl SyncCoordinator {
         published: watch::Sender<SyncReport>,
     ) -> Self {
         callboard.set_phase(state.phase());
-        let state_height = state.head().height;
+        let height = state.head().height;
         Self {
             ports,
             state,
@@ -88,105 +90,87 @@ impl SyncCoordinator {
             tools,
             stages,
             sessions: BTreeMap::new(),
-            stream: None,
-            generation: 0,
+            pipeline: Pipeline::new(height),
+            fetches: BTreeMap::new(),
             pace: Pace::default(),
-            catching_up_from: state_height,
+            catching_up_from: height,
             published,
             started: Instant::now(),
             timers: Timers::default(),
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    fn decide(&mut self, ctx: &mut Context<Self>) {
-        let effects = self.state.on_tick(self.now(), wall_seconds());
-        self.apply_all(effects, ctx);
+    /// Tells the core of an event, does what it wants done, and publishes what is to be said.
+    fn tell(&mut self, ctx: &mut Context<Self>, event: impl FnOnce(&mut State, Duration, u64) -> Vec<Effect>) {
+        let now = self.now();
+        for effect in event(&mut self.state, now, wall_seconds()) {
+            self.apply(effect, ctx);
+        }
+        self.pipeline.advance(self.state.front());
         let report = self.report();
         self.published.send_replace(report);
     }
 
-    fn apply_all(&mut self, effects: Vec<Effect>, ctx: &mut Context<Self>) {
-        for effect in effects {
-            self.apply(effect, ctx);
-        }
-    }
-
     fn apply(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
-            Effect::FetchRange { peer, from, through } => self.start_range(peer, from, through, ctx),
-            Effect::FollowLive { peer, from } => self.start_live(peer, from, ctx),
-            Effect::StopStream => self.stop_stream(ctx),
+            Effect::FetchRange { id, peer, from, through } => self.fetch_range(id, peer, from, through, ctx),
+            Effect::FollowLive { id, peer, from } => self.follow_live(id, peer, from, ctx),
+            Effect::StopFetch { id } => self.stop_fetch(id, ctx),
+            Effect::DropStaged => self.pipeline.clear(self.state.front()),
+            Effect::AskBlock { id, peer, height } => self.ask_block(id, peer, height, ctx),
+            Effect::Pace { each_block } => self.ports.pace.signal(CommitPace { each_block }),
             Effect::PhaseChanged(phase) => self.change_phase(phase),
             Effect::Permission { may_propose } => self.permit(may_propose),
-            Effect::Diverged(found) => self.on_diverged(&found, ctx),
+            Effect::Diverged(found) => report_divergence(&DivergenceReport::from(&found)),
             Effect::DeadBranchSeen(found) => report_dead_branch(&DivergenceReport::from(&found)),
-            Effect::DivergenceCleared { shown_by } => {
-                tracing::info!(peer = shown_by, "the peer that diverged agrees again, or is gone");
+            Effect::DivergenceCleared(found) => {
+                tracing::info!(peer = %found.witness, "the other chain is not shown any more, or nobody extends it");
             }
         }
     }
 
-    /// Says so, and looks for the first differing height where it is not known.
-    fn on_diverged(&mut self, found: &Divergence, ctx: &mut Context<Self>) {
-        report_divergence(&DivergenceReport::from(found));
-        let Some(session) = found.peer.and_then(|peer| self.sessions.get(&peer)).cloned() else { return };
-        if found.last_common_height.is_none() {
-            let (tools, height, own) = (self.tools.clone(), found.height, self.ports.found.clone());
-            let search = async move {
-                let peer = session.node_id();
-                own.signal(DifferenceFound { outcome: find_difference(tools, session, height).await, peer });
-            };
-            ctx.spawn(search.into_actor(self));
-        }
+    fn fetch_range(&mut self, id: FetchId, peer: NodeId, from: u64, through: u64, ctx: &mut Context<Self>) {
+        let (tools, pipeline) = (self.tools.clone(), self.pipeline.clone());
+        self.start_fetch(id, peer, ctx, move |session| run_range(tools, pipeline, session, id, from, through));
     }
 
-    fn on_difference_found(&mut self, found: DifferenceFound, ctx: &mut Context<Self>) {
-        match found.outcome {
-            StreamOutcome::Diverged(divergence) if divergence.last_common_height.is_some() => {
-                let effects = self.state.on_difference(self.now(), divergence, wall_seconds());
-                self.apply_all(effects, ctx);
-            }
-            outcome => tracing::warn!(peer = %found.peer, ?outcome, "the last common block could not be found"),
-        }
+    fn follow_live(&mut self, id: FetchId, peer: NodeId, from: u64, ctx: &mut Context<Self>) {
+        let (tools, pipeline) = (self.tools.clone(), self.pipeline.clone());
+        self.start_fetch(id, peer, ctx, move |session| run_live(tools, pipeline, session, id, from));
     }
 
-    fn start_range(&mut self, peer: NodeId, from: u64, through: u64, ctx: &mut Context<Self>) {
-        self.ports.pace.signal(CommitPace { each_block: false });
-        let tools = self.tools.clone();
-        self.start(peer, ctx, move |session| run_range(tools, session, from, through));
-    }
-
-    fn start_live(&mut self, peer: NodeId, from: u64, ctx: &mut Context<Self>) {
-        self.ports.pace.signal(CommitPace { each_block: true });
-        let tools = self.tools.clone();
-        self.start(peer, ctx, move |session| run_live(tools, session, from));
-    }
-
-    fn start<F>(&mut self, peer: NodeId, ctx: &mut Context<Self>, run: impl FnOnce(Session) -> F)
+    fn start_fetch<F>(&mut self, id: FetchId, peer: NodeId, ctx: &mut Context<Self>, run: impl FnOnce(Session) -> F)
     where
-        F: Future<Output = StreamOutcome> + 'static,
+        F: Future<Output = FetchEnded> + 'static,
     {
-        self.stop_stream(ctx);
-        self.generation = self.generation.wrapping_add(1);
-        let (generation, own) = (self.generation, self.ports.own.clone());
+        let own = self.ports.fetched.clone();
         let Some(session) = self.sessions.get(&peer) else {
-            own.signal(StreamEnded { generation, peer, outcome: StreamOutcome::Done });
+            own.signal(FetchEnded { id, peer, through: None, trouble: Some(no_session()) });
             return;
         };
         let running = run(session.clone());
-        let task = async move { own.signal(StreamEnded { generation, peer, outcome: running.await }) };
-        self.stream = Some(ctx.spawn(task.into_actor(self)));
+        let task = async move { own.signal(running.await) };
+        self.fetches.insert(id, ctx.spawn(task.into_actor(self)));
     }
 
-    fn stop_stream(&mut self, ctx: &mut Context<Self>) {
-        self.generation = self.generation.wrapping_add(1);
-        if let Some(stream) = self.stream.take() {
-            ctx.cancel_future(stream);
+    fn stop_fetch(&mut self, id: FetchId, ctx: &mut Context<Self>) {
+        if let Some(fetch) = self.fetches.remove(&id) {
+            ctx.cancel_future(fetch);
         }
+    }
+
+    fn ask_block(&mut self, id: QuestionId, peer: NodeId, height: u64, ctx: &mut Context<Self>) {
+        let own = self.ports.answered.clone();
+        let Some(session) = self.sessions.get(&peer).cloned() else {
+            own.signal(BlockAnswered { id, peer, answer: Err(no_session()) });
+            return;
+        };
+        let tools = self.tools.clone();
+        ctx.spawn(async move { own.signal(ask_block(tools, session, id, height).await) }.into_actor(self));
     }
 
     fn change_phase(&mut self, phase: Phase) {
@@ -194,15 +178,12 @@ impl SyncCoordinator {
         self.callboard.set_phase(phase);
         match phase {
             Phase::Stalled | Phase::Diverged => {
-                tracing::warn!(%phase, height = head.height, reason = self.reason(), "phase")
+                tracing::warn!(%phase, height = head.height, reason = self.reason(), "phase");
             }
             _ => tracing::info!(%phase, height = head.height, "phase"),
         }
         if phase == Phase::CatchingUp {
             self.catching_up_from = head.height;
-        }
-        if phase == Phase::Following {
-            self.ports.pace.signal(CommitPace { each_block: true });
         }
     }
 
@@ -212,44 +193,68 @@ impl SyncCoordinator {
         }
     }
 
-    fn on_stream_ended(&mut self, ended: StreamEnded, ctx: &mut Context<Self>) {
-        if ended.generation != self.generation {
+    fn on_fetch_ended(&mut self, ended: FetchEnded, ctx: &mut Context<Self>) {
+        if self.fetches.remove(&ended.id).is_none() && self.sessions.contains_key(&ended.peer) {
             return;
         }
-        self.stream = None;
-        let (end, effects) = match ended.outcome {
-            StreamOutcome::Done => (FetchEnd::Done, Vec::new()),
-            StreamOutcome::Refused(reason) => {
-                tracing::debug!(reason, "a stream of blocks ended");
-                (FetchEnd::Failed, Vec::new())
-            }
-            StreamOutcome::PeerFailed { reason, fault } => {
-                self.blame(ended.peer, reason, fault);
-                (FetchEnd::Failed, Vec::new())
-            }
-            StreamOutcome::Diverged(found) => {
-                let effects = self.state.on_difference(self.now(), found, wall_seconds());
-                (FetchEnd::Failed, effects)
-            }
-            StreamOutcome::LocalFault(reason) => {
-                tracing::error!(reason, "this node or the authority is wrong: a sealed block cannot be confirmed");
-                (FetchEnd::Failed, self.state.on_local_fault(reason))
-            }
-        };
-        self.state.on_fetch_ended(self.now(), ended.peer, end);
-        self.apply_all(effects, ctx);
-        self.decide(ctx);
+        let (id, through, end) = (ended.id, ended.through, ended.end());
+        if let Some(trouble) = ended.trouble {
+            self.blame(ended.peer, trouble);
+        }
+        self.tell(ctx, |state, now, wall| state.on_fetch_ended(now, wall, id, through, end));
     }
 
     /// Peer discovery bans, or dials anew.
-    fn blame(&mut self, node_id: NodeId, reason: String, fault: PeerFault) {
-        tracing::warn!(peer = %node_id, reason, "a stream of blocks ended");
+    fn blame(&mut self, node_id: NodeId, Trouble { reason, fault }: Trouble) {
         let offence = match fault {
-            PeerFault::Broken => return self.ports.broken.signal(SessionBroken { node_id, reason }),
+            PeerFault::Broken => {
+                tracing::warn!(peer = %node_id, reason, "a stream of blocks ended");
+                return self.ports.broken.signal(SessionBroken { node_id, reason });
+            }
+            PeerFault::Ours => return tracing::debug!(peer = %node_id, reason, "a stream of blocks ended"),
             PeerFault::Forged => Offence::Forged,
             PeerFault::Odd => Offence::Odd,
         };
+        tracing::warn!(peer = %node_id, reason, "a stream of blocks ended");
         self.ports.misbehaved.signal(PeerMisbehaved { node_id, offence, detail: reason });
+    }
+
+    fn on_handed_over(&mut self, told: HandedOver, ctx: &mut Context<Self>) {
+        self.on_imported(ctx);
+        let Some(end) = told.end.filter(|_| told.run == self.pipeline.run()) else { return };
+        if let (ImportEnd::PeerFault { peer }, Some(reason)) = (&end, told.blame) {
+            self.blame(*peer, Trouble { reason, fault: PeerFault::Forged });
+        }
+        if let ImportEnd::Fault { reason } = &end {
+            tracing::error!(reason, "this node or the authority is wrong: a sealed block cannot be confirmed");
+        }
+        self.tell(ctx, |state, now, wall| state.on_import_failed(now, wall, end));
+    }
+
+    /// The hand-over runs by itself; now and then it is looked how far it has come.
+    fn on_imported(&mut self, ctx: &mut Context<Self>) {
+        let height = self.pipeline.imported();
+        if height >= self.state.front() {
+            self.tell(ctx, |state, now, wall| state.on_imported(now, wall, height));
+        }
+    }
+
+    fn on_answered(&mut self, answered: BlockAnswered, ctx: &mut Context<Self>) {
+        let BlockAnswered { id, peer, answer } = answered;
+        let answer = match answer {
+            Ok(block) => {
+                let ours = self.our_hash(block.height());
+                let theirs =
+                    KnownHead { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp };
+                self.meet(&SealedHead::of(&block));
+                Answer::Block { theirs, ours }
+            }
+            Err(trouble) => {
+                self.blame(peer, trouble);
+                Answer::Failed
+            }
+        };
+        self.tell(ctx, |state, now, wall| state.on_answer(now, wall, id, answer));
     }
 
     /// A configured seed with this chain's id and authority and another genesis: one of the two was made anew.
@@ -257,125 +262,39 @@ impl SyncCoordinator {
         if !(found.is_seed && found.same_chain_and_authority) {
             return;
         }
-        let ours = match self.tools.store.snapshot().and_then(|snapshot| snapshot.genesis_hash()) {
-            Ok(ours) => ours,
-            Err(error) => panic!("the chain database cannot be read: {error}"),
-        };
-        let wall = wall_seconds();
-        let divergence = Divergence {
-            height: 0,
-            ours: Some(ours),
+        let Some(ours) = self.our_hash(0) else { return };
+        let found = ForeignGenesis {
+            seed: found.url.to_string(),
+            ours,
             theirs: found.genesis_hash,
-            peer: None,
-            shown_by: found.url.to_string(),
-            last_common_height: None,
-            theirs_timestamp: wall,
+            newest_timestamp: wall_seconds(),
         };
-        let effects = self.state.on_difference(self.now(), divergence, wall);
-        self.apply_all(effects, ctx);
+        self.tell(ctx, |state, now, wall| state.on_foreign_genesis(now, wall, found));
     }
 
-    fn on_peer_head(&mut self, seen: &PeerStatus, ctx: &mut Context<Self>) {
-        let head = KnownHead::from(&seen.head);
-        let met = self.tools.importer.seals().meet(&seen.head);
-        let sighting = match met.and_then(|_| self.sighting(head)) {
-            Ok(sighting) => sighting,
+    fn on_peer_head(&mut self, peer: NodeId, sealed: &SealedHead, ctx: &mut Context<Self>) {
+        let (head, ours) = (KnownHead::from(sealed), self.our_hash(sealed.height()));
+        self.meet(sealed);
+        self.tell(ctx, |state, now, wall| state.on_peer_head(now, wall, peer, head, ours));
+    }
+
+    /// Where two blocks of one height are sealed, both are kept.
+    fn meet(&self, sealed: &SealedHead) {
+        if let Err(error) = self.tools.importer.seals().meet(sealed) {
+            panic!("the chain database cannot be read: {error}");
+        }
+    }
+
+    fn our_hash(&self, height: u64) -> Option<B256> {
+        match self.tools.store.snapshot().and_then(|snapshot| snapshot.hash_of(height)) {
+            Ok(hash) => hash,
             Err(error) => panic!("the chain database cannot be read: {error}"),
-        };
-        let effects = self.state.on_peer_head(self.now(), seen.node_id, head, sighting, wall_seconds());
-        self.apply_all(effects, ctx);
-    }
-
-    fn sighting(&self, theirs: KnownHead) -> Result<Sighting, callboard_store::StorageError> {
-        let ours = self.tools.store.snapshot()?.hash_of(theirs.height)?;
-        Ok(match ours {
-            None => Sighting::Ahead,
-            Some(ours) if ours == theirs.hash => Sighting::Agrees,
-            Some(ours) => Sighting::Differs { ours },
-        })
-    }
-
-    fn reason(&self) -> String {
-        if let Some(reason) = self.state.halted() {
-            return format!("this node or the authority is wrong: {reason}");
-        }
-        if let Some(found) = self.state.divergence() {
-            return format!("block {} differs from that of {}", found.height, found.shown_by);
-        }
-        self.state.waiting_for(self.now()).unwrap_or_else(|| {
-            format!("the newest block is {} s old", wall_seconds().saturating_sub(self.state.head().timestamp))
-        })
-    }
-
-    fn report(&mut self) -> SyncReport {
-        let now = self.now();
-        let (blocks_per_second, transactions_per_second) = self.pace.rates(now);
-        let head = self.state.head();
-        let behind = self.state.behind_blocks();
-        let catching_up = self.state.phase() == Phase::CatchingUp;
-        let target = self.state.target();
-        let stages = self.stages.figures(Instant::now());
-        SyncReport {
-            phase: self.state.phase(),
-            role: self.callboard.role(),
-            head: head.into(),
-            target: target.map(|target| TargetReport {
-                height: target.head.height,
-                hash: target.head.hash,
-                peer: target.peer.to_string(),
-            }),
-            behind_blocks: behind,
-            head_age_seconds: wall_seconds().saturating_sub(head.timestamp),
-            blocks_per_second,
-            transactions_per_second,
-            eta_seconds: (behind > 0 && blocks_per_second > 0.0).then(|| (behind as f64 / blocks_per_second) as u64),
-            bottleneck: catching_up.then(|| Stages::bottleneck(&stages).to_owned()),
-            stages,
-            peers: self.peer_reports(),
-            divergence: self.state.divergence().map(DivergenceReport::from),
-            last_rejection: self.tools.importer.refusals().newest(),
-            last_reconciled: None,
-            alerts: self.alerts(),
-            catching_up_from: self.catching_up_from,
-            not_ready: self.not_ready(),
         }
     }
+}
 
-    /// Ready: following, and the head is fresh. Otherwise the one reason why not.
-    fn not_ready(&self) -> Option<String> {
-        match self.state.phase() {
-            Phase::Following if self.state.is_fresh(self.now(), wall_seconds()) => None,
-            Phase::CatchingUp => Some(match self.state.waiting_for(self.now()) {
-                Some(reason) => reason,
-                None => format!("catching up: {} blocks behind", self.state.behind_blocks()),
-            }),
-            _ => Some(self.reason()),
-        }
-    }
-
-    fn peer_reports(&self) -> Vec<PeerReport> {
-        let ours = self.state.head().height;
-        let report = |figures: super::messages::PeerFigures| PeerReport {
-            id: figures.peer.to_string(),
-            url: self.sessions.get(&figures.peer).map(|session| session.url().to_string()).unwrap_or_default(),
-            height: figures.head.map(|head| head.height),
-            hash: figures.head.map(|head| head.hash),
-            state: match figures.head {
-                _ if figures.differs => "differs",
-                None => "unknown",
-                Some(head) if head.height > ours => "ahead",
-                Some(_) => "agrees",
-            },
-        };
-        self.state.peers().map(report).collect()
-    }
-
-    fn alerts(&self) -> Vec<String> {
-        match self.state.phase() {
-            Phase::Stalled | Phase::Diverged => vec![self.reason()],
-            _ => Vec::new(),
-        }
-    }
+fn no_session() -> Trouble {
+    Trouble { reason: "the session has ended".to_owned(), fault: PeerFault::Ours }
 }
 
 fn report_divergence(found: &DivergenceReport) {
@@ -389,12 +308,13 @@ fn report_divergence(found: &DivergenceReport) {
 fn report_dead_branch(found: &DivergenceReport) {
     tracing::error!(
         height = found.height, ours = ?found.ours, theirs = %found.theirs, peer = found.peer,
+        last_common_height = found.last_common_height,
         "a peer shows a validly sealed branch that differs from ours and that nobody extends; two blocks of one height are sealed"
     );
 }
 
 /// Unix seconds.
-fn wall_seconds() -> u64 {
+pub(super) fn wall_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
@@ -402,8 +322,9 @@ impl Actor for SyncCoordinator {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        self.decide(ctx);
-        self.timers.set(ctx, Timer::Tick, TICK);
+        let (pipeline, importer) = (self.pipeline.clone(), self.tools.importer.clone());
+        ctx.spawn(pipeline.hand_over(importer, self.ports.handed_over.clone()).into_actor(self));
+        self.on_timer(Timer::Tick, ctx);
     }
 }
 
@@ -413,7 +334,8 @@ impl OnTimer<Timer> for SyncCoordinator {
     }
 
     fn on_timer(&mut self, key: Timer, ctx: &mut Context<Self>) {
-        self.decide(ctx);
+        self.on_imported(ctx);
+        self.tell(ctx, State::on_tick);
         self.timers.set(ctx, key, TICK);
     }
 }
@@ -422,10 +344,10 @@ impl Handler<Timed<PeerConnected>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<PeerConnected>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |PeerConnected { session, is_seed }, ctx| {
-            let effects = self.state.on_peer_connected(session.node_id(), is_seed);
-            self.sessions.insert(session.node_id(), session);
-            self.apply_all(effects, ctx);
+        message.answer(ctx, |PeerConnected { session, .. }, ctx| {
+            let (peer, url) = (session.node_id(), session.url().to_string());
+            self.sessions.insert(peer, session);
+            self.tell(ctx, |state, now, wall| state.on_peer_connected(now, wall, peer, &url));
         });
     }
 }
@@ -436,8 +358,7 @@ impl Handler<Timed<PeerLost>> for SyncCoordinator {
     fn handle(&mut self, message: Timed<PeerLost>, ctx: &mut Context<Self>) {
         message.answer(ctx, |PeerLost { node_id, .. }, ctx| {
             self.sessions.remove(&node_id);
-            let effects = self.state.on_peer_lost(node_id);
-            self.apply_all(effects, ctx);
+            self.tell(ctx, |state, now, wall| state.on_peer_lost(now, wall, node_id));
         });
     }
 }
@@ -446,7 +367,7 @@ impl Handler<Timed<PeerStatus>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<PeerStatus>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |seen, ctx| self.on_peer_head(&seen, ctx));
+        message.answer(ctx, |PeerStatus { node_id, head }, ctx| self.on_peer_head(node_id, &head, ctx));
     }
 }
 
@@ -462,7 +383,7 @@ impl Handler<Timed<FirstDialsEnded>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<FirstDialsEnded>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |FirstDialsEnded { .. }, _| self.state.on_peers_answered());
+        message.answer(ctx, |FirstDialsEnded { .. }, ctx| self.tell(ctx, State::on_peers_answered));
     }
 }
 
@@ -470,11 +391,10 @@ impl Handler<Timed<HeadStored>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<HeadStored>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |stored, _| {
+        message.answer(ctx, |stored, ctx| {
             let head = KnownHead { height: stored.height, hash: stored.hash, timestamp: stored.timestamp };
-            let now = self.now();
-            self.pace.record(now, stored.blocks, stored.transactions);
-            self.state.on_durable(now, head);
+            self.pace.record(self.now(), stored.blocks, stored.transactions);
+            self.tell(ctx, |state, now, wall| state.on_durable(now, wall, head));
         });
     }
 }
@@ -484,25 +404,32 @@ impl Handler<Timed<OwnBlockMet>> for SyncCoordinator {
 
     fn handle(&mut self, message: Timed<OwnBlockMet>, ctx: &mut Context<Self>) {
         message.answer(ctx, |OwnBlockMet { height }, ctx| {
-            self.state.on_own_block(height);
-            self.decide(ctx);
+            self.tell(ctx, |state, now, wall| state.on_own_block(now, wall, height));
         });
     }
 }
 
-impl Handler<Timed<StreamEnded>> for SyncCoordinator {
+impl Handler<Timed<FetchEnded>> for SyncCoordinator {
     type Result = ();
 
-    fn handle(&mut self, message: Timed<StreamEnded>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |ended, ctx| self.on_stream_ended(ended, ctx));
+    fn handle(&mut self, message: Timed<FetchEnded>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |told, ctx| self.on_fetch_ended(told, ctx));
     }
 }
 
-impl Handler<Timed<DifferenceFound>> for SyncCoordinator {
+impl Handler<Timed<HandedOver>> for SyncCoordinator {
     type Result = ();
 
-    fn handle(&mut self, message: Timed<DifferenceFound>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |found, ctx| self.on_difference_found(found, ctx));
+    fn handle(&mut self, message: Timed<HandedOver>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |told, ctx| self.on_handed_over(told, ctx));
+    }
+}
+
+impl Handler<Timed<BlockAnswered>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<BlockAnswered>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |told, ctx| self.on_answered(told, ctx));
     }
 }
 
@@ -511,7 +438,6 @@ impl Handler<Timed<Stop>> for SyncCoordinator {
 
     fn handle(&mut self, message: Timed<Stop>, ctx: &mut Context<Self>) {
         message.answer(ctx, |Stop, ctx| {
-            self.stop_stream(ctx);
             ctx.stop();
         });
     }

@@ -1,21 +1,11 @@
-//! What the sync coordinator is told, what it answers, and what its core wants done.
+//! What the core is told, what it wants done, and what it answers.
 
-use crate::callboard::Phase;
+use crate::callboard::{Phase, Role};
 use crate::transport::{NodeId, SealedHead};
 use actix::Message;
 use alloy_primitives::B256;
-
-/// A stream of the coordinator's own ended. Signalled by the stream's task.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct StreamEnded {
-    /// Which one; a late word of an older stream is dropped.
-    pub(super) generation: u64,
-    /// From whom it came.
-    pub(super) peer: NodeId,
-    /// How it ended.
-    pub(super) outcome: StreamOutcome,
-}
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// On an authority: a block carries its seal, and it lacks that block. Offered by the importer, which is about to import
 /// the block; what is missing below it has to be found.
@@ -26,45 +16,34 @@ pub struct OwnBlockMet {
     pub height: u64,
 }
 
-/// The first height at which a peer's chain differs from ours was looked for. Signalled by the search's task.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct DifferenceFound {
-    /// What was found.
-    pub(super) outcome: StreamOutcome,
-    /// Whose chain.
-    pub(super) peer: NodeId,
-}
+/// Names one fetch for as long as the process lives.
+pub type FetchId = u64;
+/// Names one question to a peer for as long as the process lives.
+pub type QuestionId = u64;
 
-/// What a peer that failed us did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PeerFault {
-    /// Its connection or session broke, or it stopped answering.
-    Broken,
-    /// It sent what no honest node sends.
-    Forged,
-    /// It sent what an honest node may send in a bad moment.
-    Odd,
-}
-
-/// How a stream of blocks ended.
-#[derive(Debug)]
-pub(super) enum StreamOutcome {
-    /// All that was asked for is durable, or the node is stopping.
-    Done,
-    /// The peer failed us.
-    PeerFailed {
-        /// How, for people.
-        reason: String,
-        /// How bad it was.
-        fault: PeerFault,
-    },
-    /// The routing table imports nothing in this phase.
-    Refused(String),
-    /// A validly sealed chain that is not ours.
-    Diverged(Divergence),
-    /// A validly sealed block that this node cannot confirm.
-    LocalFault(String),
+/// What the core is told once, at the start.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What this node is.
+    pub role: Role,
+    /// The chain's heartbeat, seconds.
+    pub heartbeat_seconds: u64,
+    /// The authority, and a follower with seeds, wait this long for their peers' first answers.
+    pub start_wait: Duration,
+    /// Behind a sealed head and without a new block for this long, a node is stalled and fetches from another peer.
+    pub stall_after: Duration,
+    /// Most blocks between the confirmed head and the highest block asked for; at least 1.
+    pub window_blocks: u64,
+    /// Whether seeds are configured: then a follower is not in sync before one of them was heard.
+    pub has_seeds: bool,
+    /// The authority's high-water mark: the highest block it ever sealed.
+    pub high_water: Option<u64>,
+    /// The authority knowingly gave up what it had sealed above this height: those branches are known.
+    pub abandoned_after: Option<u64>,
+    /// Blocks of other branches, by height and hash, that the operator has accepted as known and dead.
+    pub accepted: BTreeSet<(u64, B256)>,
+    /// The durable head at the start.
+    pub head: KnownHead,
 }
 
 /// The essence of a head whose header carries the authority's valid seal, or of our own durable head.
@@ -78,43 +57,67 @@ pub struct KnownHead {
     pub timestamp: u64,
 }
 
+impl KnownHead {
+    /// On one chain the newer head is the higher one. Of two branches the newer one is alive, whatever the heights: an
+    /// authority that went back to an old backup is lower than those that have followed it before.
+    pub(super) fn rank(&self) -> (u64, u64) {
+        (self.timestamp, self.height)
+    }
+}
+
 impl From<&SealedHead> for KnownHead {
     fn from(head: &SealedHead) -> Self {
         Self { height: head.height(), hash: head.hash(), timestamp: head.timestamp() }
     }
 }
 
-/// How a peer's sealed head compares with our own chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sighting {
-    /// We have the same block at that height.
-    Agrees,
-    /// It is above our head.
-    Ahead,
-    /// We have another block at that height.
-    Differs {
-        /// The hash of ours.
-        ours: B256,
-    },
+/// Who shows another chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Witness {
+    /// A peer of this chain's genesis.
+    Peer(NodeId),
+    /// A configured seed with another genesis, by its URL: no session stands.
+    Seed(String),
+}
+
+impl std::fmt::Display for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Peer(peer) => peer.fmt(f),
+            Self::Seed(url) => f.write_str(url),
+        }
+    }
 }
 
 /// Two validly sealed chains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Divergence {
-    /// The height at which the difference was seen: the first differing one where `last_common_height` is known.
+    /// The first differing height where `last_common_height` is known or the genesis differs; otherwise a height at
+    /// which the difference was seen.
     pub height: u64,
     /// Our block there; `None` where we have none.
     pub ours: Option<B256>,
-    /// The peer's block there.
+    /// The other block there.
     pub theirs: B256,
-    /// The peer that showed it; `None` where a configured seed has another genesis, so that no session stands.
-    pub peer: Option<NodeId>,
-    /// That peer in words: its node id or address.
-    pub shown_by: String,
+    /// Who shows it.
+    pub witness: Witness,
     /// The highest height at which both chains agree; `None` where the genesis differs or it is not known yet.
     pub last_common_height: Option<u64>,
     /// The timestamp of the newest block that the other branch has shown, unix seconds.
     pub theirs_timestamp: u64,
+}
+
+/// A configured seed shows another genesis with this chain's id and authority: one of the two was made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignGenesis {
+    /// The seed's URL.
+    pub seed: String,
+    /// Hash of our genesis block.
+    pub ours: B256,
+    /// Hash of theirs.
+    pub theirs: B256,
+    /// Timestamp of the newest sealed block that the seed has shown, unix seconds.
+    pub newest_timestamp: u64,
 }
 
 /// What the node is catching up to.
@@ -126,13 +129,72 @@ pub struct Target {
     pub head: KnownHead,
 }
 
-/// How a range or live stream ended.
+/// How a fetch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchEnd {
-    /// All that was asked for came and was imported, or the stream was stopped by us.
+    /// All that was asked for came.
     Done,
-    /// The peer failed us: connection, deadline, refused bytes.
+    /// The peer failed us: connection, deadline, refused bytes, fewer blocks than it has shown.
     Failed,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// A block with the authority's valid seal, at the height asked for.
+    Block {
+        /// The peer's.
+        theirs: KnownHead,
+        /// The hash of ours at that height; `None` where we have none.
+        ours: Option<B256>,
+    },
+    /// No answer, or one that is worth nothing.
+    Failed,
+}
+
+/// Why a fetched block did not become part of this chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportEnd {
+    /// Its seal is valid, and its parent, or the block of its height, is another one here. All blocks below it that
+    /// were imported are durable when this is told.
+    OtherChain {
+        /// Who sent it.
+        peer: NodeId,
+        /// The block.
+        block: KnownHead,
+        /// Our block of its height; `None` where we have none.
+        ours: Option<B256>,
+    },
+    /// It cannot be taken now, and nobody is to blame.
+    NotNow {
+        /// Who sent it.
+        peer: NodeId,
+    },
+    /// The peer sent what it should not have.
+    PeerFault {
+        /// Who.
+        peer: NodeId,
+    },
+    /// It is validly sealed, and this node cannot confirm it: this node or the authority is wrong.
+    Fault {
+        /// In words.
+        reason: String,
+    },
+}
+
+/// How a peer's sealed head stands to our chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has shown none.
+    Unknown,
+    /// We have the same block at that height.
+    Agrees,
+    /// It is above our head.
+    Ahead,
+    /// It shows a branch that differs from ours.
+    Differs,
+    /// It shows a branch that the operator has accepted as known and dead.
+    Accepted,
 }
 
 /// What is known of one peer.
@@ -142,15 +204,18 @@ pub struct PeerFigures {
     pub peer: NodeId,
     /// Its newest sealed head.
     pub head: Option<KnownHead>,
-    /// It shows a block that differs from ours.
-    pub differs: bool,
+    /// How that stands to ours.
+    pub standing: Standing,
 }
 
 /// What the core wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Fetch, verify and import these heights, both included.
+    /// Fetch and verify these heights, both included, and keep them until they are handed to the importer in height
+    /// order.
     FetchRange {
+        /// Which fetch.
+        id: FetchId,
         /// From whom.
         peer: NodeId,
         /// First height.
@@ -158,15 +223,36 @@ pub enum Effect {
         /// Last height.
         through: u64,
     },
-    /// Import what the peer confirms from this height on, for as long as it lasts.
+    /// Fetch and verify what the peer confirms from this height on, for as long as it lasts.
     FollowLive {
+        /// Which fetch.
+        id: FetchId,
         /// From whom.
         peer: NodeId,
         /// First height.
         from: u64,
     },
-    /// End the stream that is open.
-    StopStream,
+    /// Give a fetch up; nothing more is told of it.
+    StopFetch {
+        /// Which.
+        id: FetchId,
+    },
+    /// Forget every block that was fetched and not imported.
+    DropStaged,
+    /// Ask a peer for its block at a height, and tell it beside our own one.
+    AskBlock {
+        /// Which question.
+        id: QuestionId,
+        /// Whom.
+        peer: NodeId,
+        /// Height.
+        height: u64,
+    },
+    /// Commit each block at once, or gather batches.
+    Pace {
+        /// Whether each block is a commit.
+        each_block: bool,
+    },
     /// The phase is another one.
     PhaseChanged(Phase),
     /// The authority may, or must not, propose.
@@ -174,13 +260,10 @@ pub enum Effect {
         /// Whether it may.
         may_propose: bool,
     },
-    /// A validly sealed chain that differs from ours, and is alive.
+    /// A validly sealed chain that differs from ours, and is alive; again where more is known of it.
     Diverged(Divergence),
     /// A validly sealed branch that differs from ours, but nobody extends it any more.
     DeadBranchSeen(Divergence),
-    /// The peer that diverged now agrees, or is gone.
-    DivergenceCleared {
-        /// Who, in words.
-        shown_by: String,
-    },
+    /// The divergence told last is over: nobody shows that branch, or nobody extends it any more.
+    DivergenceCleared(Divergence),
 }

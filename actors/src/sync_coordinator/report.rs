@@ -141,22 +141,52 @@ pub struct DivergenceReport {
 
 impl From<&Divergence> for DivergenceReport {
     fn from(found: &Divergence) -> Self {
-        let remedy = match found.last_common_height {
-            Some(height) => format!(
-                "find out which chain is right; to take theirs, stop this node, roll it back to {height} and start it again"
-            ),
-            None => {
-                "the chains share no block that is known; find out which one is right before anything else".to_owned()
-            }
-        };
         Self {
             height: found.height,
             ours: found.ours,
             theirs: found.theirs,
-            peer: found.shown_by.clone(),
+            peer: found.witness.to_string(),
             last_common_height: found.last_common_height,
-            remedy,
+            remedy: remedy(found),
         }
+    }
+}
+
+fn remedy(found: &Divergence) -> String {
+    let (height, theirs) = (found.height, found.theirs);
+    let keep = format!("to keep this node's chain, stop it and run `callboard chain accept {height} {theirs}`");
+    match found.last_common_height {
+        Some(common) => format!(
+            "find out which chain is right; to take theirs, stop this node, run `callboard chain rollback --to {common}` and start it again; {keep}"
+        ),
+        None if height == 0 => {
+            format!("find out which chain is right; to take theirs, start this node with an empty data folder; {keep}")
+        }
+        None => {
+            "where the chains part is still looked for; find out which one is right before anything else".to_owned()
+        }
+    }
+}
+
+impl std::fmt::Display for DivergenceReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { height, theirs, peer, remedy, .. } = self;
+        let ours = self.ours.map_or_else(|| "unknown".to_owned(), |ours| ours.to_string());
+        let common = match self.last_common_height {
+            Some(common) => format!("the last common height is {common}"),
+            None => "no common block is known".to_owned(),
+        };
+        write!(f, "diverged at block {height}: ours is {ours}, that of {peer} is {theirs}; {common}; {remedy}")
+    }
+}
+
+impl DivergenceReport {
+    /// As an alarm about a branch that nobody extends.
+    pub(super) fn as_alarm(&self) -> String {
+        format!(
+            "{} shows another sealed block {}, {}, of a branch that nobody extends",
+            self.peer, self.height, self.theirs
+        )
     }
 }
 

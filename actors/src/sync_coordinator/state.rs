@@ -1,397 +1,341 @@
-//! The sync coordinator's core: which phase the node is in, from whom it fetches, whether it may propose.
+//! The sync coordinator's core: which phase the node is in, from whom it fetches, whether its chain differs from a
+//! peer's, and whether it may propose.
 //!
-//! Pure: events and time come in, effects go out. A peer's word is a claim: only [`KnownHead`]s, whose header carries
-//! the authority's valid seal, move the target, and only durable blocks move the head.
+//! Pure: events and time come in, effects go out; `now` is monotonic, `wall` unix seconds. A peer's word is a claim:
+//! only [`KnownHead`]s, whose header carries the authority's valid seal, move the target, and only durable blocks move
+//! the head. Here are the events; what follows from them is decided in `decide.rs`.
 
-use super::messages::{Divergence, Effect, FetchEnd, KnownHead, PeerFigures, Sighting, Target};
+use super::messages::{
+    Answer, Divergence, Effect, FetchEnd, FetchId, ForeignGenesis, ImportEnd, KnownHead, PeerFigures, QuestionId,
+    Setup, Standing, Target, Witness,
+};
+use super::peers::{Compared, PeerView, Peers};
+use super::search::{Search, Step};
+use super::verdict::Verdict;
+use super::window::Window;
 use crate::callboard::{Phase, Role};
 use crate::transport::NodeId;
 use alloy_primitives::B256;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A head older than this many heartbeats is stale: the chain is hidden from us, or its authority is gone.
 pub const STALE_HEARTBEATS: u64 = 3;
-/// A live stream may lag this many blocks before the node says it is catching up.
-const LIVE_LAG_BLOCKS: u64 = 64;
-/// Behind a sealed target and without progress for this long, a live stream is given up.
-const LIVE_LAG_TIME: Duration = Duration::from_secs(2);
-/// First pause after a peer failed us; doubles with each failure in a row.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause after failures: a seed that comes back is used again within this time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// What the core is told once, at the start.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// What this node is.
-    pub role: Role,
-    /// The chain's heartbeat, seconds.
-    pub heartbeat_seconds: u64,
-    /// The authority waits this long for its peers' first answers.
-    pub start_wait: Duration,
-    /// A range that makes no block durable for this long is asked of another peer.
-    pub stall_after: Duration,
-    /// The authority's high-water mark: the highest block it ever sealed.
-    pub high_water: Option<u64>,
-    /// The durable head at the start.
-    pub head: KnownHead,
+/// A stream of what a peer confirms.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Live {
+    pub(super) id: FetchId,
+    pub(super) peer: NodeId,
 }
 
-#[derive(Debug, Default)]
-struct PeerView {
-    head: Option<KnownHead>,
-    differs: bool,
-    failures: u32,
-    paused_until: Duration,
+/// A question that waits for its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) id: QuestionId,
+    pub(super) peer: NodeId,
+    pub(super) height: u64,
+    pub(super) since: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stream {
-    Range { peer: NodeId },
-    Live { peer: NodeId },
+/// Whether two peers are on one branch is being asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comparison {
+    pub(super) asked: Asked,
+    pub(super) peer: NodeId,
+    pub(super) head: KnownHead,
 }
 
 /// Everything the coordinator knows.
 #[derive(Debug)]
 pub struct State {
-    setup: Setup,
-    head: KnownHead,
-    head_since: Duration,
-    phase: Phase,
-    peers: BTreeMap<NodeId, PeerView>,
-    peers_answered: bool,
-    /// The highest sealed head that a peer has shown, and who: a seal proves for ever that the block exists. Given up
-    /// when that peer's chain turns out to be another one.
-    highest_sealed: Option<(NodeId, u64)>,
+    pub(super) setup: Setup,
+    pub(super) head: KnownHead,
+    pub(super) head_since: Duration,
+    pub(super) phase: Phase,
+    pub(super) peers: Peers,
+    pub(super) peers_answered: bool,
+    /// The newest sealed head above ours that was ever shown: a seal proves for ever that the block exists.
+    pub(super) target: Option<Target>,
     /// The highest block with this authority's own seal that was handed to it and that it lacked.
-    own_block: u64,
-    stream: Option<Stream>,
-    stream_since: Duration,
-    proposing: bool,
-    divergence: Option<Divergence>,
-    halted: Option<String>,
+    pub(super) own_block: u64,
+    pub(super) window: Window,
+    pub(super) live: Option<Live>,
+    /// When the last block was imported, or the node fell behind.
+    pub(super) progress_at: Duration,
+    /// When the block at the front was asked for, if it has not come since.
+    pub(super) front_asked_at: Duration,
+    pub(super) was_behind: bool,
+    pub(super) verdict: Verdict,
+    pub(super) search: Option<Search>,
+    pub(super) search_asked: Option<Asked>,
+    pub(super) comparison: Option<Comparison>,
+    pub(super) last_id: u64,
+    pub(super) each_block: Option<bool>,
+    pub(super) proposing: bool,
+    pub(super) halted: Option<String>,
 }
 
 impl State {
     /// Starts at the durable head, catching up until the peers or the head's age say otherwise.
     pub fn new(setup: Setup, now: Duration) -> Self {
         let head = setup.head;
+        let stale_after = Duration::from_secs(setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS));
         Self {
+            window: Window::new(setup.window_blocks, head.height.saturating_add(1)),
+            verdict: Verdict::new(stale_after),
             setup,
             head,
             head_since: now,
             phase: Phase::CatchingUp,
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             peers_answered: false,
-            highest_sealed: None,
+            target: None,
             own_block: 0,
-            stream: None,
-            stream_since: now,
+            live: None,
+            progress_at: now,
+            front_asked_at: now,
+            was_behind: false,
+            search: None,
+            search_asked: None,
+            comparison: None,
+            last_id: 0,
+            each_block: None,
             proposing: false,
-            divergence: None,
             halted: None,
         }
     }
 
-    /// A session with a peer stands.
-    pub fn on_peer_connected(&mut self, peer: NodeId, is_seed: bool) -> Vec<Effect> {
-        self.peers.entry(peer).or_default();
-        // A seed with another genesis has no session; one that greets us has ours. Others are dialled again.
-        if is_seed { self.clear_divergence_of(None) } else { Vec::new() }
+    /// A session with the peer at `url` stands: its genesis is ours.
+    pub fn on_peer_connected(&mut self, now: Duration, wall: u64, peer: NodeId, url: &str) -> Vec<Effect> {
+        self.peers.entry(peer);
+        self.verdict.seed_agrees(url);
+        self.decide(now, wall)
     }
 
-    /// A session ended; whatever was fetched from that peer ends by itself.
-    pub fn on_peer_lost(&mut self, peer: NodeId) -> Vec<Effect> {
-        self.peers.remove(&peer);
-        self.clear_divergence_of(Some(peer))
-    }
-
-    /// The node that showed another chain shows it no longer.
-    fn clear_divergence_of(&mut self, peer: Option<NodeId>) -> Vec<Effect> {
-        match self.divergence.take_if(|found| found.peer == peer) {
-            Some(found) => vec![Effect::DivergenceCleared { shown_by: found.shown_by }],
-            None => Vec::new(),
-        }
-    }
-
-    /// Every seed and remembered peer has answered once, or is known not to.
-    pub fn on_peers_answered(&mut self) {
-        self.peers_answered = true;
-    }
-
-    /// A peer showed a head whose seal is valid; `sighting` is how it compares with our own chain.
-    pub fn on_peer_head(
-        &mut self,
-        now: Duration,
-        peer: NodeId,
-        head: KnownHead,
-        sighting: Sighting,
-        wall: u64,
-    ) -> Vec<Effect> {
-        let view = self.peers.entry(peer).or_default();
-        view.differs = matches!(sighting, Sighting::Differs { .. });
-        if !view.differs && self.highest_sealed.is_none_or(|(_, highest)| highest < head.height) {
-            self.highest_sealed = Some((peer, head.height));
-        }
-        if view.head.is_none_or(|seen| seen.height <= head.height) || view.differs {
-            view.head = Some(head);
-        }
-        match sighting {
-            Sighting::Differs { ours } => self.on_difference(
-                now,
-                Divergence {
-                    height: head.height,
-                    ours: Some(ours),
-                    theirs: head.hash,
-                    peer: Some(peer),
-                    shown_by: peer.to_string(),
-                    last_common_height: None,
-                    theirs_timestamp: head.timestamp,
-                },
-                wall,
-            ),
-            Sighting::Agrees => self.clear_divergence_of(Some(peer)),
-            Sighting::Ahead => Vec::new(),
-        }
-    }
-
-    /// A validly sealed block differs from ours. A fresh head of our own outweighs a branch that nobody extends any
-    /// more: that one is evidence and an alarm, and the node stays ready.
-    pub fn on_difference(&mut self, now: Duration, found: Divergence, wall: u64) -> Vec<Effect> {
-        self.highest_sealed.take_if(|(by, _)| Some(*by) == found.peer);
-        let dead_branch = self.is_fresh(now, wall) && self.is_stale(found.theirs_timestamp, wall);
-        if let Some(view) = found.peer.and_then(|peer| self.peers.get_mut(&peer)) {
-            view.differs = true;
-        }
-        if let Some(known) = &self.divergence
-            && (*known == found || (known.peer == found.peer && found.last_common_height.is_none()))
-        {
-            return Vec::new();
-        }
-        if dead_branch {
-            return vec![Effect::DeadBranchSeen(found)];
-        }
-        self.divergence = Some(found.clone());
-        vec![Effect::Diverged(found)]
-    }
-
-    /// A validly sealed block could not be confirmed: this node or the authority is wrong. Fetching stops.
-    pub fn on_local_fault(&mut self, reason: String) -> Vec<Effect> {
-        self.halted = Some(reason);
-        self.stop_stream()
-    }
-
-    /// On an authority: a block of this height carries its seal, and it lacks it. It does not propose below that.
-    pub fn on_own_block(&mut self, height: u64) {
-        self.own_block = self.own_block.max(height);
-    }
-
-    /// A block became durable.
-    pub fn on_durable(&mut self, now: Duration, head: KnownHead) {
-        self.head = head;
-        self.head_since = now;
-        if let Some(Stream::Range { peer } | Stream::Live { peer }) = self.stream
-            && let Some(view) = self.peers.get_mut(&peer)
-        {
-            view.failures = 0;
-        }
-    }
-
-    /// A range or live stream ended.
-    pub fn on_fetch_ended(&mut self, now: Duration, peer: NodeId, end: FetchEnd) {
-        if matches!(self.stream, Some(Stream::Range { peer: of } | Stream::Live { peer: of }) if of == peer) {
-            self.stream = None;
-        }
-        if end == FetchEnd::Failed {
-            self.pause(now, peer);
-        }
-    }
-
-    /// Time has passed: decides phase, stream and permission anew.
-    pub fn on_tick(&mut self, now: Duration, wall: u64) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        self.decide_stream(now, &mut effects);
-        self.decide_phase(now, wall, &mut effects);
-        self.decide_proposing(now, &mut effects);
+    /// A session ended.
+    pub fn on_peer_lost(&mut self, now: Duration, wall: u64, peer: NodeId) -> Vec<Effect> {
+        self.peers.remove(peer);
+        self.verdict.withdraw(now, peer);
+        self.forget_questions_to(peer);
+        let mut effects = stop(self.window.give_up(peer));
+        effects.extend(self.stop_live_of(peer));
+        effects.extend(self.decide(now, wall));
         effects
     }
 
-    fn decide_stream(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        let idle_authority = self.setup.role == Role::Authority && !self.is_behind();
-        if self.halted.is_some() || self.divergence.is_some() || idle_authority {
-            effects.extend(self.stop_stream());
-            return;
-        }
-        match self.stream {
-            None => self.start_stream(now, effects),
-            Some(Stream::Range { peer }) if self.range_stands_still(now) => {
-                effects.extend(self.stop_stream());
-                self.pause(now, peer);
-                self.start_stream(now, effects);
-            }
-            Some(Stream::Live { peer }) if self.live_stream_lags(now) => {
-                effects.extend(self.stop_stream());
-                self.pause(now, peer);
-                self.start_stream(now, effects);
-            }
-            Some(_) => {}
-        }
+    /// Every seed and remembered peer has answered once, or is known not to.
+    pub fn on_peers_answered(&mut self, now: Duration, wall: u64) -> Vec<Effect> {
+        self.peers_answered = true;
+        self.decide(now, wall)
     }
 
-    fn start_stream(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        let from = self.head.height.saturating_add(1);
-        if let Some((peer, target)) = self.best_source(now) {
-            self.stream = Some(Stream::Range { peer });
-            self.stream_since = now;
-            effects.push(Effect::FetchRange { peer, from, through: target.height });
-        } else if self.setup.role == Role::Follower
-            && !self.is_behind()
-            && let Some(peer) = self.live_source(now)
+    /// A peer showed a head whose seal is valid; `ours` is the hash of our block at that height, if we have one.
+    pub fn on_peer_head(
+        &mut self,
+        now: Duration,
+        wall: u64,
+        peer: NodeId,
+        head: KnownHead,
+        ours: Option<B256>,
+    ) -> Vec<Effect> {
+        let differs = match ours {
+            Some(ours) => ours != head.hash,
+            // Nothing that stands on our head is older than it.
+            None => head.timestamp < self.head.timestamp || self.verdict.of_peer(peer).is_some(),
+        };
+        let view = self.peers.entry(peer);
+        view.head = Some(head);
+        view.agrees = ours == Some(head.hash);
+        let mut effects = Vec::new();
+        if differs {
+            effects.extend(self.on_difference(now, peer, head, ours));
+        } else if ours.is_some() {
+            self.on_agreement(now, peer);
+        }
+        effects.extend(self.decide(now, wall));
+        effects
+    }
+
+    /// A configured seed shows another genesis of this chain's id and authority.
+    pub fn on_foreign_genesis(&mut self, now: Duration, wall: u64, found: ForeignGenesis) -> Vec<Effect> {
+        let accepted = self.setup.accepted.contains(&(0, found.theirs));
+        let ForeignGenesis { seed, ours, theirs, newest_timestamp } = found;
+        self.verdict.show_genesis(now, seed.clone(), ours, theirs, newest_timestamp);
+        if accepted {
+            self.verdict.accept(&Witness::Seed(seed));
+        }
+        self.decide(now, wall)
+    }
+
+    /// A fetch ended; the blocks through the height `through` came and are kept.
+    pub fn on_fetch_ended(
+        &mut self,
+        now: Duration,
+        wall: u64,
+        id: FetchId,
+        through: Option<u64>,
+        end: FetchEnd,
+    ) -> Vec<Effect> {
+        if let Some(live) = self.live.take_if(|live| live.id == id) {
+            if end == FetchEnd::Failed {
+                self.peers.pause(now, live.peer);
+            }
+        } else if let Some(ended) = self.window.end(id, through)
+            && (end == FetchEnd::Failed || !ended.complete)
         {
-            self.stream = Some(Stream::Live { peer });
-            effects.push(Effect::FollowLive { peer, from });
+            self.peers.pause(now, ended.peer);
+        }
+        self.decide(now, wall)
+    }
+
+    /// Everything through `height` is part of the confirmed state, though perhaps not durable yet.
+    pub fn on_imported(&mut self, now: Duration, wall: u64, height: u64) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if height >= self.window.front() {
+            if let Some(peer) = self.window.source_of_front().or(self.live.map(|live| live.peer)) {
+                self.peers.forgive(peer);
+            }
+            self.progress_at = now;
+            self.front_asked_at = now;
+            effects.extend(stop(self.window.advance(height.saturating_add(1))));
+        }
+        effects.extend(self.decide(now, wall));
+        effects
+    }
+
+    /// A fetched block was not imported. What was fetched after it is dropped and fetched anew.
+    pub fn on_import_failed(&mut self, now: Duration, wall: u64, end: ImportEnd) -> Vec<Effect> {
+        let mut effects = self.drop_fetched();
+        match end {
+            ImportEnd::OtherChain { peer, block, ours } => effects.extend(self.on_difference(now, peer, block, ours)),
+            ImportEnd::NotNow { peer } | ImportEnd::PeerFault { peer } => self.peers.pause(now, peer),
+            ImportEnd::Fault { reason } => self.halted = Some(reason),
+        }
+        effects.extend(self.decide(now, wall));
+        effects
+    }
+
+    /// On an authority: a block of this height carries its seal, and it lacks it. It does not propose below that.
+    pub fn on_own_block(&mut self, now: Duration, wall: u64, height: u64) -> Vec<Effect> {
+        self.own_block = self.own_block.max(height);
+        self.decide(now, wall)
+    }
+
+    /// A block became durable.
+    pub fn on_durable(&mut self, now: Duration, wall: u64, head: KnownHead) -> Vec<Effect> {
+        self.head = head;
+        self.head_since = now;
+        self.progress_at = now;
+        let mut effects = stop(self.window.advance(head.height.saturating_add(1)));
+        effects.extend(self.decide(now, wall));
+        effects
+    }
+
+    /// A question was answered, or is known not to be.
+    pub fn on_answer(&mut self, now: Duration, wall: u64, id: QuestionId, answer: Answer) -> Vec<Effect> {
+        if let Some(asked) = self.search_asked.take_if(|asked| asked.id == id) {
+            self.on_search_answer(now, asked, answer);
+        } else if let Some(comparison) = self.comparison.take_if(|comparison| comparison.asked.id == id) {
+            self.on_comparison(comparison, answer);
+        }
+        self.decide(now, wall)
+    }
+
+    /// Time has passed.
+    pub fn on_tick(&mut self, now: Duration, wall: u64) -> Vec<Effect> {
+        self.decide(now, wall)
+    }
+
+    /// The peer is on another branch than we: nothing of it is imported until it agrees again.
+    fn on_difference(&mut self, now: Duration, peer: NodeId, seen: KnownHead, ours: Option<B256>) -> Vec<Effect> {
+        self.verdict.show(now, Witness::Peer(peer), seen, ours);
+        if let Some(view) = self.peers.get_mut(peer) {
+            view.differs = true;
+        }
+        let fetches_from_it = self.window.holds_any_of(peer) || self.live.is_some_and(|live| live.peer == peer);
+        if fetches_from_it { self.drop_fetched() } else { Vec::new() }
+    }
+
+    fn on_agreement(&mut self, now: Duration, peer: NodeId) {
+        self.verdict.withdraw(now, peer);
+        if let Some(view) = self.peers.get_mut(peer) {
+            view.differs = false;
+        }
+        if self.search.as_ref().is_some_and(|search| search.peer == peer) {
+            (self.search, self.search_asked) = (None, None);
         }
     }
 
-    /// The usable peer with the highest sealed head above ours.
-    fn best_source(&self, now: Duration) -> Option<(NodeId, KnownHead)> {
-        self.usable(now)
-            .filter_map(|(peer, view)| Some((peer, view.head?)))
-            .filter(|(_, head)| head.height > self.head.height)
-            .max_by_key(|(_, head)| head.height)
+    fn on_search_answer(&mut self, now: Duration, asked: Asked, answer: Answer) {
+        let Some(search) = &mut self.search else { return };
+        match answer {
+            // Of our own chain every height up to the head is there.
+            Answer::Block { theirs, ours } if ours.is_some() => search.on_answer(asked.height, theirs.hash, ours),
+            _ => {
+                self.search = None;
+                self.peers.pause(now, asked.peer);
+                return;
+            }
+        }
+        self.end_search(now);
     }
 
-    fn live_source(&self, now: Duration) -> Option<NodeId> {
-        self.usable(now)
-            .filter(|(_, view)| view.head.is_some())
-            .min_by_key(|(_, view)| view.failures)
-            .map(|(peer, _)| peer)
-    }
-
-    fn usable(&self, now: Duration) -> impl Iterator<Item = (NodeId, &PeerView)> {
-        self.peers
-            .iter()
-            .filter(move |(_, view)| !view.differs && view.paused_until <= now)
-            .map(|(peer, view)| (*peer, view))
-    }
-
-    fn pause(&mut self, now: Duration, peer: NodeId) {
-        if let Some(view) = self.peers.get_mut(&peer) {
-            let pause = FIRST_PAUSE.saturating_mul(1 << view.failures.min(10)).min(LONGEST_PAUSE);
-            view.failures = view.failures.saturating_add(1);
-            view.paused_until = now.saturating_add(pause);
+    pub(super) fn end_search(&mut self, now: Duration) {
+        let Some(search) = &self.search else { return };
+        let (peer, step) = (search.peer, search.step());
+        match step {
+            Step::Ask(_) => {}
+            Step::Agrees => {
+                self.on_agreement(now, peer);
+                // It has shown something else a moment ago.
+                self.peers.pause(now, peer);
+            }
+            Step::Found { difference, accepted } => {
+                self.search = None;
+                self.verdict.found(peer, difference.height, difference.ours, difference.theirs);
+                let given_up = self.setup.abandoned_after.is_some_and(|kept| difference.height > kept);
+                if accepted || given_up {
+                    self.verdict.accept(&Witness::Peer(peer));
+                }
+            }
         }
     }
 
-    fn stop_stream(&mut self) -> Vec<Effect> {
-        if self.stream.take().is_some() { vec![Effect::StopStream] } else { Vec::new() }
-    }
-
-    fn live_stream_lags(&self, now: Duration) -> bool {
-        let behind = self.behind();
-        behind > LIVE_LAG_BLOCKS || (behind > 0 && now.saturating_sub(self.head_since) > LIVE_LAG_TIME)
-    }
-
-    fn range_stands_still(&self, now: Duration) -> bool {
-        now.saturating_sub(self.head_since.max(self.stream_since)) > self.setup.stall_after
-    }
-
-    fn decide_phase(&mut self, now: Duration, wall: u64, effects: &mut Vec<Effect>) {
-        let phase = self.phase_now(now, wall);
-        if phase != self.phase {
-            self.phase = phase;
-            effects.push(Effect::PhaseChanged(phase));
+    fn on_comparison(&mut self, comparison: Comparison, answer: Answer) {
+        let Comparison { asked, peer, head } = comparison;
+        let same = matches!(answer, Answer::Block { theirs, .. } if theirs.hash == head.hash);
+        if let Some(view) = self.peers.get_mut(peer) {
+            view.compared = Some(Compared { with: asked.peer, head, same });
         }
     }
 
-    fn phase_now(&self, now: Duration, wall: u64) -> Phase {
-        if self.divergence.is_some() {
-            Phase::Diverged
-        } else if self.halted.is_some() {
-            Phase::Stalled
-        } else if matches!(self.stream, Some(Stream::Range { .. })) {
-            Phase::CatchingUp
-        } else if self.setup.role == Role::Authority {
-            self.authority_phase(now)
-        } else if self.is_behind() {
-            if matches!(self.stream, Some(Stream::Live { .. })) { self.phase } else { Phase::CatchingUp }
-        } else if self.is_fresh(now, wall) {
-            Phase::Following
-        } else {
-            Phase::Stalled
+    fn forget_questions_to(&mut self, peer: NodeId) {
+        if self.search.as_ref().is_some_and(|search| search.peer == peer) {
+            (self.search, self.search_asked) = (None, None);
         }
+        self.comparison.take_if(|comparison| comparison.asked.peer == peer || comparison.peer == peer);
     }
 
-    /// An authority that is level with everything it ever sealed, and with its peers, follows itself.
-    /// One that has sealed nothing for three heartbeats (its disk is full, its clocks disagree) is stalled.
-    fn authority_phase(&self, now: Duration) -> Phase {
-        if !self.start_wait_is_over(now) || self.is_behind() {
-            Phase::CatchingUp
-        } else if self.is_below_mark() || now.saturating_sub(self.head_since) > self.stale_after() {
-            Phase::Stalled
-        } else {
-            Phase::Following
-        }
+    fn stop_live_of(&mut self, peer: NodeId) -> Vec<Effect> {
+        stop(self.live.take_if(|live| live.peer == peer).map(|live| live.id))
     }
 
-    fn stale_after(&self) -> Duration {
-        Duration::from_secs(self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS))
+    /// Gives everything up that is fetched and not imported.
+    pub(super) fn drop_fetched(&mut self) -> Vec<Effect> {
+        let mut effects = stop(self.window.clear());
+        effects.extend(stop(self.live.take().map(|live| live.id)));
+        effects.push(Effect::DropStaged);
+        effects
     }
 
-    fn decide_proposing(&mut self, now: Duration, effects: &mut Vec<Effect>) {
-        let may = self.setup.role == Role::Authority
-            && self.divergence.is_none()
-            && self.halted.is_none()
-            && self.start_wait_is_over(now)
-            && !self.is_behind()
-            && !self.is_below_mark();
-        if may != self.proposing {
-            self.proposing = may;
-            effects.push(Effect::Permission { may_propose: may });
-        }
-    }
-
-    fn start_wait_is_over(&self, now: Duration) -> bool {
-        self.peers_answered || now >= self.setup.start_wait
-    }
-
-    /// Below what this authority has sealed, as far as its high-water mark or any peer has shown.
-    fn is_below_mark(&self) -> bool {
-        self.head.height < self.mark()
-    }
-
-    fn mark(&self) -> u64 {
-        let shown = self.highest_sealed.map_or(0, |(_, highest)| highest);
-        self.setup.high_water.unwrap_or_default().max(shown).max(self.own_block)
-    }
-
-    fn is_behind(&self) -> bool {
-        self.behind() > 0
-    }
-
-    fn behind(&self) -> u64 {
-        self.target().map_or(0, |target| target.head.height.saturating_sub(self.head.height))
-    }
-
-    /// Whether the head is younger than three heartbeats: by its timestamp, and by the time it has been the head here,
-    /// which a clock that is ahead cannot stretch.
-    pub fn is_fresh(&self, now: Duration, wall: u64) -> bool {
-        !self.is_stale(self.head.timestamp, wall) && now.saturating_sub(self.head_since) <= self.stale_after()
-    }
-
-    fn is_stale(&self, timestamp: u64, wall: u64) -> bool {
-        wall.saturating_sub(timestamp) > self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS)
-    }
-
-    /// The highest sealed head that an agreeing peer has shown.
+    /// The newest sealed head above ours that any peer of our branch has shown.
     pub fn target(&self) -> Option<Target> {
-        self.peers
-            .iter()
-            .filter(|(_, view)| !view.differs)
-            .filter_map(|(peer, view)| Some(Target { peer: *peer, head: view.head? }))
-            .max_by_key(|target| target.head.height)
-            .filter(|target| target.head.height > self.head.height)
+        self.target
+    }
+
+    /// The height that is imported next.
+    pub fn front(&self) -> u64 {
+        self.window.front()
     }
 
     /// The phase.
@@ -406,17 +350,27 @@ impl State {
 
     /// How many blocks the target is ahead of the head.
     pub fn behind_blocks(&self) -> u64 {
-        self.behind()
+        self.target.map_or(0, |target| target.head.height.saturating_sub(self.head.height))
     }
 
     /// The divergence found, if any.
     pub fn divergence(&self) -> Option<&Divergence> {
-        self.divergence.as_ref()
+        self.verdict.divergence()
+    }
+
+    /// Branches that differ from ours and that nobody extends: alarms, but no divergence.
+    pub fn dead_branches(&self) -> impl Iterator<Item = Divergence> {
+        self.verdict.dead_branches()
     }
 
     /// Why the node stopped following, if it did.
     pub fn halted(&self) -> Option<&str> {
         self.halted.as_deref()
+    }
+
+    /// Whether the node is in sync: following, and its head is fresh.
+    pub fn is_ready(&self, now: Duration, wall: u64) -> bool {
+        self.phase == Phase::Following && self.is_fresh(now, wall)
     }
 
     /// Why the authority does not propose, in words; `None` while it may.
@@ -428,7 +382,10 @@ impl State {
         Some(if !self.start_wait_is_over(now) {
             "waiting for its peers to answer".to_owned()
         } else if self.is_behind() {
-            "taking its own blocks back from a peer".to_owned()
+            format!(
+                "its head {} is below {mark}; taking its own blocks back from a peer that has them",
+                self.head.height
+            )
         } else if self.is_below_mark() {
             format!(
                 "its head {} is below {mark}, the highest block it ever sealed; restore a newer database or start a peer that has these blocks",
@@ -441,11 +398,21 @@ impl State {
 
     /// What is known of each peer.
     pub fn peers(&self) -> impl Iterator<Item = PeerFigures> {
-        self.peers.iter().map(|(peer, view)| PeerFigures { peer: *peer, head: view.head, differs: view.differs })
+        self.peers.iter().map(|(peer, view)| PeerFigures { peer, head: view.head, standing: self.standing(peer, view) })
     }
 
-    /// The hash of the head.
-    pub fn head_hash(&self) -> B256 {
-        self.head.hash
+    fn standing(&self, peer: NodeId, view: &PeerView) -> Standing {
+        match (self.verdict.of_peer(peer), view.head) {
+            (Some(fork), _) if fork.accepted => Standing::Accepted,
+            (Some(_), _) => Standing::Differs,
+            (None, None) => Standing::Unknown,
+            (None, Some(_)) if view.agrees => Standing::Agrees,
+            (None, Some(head)) if head.height > self.head.height => Standing::Ahead,
+            (None, Some(_)) => Standing::Agrees,
+        }
     }
+}
+
+pub(super) fn stop(ids: impl IntoIterator<Item = FetchId>) -> Vec<Effect> {
+    ids.into_iter().map(|id| Effect::StopFetch { id }).collect()
 }

@@ -1,18 +1,17 @@
-//! One stream of blocks: fetched in order, verified ahead on all cores, imported in order.
+//! One stream of blocks from one peer: fetched in order, verified ahead on all cores, kept until their turn. And one
+//! block, for comparing chains.
 
-use super::messages::{Divergence, PeerFault, StreamOutcome};
+use super::messages::{FetchEnd, FetchId, QuestionId};
+use super::pipeline::{Fetched, FetchedBlock, Held, Pipeline};
 use crate::callboard::Provenance;
-use crate::confirmed_state::CommitPace;
 use crate::importer::{ImportFailure, Importer};
 use crate::monitor::StageMeter;
-use crate::send::Inbox;
-use crate::transport::SealedHead;
+use crate::transport::NodeId;
 use crate::transport::client::{BlockStream, CallError, Session};
-use alloy_primitives::{Address, B256, Bytes};
-use callboard_chain::live::ConfirmError;
-use callboard_chain::verify::HeaderError;
-use callboard_chain::{Blame, Block, Verified};
-use callboard_store::{StorageError, Store};
+use actix::Message;
+use alloy_primitives::{Address, Bytes};
+use callboard_chain::{Blame, Block};
+use callboard_store::Store;
 use futures_util::{Stream, StreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +23,6 @@ pub struct Tools {
     pub importer: Importer,
     /// Our own chain.
     pub store: Store,
-    /// ConfirmedState: how often to commit.
-    pub pace: Inbox<CommitPace>,
     /// Counts the time spent waiting for blocks.
     pub fetch: Arc<StageMeter>,
     /// Whose seal makes a block.
@@ -34,214 +31,203 @@ pub struct Tools {
     pub silence: Duration,
 }
 
-enum StreamError {
-    Fetch(CallError),
-    Import(Box<(ImportFailure, Option<Verified<Block>>)>),
-    OutOfOrder { expected: u64, actual: u64 },
+/// A fetch ended. Signalled by its task.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FetchEnded {
+    /// Which.
+    pub(super) id: FetchId,
+    /// From whom.
+    pub(super) peer: NodeId,
+    /// The highest block that came.
+    pub(super) through: Option<u64>,
+    /// What the peer did wrong, if it did.
+    pub(super) trouble: Option<Trouble>,
 }
 
-/// Imports `from..=through`, and returns once the last of them is durable.
-pub(super) async fn run_range(tools: Tools, session: Session, from: u64, through: u64) -> StreamOutcome {
+/// A question for a block was answered, or not. Signalled by its task.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct BlockAnswered {
+    /// Which.
+    pub(super) id: QuestionId,
+    /// By whom.
+    pub(super) peer: NodeId,
+    /// A block at the height asked for with the authority's valid seal.
+    pub(super) answer: Result<Block, Trouble>,
+}
+
+/// A peer that failed us: how, for people, and how bad it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) reason: String,
+    pub(super) fault: PeerFault,
+}
+
+/// See [`Trouble`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PeerFault {
+    /// Its connection or session broke, or it stopped answering.
+    Broken,
+    /// It sent what no honest node sends.
+    Forged,
+    /// It sent what an honest node may send in a bad moment.
+    Odd,
+    /// None: this node cannot go on now.
+    Ours,
+}
+
+impl FetchEnded {
+    /// For the core.
+    pub(super) fn end(&self) -> FetchEnd {
+        if self.trouble.is_none() { FetchEnd::Done } else { FetchEnd::Failed }
+    }
+}
+
+/// Fetches `from..=through`, and returns once the last of them waits for its turn.
+pub(super) async fn run_range(
+    tools: Tools,
+    pipeline: Pipeline,
+    session: Session,
+    id: FetchId,
+    from: u64,
+    through: u64,
+) -> FetchEnded {
+    let peer = session.node_id();
     let count = through.saturating_sub(from).saturating_add(1);
-    let blocks = match session.blocks(from, count).await {
-        Ok(blocks) => blocks,
-        Err(error) => return broken(&error),
+    let (came, trouble) = match session.blocks(from, count).await {
+        Ok(blocks) => bring(&tools, &pipeline, &session, blocks, from, Some(through)).await,
+        Err(error) => (None, Some(broken(&error))),
     };
-    let ended = import_all(&tools, &session, blocks, from).await;
-    tools.pace.signal(CommitPace { each_block: true });
-    match ended {
-        Ok(None) => odd(format!("{} sent none of the blocks it has shown", session.url())),
-        Ok(Some(last)) => {
-            // An error means that the node is stopping, and then nobody waits for this.
-            tools.importer.durable(last).await.ok();
-            StreamOutcome::Done
-        }
-        Err(error) => judge(&tools, &session, error).await,
-    }
+    let short = || odd(format!("{} sent fewer blocks than it has shown", session.url()));
+    let trouble = trouble.or_else(|| (came != Some(through)).then(short));
+    FetchEnded { id, peer, through: came, trouble }
 }
 
-/// Imports every block the peer confirms from `from` on, until the stream ends.
-pub(super) async fn run_live(tools: Tools, session: Session, from: u64) -> StreamOutcome {
-    let blocks = match session.follow(from, tools.silence).await {
-        Ok(blocks) => blocks,
-        Err(error) => return broken(&error),
+/// Fetches every block the peer confirms from `from` on, until the stream ends.
+pub(super) async fn run_live(tools: Tools, pipeline: Pipeline, session: Session, id: FetchId, from: u64) -> FetchEnded {
+    let peer = session.node_id();
+    let (through, trouble) = match session.follow(from, tools.silence).await {
+        Ok(blocks) => bring(&tools, &pipeline, &session, blocks, from, None).await,
+        Err(error) => (None, Some(broken(&error))),
     };
-    match import_all(&tools, &session, blocks, from).await {
-        Ok(_) => odd(format!("{} ended its live stream", session.url())),
-        Err(error) => judge(&tools, &session, error).await,
-    }
+    let ended = || odd(format!("{} ended its live stream", session.url()));
+    FetchEnded { id, peer, through, trouble: Some(trouble.unwrap_or_else(ended)) }
 }
 
-/// The height of the last block that was imported or known.
-async fn import_all(
+/// The height of the last block that came, and why no more do.
+async fn bring(
     tools: &Tools,
+    pipeline: &Pipeline,
     session: &Session,
     blocks: BlockStream,
     from: u64,
-) -> Result<Option<u64>, StreamError> {
-    let importer = &tools.importer;
-    let provenance = Provenance::peer(session.node_id());
-    let verified = frames(tools, blocks)
-        .map(|frame| async move {
-            let bytes = frame.map_err(StreamError::Fetch)?;
-            importer.verify(bytes, provenance).await.map_err(|failure| StreamError::Import(Box::new((failure, None))))
-        })
-        .buffered(importer.verifies_at_once());
+    through: Option<u64>,
+) -> (Option<u64>, Option<Trouble>) {
+    let verified = frames(tools, pipeline, blocks, from, through)
+        .map(|frame| verify(&tools.importer, session, frame))
+        .buffered(tools.importer.verifies_at_once());
     let mut verified = std::pin::pin!(verified);
     let (mut last, mut expected) = (None, from);
-    while let Some(block) = verified.next().await {
-        let block = block?;
-        if block.value().height() != expected {
-            return Err(StreamError::OutOfOrder { expected, actual: block.value().height() });
+    while let Some(fetched) = verified.next().await {
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(trouble) => return (last, Some(trouble)),
+        };
+        let actual = fetched.block.block().height();
+        if actual != expected {
+            let reason = format!("{} sent block {actual} where block {expected} was asked for", session.url());
+            return (last, Some(Trouble { reason, fault: PeerFault::Forged }));
         }
+        pipeline.put(expected, fetched);
+        last = Some(expected);
         expected = expected.saturating_add(1);
-        match tools.importer.import_verified(block.clone(), provenance).await {
-            Ok(outcome) => last = Some(outcome.height),
-            Err(failure) => return Err(StreamError::Import(Box::new((failure, Some(block))))),
-        }
     }
-    Ok(last)
+    (last, None)
 }
 
-fn frames(tools: &Tools, blocks: BlockStream) -> impl Stream<Item = Result<Bytes, CallError>> {
-    let fetch = tools.fetch.clone();
-    stream::unfold(Some(blocks), move |blocks| {
-        let fetch = fetch.clone();
+/// The blocks as they come, through the height `through`; each is read when it has room.
+fn frames(
+    tools: &Tools,
+    pipeline: &Pipeline,
+    blocks: BlockStream,
+    from: u64,
+    through: Option<u64>,
+) -> impl Stream<Item = Result<(Bytes, Held), CallError>> {
+    let (fetch, pipeline) = (tools.fetch.clone(), pipeline.clone());
+    stream::unfold((Some(blocks), from), move |(blocks, height)| {
+        let (fetch, pipeline) = (fetch.clone(), pipeline.clone());
         async move {
-            let mut blocks = blocks?;
+            let mut blocks = blocks.filter(|_| through.is_none_or(|through| height <= through))?;
+            pipeline.room(height).await;
             let busy = fetch.busy(1);
             let next = blocks.next_block().await;
             drop(busy);
+            let next_height = height.saturating_add(1);
             match next {
-                Ok(Some(bytes)) => Some((Ok(bytes.into()), Some(blocks))),
+                Ok(Some(bytes)) => {
+                    let held = pipeline.hold(bytes.len());
+                    Some((Ok((bytes.into(), held)), (Some(blocks), next_height)))
+                }
                 Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
+                Err(error) => Some((Err(error), (None, next_height))),
             }
         }
     })
 }
 
-/// Who is to blame for the end of a stream, and what follows from it.
-async fn judge(tools: &Tools, session: &Session, error: StreamError) -> StreamOutcome {
-    let (failure, block) = match error {
-        StreamError::Fetch(error) => return broken(&error),
-        StreamError::OutOfOrder { expected, actual } => {
-            let reason = format!("{} sent block {actual} where block {expected} was asked for", session.url());
-            return StreamOutcome::PeerFailed { reason, fault: PeerFault::Forged };
-        }
-        StreamError::Import(parts) => *parts,
+async fn verify(
+    importer: &Importer,
+    session: &Session,
+    frame: Result<(Bytes, Held), CallError>,
+) -> Result<Fetched, Trouble> {
+    let (bytes, held) = frame.map_err(|error| broken(&error))?;
+    let peer = session.node_id();
+    let block = match importer.verify(bytes.clone(), Provenance::peer(peer)).await {
+        Ok(block) => FetchedBlock::Verified(block),
+        Err(failure) => against_a_rule(bytes, failure)?,
     };
-    match (failure, block) {
-        (ImportFailure::Stopping { .. }, _) => StreamOutcome::Done,
-        (failure @ ImportFailure::NotRouted { .. }, _) => StreamOutcome::Refused(failure.to_string()),
-        (ImportFailure::Confirm(ref error), Some(block)) if is_other_chain(error) => {
-            diverged(tools, session, block.value()).await
+    Ok(Fetched { peer, block, _held: held })
+}
+
+/// A sealed block that breaks a rule is nobody's forgery: it waits for its turn like any other.
+fn against_a_rule(bytes: Bytes, failure: ImportFailure) -> Result<FetchedBlock, Trouble> {
+    let reason = failure.to_string();
+    match (failure, Block::decode(bytes)) {
+        (ImportFailure::Refused(error), Ok(block)) if error.blame() == Blame::Local => {
+            Ok(FetchedBlock::Unconfirmable(block, error))
         }
-        (failure, _) if failure.blame() == Blame::Local => StreamOutcome::LocalFault(failure.to_string()),
-        (failure, _) if failure.blame() == Blame::Peer => {
-            StreamOutcome::PeerFailed { reason: failure.to_string(), fault: PeerFault::Forged }
-        }
-        (failure, _) => odd(failure.to_string()),
-    }
-}
-
-fn odd(reason: String) -> StreamOutcome {
-    StreamOutcome::PeerFailed { reason, fault: PeerFault::Odd }
-}
-
-fn broken(error: &CallError) -> StreamOutcome {
-    let fault = if error.blame() == Blame::Peer { PeerFault::Forged } else { PeerFault::Broken };
-    StreamOutcome::PeerFailed { reason: error.to_string(), fault }
-}
-
-/// A validly sealed block that stands on, or in the place of, a block other than ours.
-fn is_other_chain(error: &ConfirmError) -> bool {
-    matches!(error, ConfirmError::Conflict { .. } | ConfirmError::Header(HeaderError::ParentHash { .. }))
-}
-
-/// Looks for the first height at which the peer's chain differs from ours, below a head of it that does.
-pub(super) async fn find_difference(tools: Tools, session: Session, height: u64) -> StreamOutcome {
-    match fetch_one(&tools, &session, height).await {
-        Ok(theirs) => diverged(&tools, &session, &theirs).await,
-        Err(SearchError::Fetch(reason)) => odd(reason),
-        Err(SearchError::Store(error)) => StreamOutcome::LocalFault(error.to_string()),
-    }
-}
-
-/// Finds the first height at which the two sealed chains differ.
-async fn diverged(tools: &Tools, session: &Session, theirs: &Block) -> StreamOutcome {
-    match first_difference(tools, session, theirs).await {
-        Ok(found) => StreamOutcome::Diverged(found),
-        Err(SearchError::Fetch(error)) => {
-            tracing::warn!(%error, peer = %session.node_id(), "the last common block could not be found");
-            StreamOutcome::Diverged(divergence(session, theirs, theirs, None, ours_at(tools, theirs.height())))
-        }
-        Err(SearchError::Store(error)) => StreamOutcome::LocalFault(error.to_string()),
-    }
-}
-
-enum SearchError {
-    Fetch(String),
-    Store(StorageError),
-}
-
-/// Binary search: the chains agree at 0 (the hello compares genesis hashes) and differ below `theirs`.
-async fn first_difference(tools: &Tools, session: &Session, theirs: &Block) -> Result<Divergence, SearchError> {
-    let head = tools.store.snapshot().map_err(SearchError::Store)?.head().height;
-    let (mut agree, mut differ) = (0u64, theirs.clone());
-    let mut upper = theirs.height().min(head.saturating_add(1));
-    while agree.saturating_add(1) < upper {
-        let middle = agree + (upper - agree) / 2;
-        let block = fetch_one(tools, session, middle).await?;
-        if ours_at(tools, middle) == Some(block.hash()) {
-            agree = middle;
-        } else {
-            upper = middle;
-            differ = block;
+        (failure, _) => {
+            let fault = if failure.blame() == Blame::Peer { PeerFault::Forged } else { PeerFault::Ours };
+            Err(Trouble { reason, fault })
         }
     }
-    if differ.height() != upper {
-        differ = fetch_one(tools, session, upper).await?;
-    }
-    let snapshot = tools.store.snapshot().map_err(SearchError::Store)?;
-    let ours = snapshot.block(upper).map_err(SearchError::Store)?;
-    tools.importer.seals().meet(&SealedHead::of(&differ)).map_err(SearchError::Store)?;
-    let ours = ours.map(|block| block.hash());
-    Ok(divergence(session, &differ, theirs, Some(agree), ours))
 }
 
 /// One block of a peer, with the authority's valid seal: a claim that is not sealed proves nothing.
-async fn fetch_one(tools: &Tools, session: &Session, height: u64) -> Result<Block, SearchError> {
-    let failed = |what: String| SearchError::Fetch(what);
-    let mut blocks = session.blocks(height, 1).await.map_err(|error| failed(error.to_string()))?;
-    let bytes = blocks.next_block().await.map_err(|error| failed(error.to_string()))?;
-    let bytes = bytes.ok_or_else(|| failed(format!("{} does not send block {height}", session.url())))?;
-    let block = Block::decode(bytes.into()).map_err(|error| failed(error.to_string()))?;
+pub(super) async fn ask_block(tools: Tools, session: Session, id: QuestionId, height: u64) -> BlockAnswered {
+    BlockAnswered { id, peer: session.node_id(), answer: fetch_one(&tools, &session, height).await }
+}
+
+async fn fetch_one(tools: &Tools, session: &Session, height: u64) -> Result<Block, Trouble> {
+    let forged = |reason: String| Trouble { reason, fault: PeerFault::Forged };
+    let mut blocks = session.blocks(height, 1).await.map_err(|error| broken(&error))?;
+    let bytes = blocks.next_block().await.map_err(|error| broken(&error))?;
+    let bytes = bytes.ok_or_else(|| odd(format!("{} does not send block {height}", session.url())))?;
+    let block = Block::decode(bytes.into()).map_err(|error| forged(error.to_string()))?;
     if block.height() != height {
-        return Err(failed(format!("{} sent block {} for block {height}", session.url(), block.height())));
+        return Err(forged(format!("{} sent block {} for block {height}", session.url(), block.height())));
     }
-    block.seal().verify(block.hash(), tools.authority).map_err(|error| failed(error.to_string()))?;
+    block.seal().verify(block.hash(), tools.authority).map_err(|error| forged(error.to_string()))?;
     Ok(block)
 }
 
-fn ours_at(tools: &Tools, height: u64) -> Option<B256> {
-    tools.store.snapshot().and_then(|snapshot| snapshot.hash_of(height)).ok().flatten()
+fn odd(reason: String) -> Trouble {
+    Trouble { reason, fault: PeerFault::Odd }
 }
 
-fn divergence(
-    session: &Session,
-    first: &Block,
-    newest: &Block,
-    last_common_height: Option<u64>,
-    ours: Option<B256>,
-) -> Divergence {
-    Divergence {
-        height: first.height(),
-        ours,
-        theirs: first.hash(),
-        peer: Some(session.node_id()),
-        shown_by: session.node_id().to_string(),
-        last_common_height,
-        theirs_timestamp: newest.header().timestamp,
-    }
+/// A frame that is none is a forgery; anything else is how a connection breaks.
+fn broken(error: &CallError) -> Trouble {
+    let fault = if error.blame() == Blame::Peer { PeerFault::Forged } else { PeerFault::Broken };
+    Trouble { reason: error.to_string(), fault }
 }

@@ -1,0 +1,160 @@
+//! What is known of the connected peers.
+
+use super::messages::{KnownHead, Target};
+use crate::transport::NodeId;
+use alloy_primitives::B256;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// First pause after a peer failed us; doubles with each failure in a row.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause after failures: a seed that comes back is used again within this time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// One connected peer.
+#[derive(Debug, Default)]
+pub(super) struct PeerView {
+    /// Its newest sealed head.
+    pub(super) head: Option<KnownHead>,
+    /// Whether we have the block of that head.
+    pub(super) agrees: bool,
+    /// It shows a branch that differs from ours.
+    pub(super) differs: bool,
+    /// How its chain compares with that of another peer.
+    pub(super) compared: Option<Compared>,
+    /// On another branch: the head at which it was last looked at again.
+    pub(super) looked_at: Option<B256>,
+    /// Not before then is it looked at again.
+    pub(super) look_again_at: Duration,
+    failures: u32,
+    paused_until: Duration,
+}
+
+/// Another peer was asked for its block at the height of this one's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Compared {
+    /// Who was asked.
+    pub(super) with: NodeId,
+    /// The head that was compared.
+    pub(super) head: KnownHead,
+    /// Whether both have that block: then this peer's chain through it is a part of the other's.
+    pub(super) same: bool,
+}
+
+/// The connected peers.
+#[derive(Debug, Default)]
+pub(super) struct Peers(BTreeMap<NodeId, PeerView>);
+
+impl Peers {
+    /// A peer, known from now on.
+    pub(super) fn entry(&mut self, peer: NodeId) -> &mut PeerView {
+        self.0.entry(peer).or_default()
+    }
+
+    /// A connected peer.
+    pub(super) fn get_mut(&mut self, peer: NodeId) -> Option<&mut PeerView> {
+        self.0.get_mut(&peer)
+    }
+
+    /// The peer is gone.
+    pub(super) fn remove(&mut self, peer: NodeId) {
+        self.0.remove(&peer);
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &PeerView)> {
+        self.0.iter().map(|(peer, view)| (*peer, view))
+    }
+
+    /// Whether any of them has shown a head.
+    pub(super) fn any_heard(&self) -> bool {
+        self.0.values().any(|view| view.head.is_some())
+    }
+
+    /// The newest sealed head above `height` of a peer that is not on another branch.
+    pub(super) fn newest_above(&self, height: u64) -> Option<Target> {
+        newest(self.iter().filter(|(_, view)| !view.differs), height)
+    }
+
+    /// Whether the peer may be asked for something.
+    pub(super) fn is_usable(&self, now: Duration, peer: NodeId) -> bool {
+        self.0.get(&peer).is_some_and(|view| view.paused_until <= now)
+    }
+
+    /// Peers of our branch that may be asked for blocks.
+    pub(super) fn usable(&self, now: Duration) -> impl Iterator<Item = (NodeId, &PeerView)> {
+        self.iter().filter(move |(_, view)| !view.differs && view.paused_until <= now)
+    }
+
+    /// The newest sealed head above `height` that could be fetched now.
+    pub(super) fn goal(&self, now: Duration, height: u64) -> Option<Target> {
+        newest(self.usable(now), height)
+    }
+
+    /// Up to which height a peer's blocks lead to `goal`, as far as is known.
+    pub(super) fn leads_through(view: &PeerView, peer: NodeId, goal: &Target) -> Option<u64> {
+        if peer == goal.peer || view.head.is_some_and(|head| head.hash == goal.head.hash) {
+            return Some(goal.head.height);
+        }
+        view.compared.filter(|compared| compared.with == goal.peer && compared.same).map(|same| same.head.height)
+    }
+
+    /// A peer whose chain has not been compared with that of `goal`'s peer, and could help between `front` and there.
+    pub(super) fn to_compare(&self, now: Duration, goal: &Target, front: u64) -> Option<(NodeId, KnownHead)> {
+        let open = |view: &PeerView, head: &KnownHead| match view.compared {
+            Some(compared) if compared.with == goal.peer => {
+                compared.head.hash != head.hash && (!compared.same || compared.head.height < front)
+            }
+            _ => true,
+        };
+        self.usable(now)
+            .filter(|(peer, _)| *peer != goal.peer)
+            .filter_map(|(peer, view)| Some((peer, view, view.head?)))
+            .filter(|(_, _, head)| (front..=goal.head.height).contains(&head.height) && head.hash != goal.head.hash)
+            .find(|(_, view, head)| open(view, head))
+            .map(|(peer, _, head)| (peer, head))
+    }
+
+    /// The peer to follow: the one that failed least, and of those the one with the newest head.
+    pub(super) fn live_source(&self, now: Duration) -> Option<NodeId> {
+        self.usable(now)
+            .filter_map(|(peer, view)| Some((peer, view.failures, view.head?.rank())))
+            .min_by_key(|(_, failures, rank)| (*failures, std::cmp::Reverse(*rank)))
+            .map(|(peer, ..)| peer)
+    }
+
+    /// The peer failed us: it is left alone for a while, longer each time.
+    pub(super) fn pause(&mut self, now: Duration, peer: NodeId) {
+        if let Some(view) = self.0.get_mut(&peer) {
+            let pause = FIRST_PAUSE.saturating_mul(1 << view.failures.min(10)).min(LONGEST_PAUSE);
+            view.failures = view.failures.saturating_add(1);
+            view.paused_until = now.saturating_add(pause);
+        }
+    }
+
+    /// Blocks of the peer are part of our chain now.
+    pub(super) fn forgive(&mut self, peer: NodeId) {
+        if let Some(view) = self.0.get_mut(&peer) {
+            view.failures = 0;
+        }
+    }
+}
+
+impl PeerView {
+    /// How often it failed since it last helped.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The hash of the head it shows.
+    pub(super) fn head_hash(&self) -> Option<B256> {
+        self.head.map(|head| head.hash)
+    }
+}
+
+fn newest<'a>(peers: impl Iterator<Item = (NodeId, &'a PeerView)>, above: u64) -> Option<Target> {
+    peers
+        .filter_map(|(peer, view)| Some(Target { peer, head: view.head? }))
+        .filter(|target| target.head.height > above)
+        .max_by_key(|target| target.head.rank())
+}

@@ -1,0 +1,221 @@
+//! Between fetching and executing: the blocks that wait, and the task that imports them one after the other.
+
+use super::messages::{ImportEnd, KnownHead};
+use super::staging::Staging;
+use crate::callboard::Provenance;
+use crate::importer::{ImportFailure, Importer};
+use crate::send::Inbox;
+use crate::transport::NodeId;
+use actix::Message;
+use callboard_chain::live::ConfirmError;
+use callboard_chain::verify::{HeaderError, VerifyError};
+use callboard_chain::{Blame, Block, Verified};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// Bytes of fetched blocks that wait or are being verified, beyond which only the front is fetched. Eight of the
+/// largest blocks, and far more than the disk takes in a second.
+const MAX_BYTES: usize = 64 << 20;
+
+/// The hand-over has imported blocks, or could not. Signalled by its task.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct HandedOver {
+    /// Which run of blocks without a break; a late word of an older one is dropped.
+    pub(super) run: u64,
+    /// Why it does not go on; `None` where it has no more to do for now.
+    pub(super) end: Option<ImportEnd>,
+    /// What a peer is to be blamed for.
+    pub(super) blame: Option<String>,
+}
+
+/// A block on its way to the importer.
+pub(super) struct Fetched {
+    pub(super) peer: NodeId,
+    pub(super) block: FetchedBlock,
+    /// Its bytes count until it is dropped.
+    pub(super) _held: Held,
+}
+
+/// See [`Fetched`].
+pub(super) enum FetchedBlock {
+    /// To be imported.
+    Verified(Verified<Block>),
+    /// Validly sealed, and against a rule. That matters when its turn comes.
+    Unconfirmable(Block, VerifyError),
+}
+
+impl FetchedBlock {
+    /// The block.
+    pub(super) fn block(&self) -> &Block {
+        match self {
+            Self::Verified(block) => block.value(),
+            Self::Unconfirmable(block, _) => block,
+        }
+    }
+}
+
+/// The blocks that wait. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Pipeline(Arc<Shared>);
+
+struct Shared {
+    staging: Mutex<Staging<Fetched>>,
+    bytes: Arc<Bytes>,
+    imported: AtomicU64,
+    run: AtomicU64,
+}
+
+#[derive(Default)]
+struct Bytes {
+    held: AtomicUsize,
+    changed: Notify,
+}
+
+/// Bytes that count as waiting while this lives.
+pub(super) struct Held {
+    bytes: Arc<Bytes>,
+    count: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.bytes.held.fetch_sub(self.count, Ordering::AcqRel);
+        self.bytes.changed.notify_waiters();
+    }
+}
+
+impl Pipeline {
+    /// Above the durable head at `height`.
+    pub(super) fn new(height: u64) -> Self {
+        let front = height.saturating_add(1);
+        Self(Arc::new(Shared {
+            staging: Mutex::new(Staging::new(front)),
+            bytes: Arc::default(),
+            imported: AtomicU64::new(height),
+            run: AtomicU64::new(0),
+        }))
+    }
+
+    /// Waits until the block of this height may be brought.
+    pub(super) async fn room(&self, height: u64) {
+        self.wait_for(|shared| {
+            let is_full = shared.bytes.held.load(Ordering::Acquire) >= MAX_BYTES;
+            shared.staging.lock().has_room(height, is_full).then_some(())
+        })
+        .await;
+    }
+
+    /// Counts the bytes of a block that has come.
+    pub(super) fn hold(&self, count: usize) -> Held {
+        let bytes = self.0.bytes.clone();
+        bytes.held.fetch_add(count, Ordering::AcqRel);
+        Held { bytes, count }
+    }
+
+    /// Keeps a block until its turn.
+    pub(super) fn put(&self, height: u64, fetched: Fetched) {
+        self.0.staging.lock().put(height, fetched);
+        self.0.bytes.changed.notify_waiters();
+    }
+
+    /// Everything below `front` is imported.
+    pub(super) fn advance(&self, front: u64) {
+        self.0.staging.lock().advance(front);
+        self.0.bytes.changed.notify_waiters();
+    }
+
+    /// Forgets what waits. Blocks from `front` on are fetched anew.
+    pub(super) fn clear(&self, front: u64) {
+        self.0.run.fetch_add(1, Ordering::AcqRel);
+        self.0.staging.lock().clear(front);
+        self.0.bytes.changed.notify_waiters();
+    }
+
+    /// The highest block that was imported from here.
+    pub(super) fn imported(&self) -> u64 {
+        self.0.imported.load(Ordering::Acquire)
+    }
+
+    /// Counts the times that everything was forgotten.
+    pub(super) fn run(&self) -> u64 {
+        self.0.run.load(Ordering::Acquire)
+    }
+
+    /// Imports what comes, in height order, for as long as the node runs.
+    pub(super) async fn hand_over(self, importer: Importer, told: Inbox<HandedOver>) {
+        loop {
+            let run = self.run();
+            let (height, fetched) = self.wait_for(|shared| shared.staging.lock().take()).await;
+            let (peer, block) = (fetched.peer, &fetched.block);
+            match import(&importer, peer, block).await {
+                Ok(()) => {
+                    self.0.imported.fetch_max(height, Ordering::AcqRel);
+                    drop(fetched);
+                    if !self.0.staging.lock().is_waiting() {
+                        told.signal(HandedOver { run, end: None, blame: None });
+                    }
+                }
+                Err(failure) => {
+                    let blame = (failure.blame() == Blame::Peer).then(|| failure.to_string());
+                    let end = judge(&importer, peer, block, failure).await;
+                    drop(fetched);
+                    told.signal(HandedOver { run, end: Some(end), blame });
+                    self.wait_for(|shared| (shared.run.load(Ordering::Acquire) != run).then_some(())).await;
+                }
+            }
+        }
+    }
+
+    async fn wait_for<T>(&self, mut ready: impl FnMut(&Shared) -> Option<T>) -> T {
+        loop {
+            let mut changed = std::pin::pin!(self.0.bytes.changed.notified());
+            changed.as_mut().enable();
+            if let Some(value) = ready(&self.0) {
+                return value;
+            }
+            changed.await;
+        }
+    }
+}
+
+async fn import(importer: &Importer, peer: NodeId, block: &FetchedBlock) -> Result<(), ImportFailure> {
+    let (block, error) = match block {
+        FetchedBlock::Verified(block) => {
+            return importer.import_verified(block.clone(), Provenance::peer(peer)).await.map(drop);
+        }
+        FetchedBlock::Unconfirmable(block, error) => (block, error),
+    };
+    // It only matters if it stands on our chain.
+    let below = block.height().saturating_sub(1);
+    importer.durable(below).await?;
+    let (head, actual) = (importer.durable_head(), block.header().parent_hash);
+    if head.height == below && head.hash != actual {
+        return Err(ConfirmError::from(HeaderError::ParentHash { expected: head.hash, actual }).into());
+    }
+    Err(error.clone().into())
+}
+
+/// What the end means. A block of another chain is told of when all of ours below it is durable, so that both chains
+/// can be compared.
+async fn judge(importer: &Importer, peer: NodeId, block: &FetchedBlock, failure: ImportFailure) -> ImportEnd {
+    let block = block.block();
+    let ours = match &failure {
+        ImportFailure::Confirm(ConfirmError::Conflict { ours, .. }) => Some(*ours),
+        ImportFailure::Confirm(ConfirmError::Header(HeaderError::ParentHash { .. })) => None,
+        failure if failure.blame() == Blame::Peer => return ImportEnd::PeerFault { peer },
+        failure if failure.blame() == Blame::Local => return ImportEnd::Fault { reason: failure.to_string() },
+        failure => {
+            tracing::debug!(%failure, "a block is not imported now");
+            return ImportEnd::NotNow { peer };
+        }
+    };
+    let common = if ours.is_some() { block.height() } else { block.height().saturating_sub(1) };
+    if importer.durable(common).await.is_err() {
+        return ImportEnd::NotNow { peer };
+    }
+    let block = KnownHead { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp };
+    ImportEnd::OtherChain { peer, block, ours }
+}
