@@ -10,6 +10,7 @@
 //! | [`genesis`] | block 0: geth's `genesis.json`, completed and sealed |
 //! | [`keys`] | secret keys and signing |
 //! | [`proof`] | transaction and receipt roots, proofs of inclusion |
+//! | [`evidence`] | proof that an authority sealed two blocks of one height |
 //! | [`recovery`] | from a signature to its signer |
 //! | [`seal`] | the authority's signature over a block hash |
 //! | [`transaction`] | decoding, senders and stateless rules of transactions |
@@ -23,6 +24,7 @@
 pub mod block;
 pub mod config;
 pub mod error;
+pub mod evidence;
 pub mod execution;
 pub mod genesis;
 pub mod keccak;

@@ -44,6 +44,8 @@ pub enum Command {
     Actors(WatchArgs),
     /// The routing table of a node, and what was delivered by it
     Routes(ClientArgs),
+    /// Look whether everything around a node is as it should be; or prove what its authority did wrong
+    Doctor(DoctorArgs),
     /// The version of this program
     Version(JsonArgs),
     /// Print a completion script
@@ -81,6 +83,23 @@ pub struct WatchArgs {
     /// Repeat every so many seconds
     #[arg(long, value_name = "SECONDS")]
     pub watch: Option<f64>,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Write what proves that the authority sealed two blocks of one height to a new file
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub evidence: Option<PathBuf>,
+    /// Check such a file, offline; exit code 1 where it does not prove what it says
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which node.
+    #[command(flatten)]
+    pub client: ClientArgs,
 }
 
 /// Which configuration to read.

@@ -6,6 +6,7 @@ mod args;
 mod block;
 mod chain;
 mod configuration;
+mod doctor;
 mod error;
 mod genesis;
 mod node;
@@ -31,6 +32,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Chain(command) => in_runtime(chain::run(&command)),
         Command::Actors(args) => in_runtime(actors::show(&args)),
         Command::Routes(args) => in_runtime(actors::routes(&args)),
+        Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => version::completions(shell),
     }

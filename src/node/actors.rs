@@ -13,13 +13,16 @@ use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::EventStream;
 use callboard_actors::guard::StopOrder;
 use callboard_actors::importer::{Importer, OwnBlocks, Refusals, SealWatch};
-use callboard_actors::monitor::Monitor;
-use callboard_actors::peer_discovery::{self, PeerDiscovery, PeerReport, PeersRequest, chain_identity};
+use callboard_actors::monitor::{Alarm, Alarms, Monitor};
+use callboard_actors::peer_discovery::{
+    self, PeerDiscovery, PeerReport, PeersRequest, chain_identity, clock_alarm, future_head_alarm,
+};
 use callboard_actors::peer_intake::{self, PeerIntake};
 use callboard_actors::proposer::{self, HighWater, Proposer};
 use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess, PoolInboxes};
 use callboard_actors::send::{Inbox, Mailbox};
 use callboard_actors::sync_coordinator::{self, KnownHead, SyncCoordinator, SyncReport, Tools};
+use callboard_actors::transport::clock::wall_millis;
 use callboard_actors::transport::hello::Identity;
 use callboard_actors::transport::server::{PeerServer, ServerConfig, ServerPorts};
 use callboard_actors::transport::sessions::{Admission, Sessions};
@@ -129,7 +132,7 @@ impl RunningNode {
         let peer_server = mailboxes.peer_server(shared, &parts, &identity, &sessions)?;
         let (sync_report, sync) = watch::channel(SyncReport::before_genesis(role));
         let (peer_reports, peers) = watch::channel(Vec::new());
-        publish_peers(mailboxes.discovery.inbox(), peer_reports);
+        publish_peers(mailboxes.discovery.inbox(), peer_reports, importer.watch_head(), shared.alarms.clone());
         ports.open(Running {
             importer: importer.clone(),
             pool: PoolInboxes {
@@ -191,7 +194,16 @@ impl Parts {
         }
         let node_store = NodeStore::open(configuration.node_database_path())?;
         let authority = match start.key {
-            None => None,
+            None => match configuration.run.abandon_after {
+                None => None,
+                Some(height) => {
+                    return Err(NodeError::Setting {
+                        key: "--abandon-after",
+                        value: height.to_string(),
+                        reason: "this node is a follower; only the authority gives blocks up, and a follower takes another branch by `callboard chain rollback`".to_owned(),
+                    });
+                }
+            },
             Some(key) => {
                 let folder = if configuration.node.dev {
                     &configuration.node.data_dir
@@ -364,6 +376,7 @@ impl Mailboxes {
                 head_height: header.number,
                 head_timestamp: header.timestamp,
                 has_room: settings::has_room(configuration),
+                alarms: shared.alarms.clone(),
             };
             mailbox.start(move |_| Proposer::new(ports, setup));
         }
@@ -481,14 +494,22 @@ fn settle_seals(seals: SealWatch, mut head: watch::Receiver<Head>) {
     });
 }
 
-/// Keeps the answer to `callboard_peers` current until the node stops.
-fn publish_peers(discovery: Inbox<PeersRequest>, reports: watch::Sender<Vec<PeerReport>>) {
+/// Keeps the answer to `callboard_peers` current until the node stops, and watches the clocks.
+fn publish_peers(
+    discovery: Inbox<PeersRequest>,
+    reports: watch::Sender<Vec<PeerReport>>,
+    head: watch::Receiver<Head>,
+    alarms: Alarms,
+) {
     actix::spawn(async move {
         while !reports.is_closed() {
             // A late answer leaves the last one standing.
             if let Ok(peers) = discovery.ask(PeersRequest, PEERS_EVERY).await {
+                alarms.set(Alarm::PeerClock, clock_alarm(&peers));
                 reports.send_replace(peers);
             }
+            let Head { height, timestamp, .. } = *head.borrow();
+            alarms.set(Alarm::FutureHead, future_head_alarm(height, timestamp, wall_millis() / 1_000));
             tokio::time::sleep(PEERS_EVERY).await;
         }
     });

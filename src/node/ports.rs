@@ -14,12 +14,14 @@ use callboard_actors::send::ActorRegistry;
 use callboard_actors::sync_coordinator::{DivergenceReport, SyncReport};
 use callboard_actors::tx_pool::Fate;
 use callboard_chain::live::ConfirmError;
+use callboard_store::Evidence;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -59,6 +61,12 @@ struct Gauges {
     behind: Gauge,
     diverged: Family<DivergenceLabel, Gauge>,
     peers: Family<PeerLabel, Gauge>,
+    skews: Family<SkewLabel, Gauge<f64, AtomicU64>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SkewLabel {
+    peer: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -93,6 +101,8 @@ impl Gauges {
                 "1 while a peer shows another validly sealed chain: the first differing height, both blocks, and who";
             registry.register("callboard_sync_diverged", help, gauges.diverged.clone());
             registry.register("callboard_peers", "Known peers by state", gauges.peers.clone());
+            let help = "A peer's clock less this node's";
+            registry.register("callboard_peer_clock_skew_seconds", help, gauges.skews.clone());
         });
         gauges
     }
@@ -110,6 +120,10 @@ impl Gauges {
         for peer in peers {
             let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));
             self.peers.get_or_create(&PeerLabel { state: state.unwrap_or_default() }).inc();
+        }
+        self.skews.clear();
+        for (peer, skew) in peers.iter().filter_map(|peer| peer.id.zip(peer.clock_skew_seconds)) {
+            self.skews.get_or_create(&SkewLabel { peer: peer.to_string() }).set(skew);
         }
     }
 }
@@ -264,6 +278,11 @@ impl StatusPort for NodePorts {
 
     fn ready(&self) -> Result<(), String> {
         self.report().not_ready.map_or(Ok(()), Err)
+    }
+
+    fn evidence(&self, from: u64, limit: usize) -> Result<Vec<Evidence>, String> {
+        let running = self.running().ok_or(NO_GENESIS)?;
+        running.importer.seals().evidence(from, limit).map_err(|error| error.to_string())
     }
 
     fn metrics(&self) -> String {

@@ -63,8 +63,11 @@ pub(super) fn abandon(mark: &mut HighWater, store: &Store, height: u64) -> Resul
     if head != height {
         return Err(RecoveryError::NotAtHead { asked: height, head });
     }
-    if let Some(kept) = mark.abandon()? {
-        tracing::warn!(height, evidence = %kept.display(), "blocks above this height are abandoned: heights will be sealed twice");
+    match mark.abandon()? {
+        Some(kept) => {
+            tracing::warn!(height, evidence = %kept.display(), "blocks above this height are abandoned: heights will be sealed twice");
+        }
+        None => tracing::warn!(height, "--abandon-after has no effect: this authority has sealed nothing yet"),
     }
     Ok(())
 }

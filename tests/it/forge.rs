@@ -83,12 +83,17 @@ impl Forge {
         node
     }
 
-    /// Seals the next block with these transactions.
+    /// Seals the next block with these transactions, a second after the last.
     pub(crate) fn extend(&mut self, transactions: &[Transaction]) -> Block {
+        let timestamp = self.live.head().timestamp + 1;
+        self.extend_at(timestamp, transactions)
+    }
+
+    /// The same, with this timestamp.
+    pub(crate) fn extend_at(&mut self, timestamp: u64, transactions: &[Transaction]) -> Block {
         let with_sender =
             |transaction: &Transaction| (transaction.clone(), recover_sender(transaction).expect("signed"));
         let candidates = transactions.iter().map(with_sender).collect();
-        let timestamp = self.live.head().timestamp + 1;
         let built = self.live.build(Proposal { timestamp, candidates }, &|| false).expect("built");
         assert_eq!(built.skipped, [], "valid transactions");
         let seal = Seal::sign(&authority(), built.hash);

@@ -2,7 +2,10 @@
 
 use crate::support::node::{Node, SOON, assert_same_blocks};
 use crate::support::until;
-use crate::support::wallet::{make_blocks, transfers};
+use crate::support::wallet::{make_blocks, sign, transfer, transfers};
+use alloy_consensus::TxLegacy;
+use alloy_primitives::U256;
+use callboard::dev;
 use serde_json::json;
 use std::fs;
 
@@ -74,6 +77,11 @@ fn an_authority_with_an_older_database_takes_its_own_blocks_back_before_it_seals
     authority.start();
     assert_taken_back(&authority, &follower, 10);
     assert_eq!(authority.routed("ImportBlock"), 5);
+    // Whatever either of them ever met: no height has two seals.
+    for node in [&authority, &follower] {
+        assert_eq!(node.call("callboard_evidence", json!([]))["evidence"], json!([]));
+        assert_eq!((node.metric("callboard_equivocations"), node.status()["alerts"].clone()), (0, json!([])));
+    }
 }
 
 #[test]
@@ -104,6 +112,49 @@ fn an_authority_with_a_wiped_data_directory_takes_its_own_blocks_back_before_it_
     authority.set("genesis.file", "genesis.json").start();
     assert_taken_back(&authority, &follower, 5);
     assert_eq!(authority.routed("ImportBlock"), 5);
+}
+
+#[test]
+fn an_authority_forks_knowingly_only_at_its_head_and_keeps_what_it_gave_up_as_evidence() {
+    let (mut authority, mut follower) = network();
+    let given_up = authority.hash(5);
+    authority.stop();
+    let sentence = authority.run(&["node", "--abandon-after", "3"]).refused(2);
+    assert!(sentence.contains("--abandon-after 3: the head is 5"), "{sentence}");
+    follower.stop();
+    let finished = follower.run(&["node", "--abandon-after", "5"]);
+    let sentence = &finished.stderr;
+    assert_eq!(finished.code, 2, "{sentence}");
+    assert!(sentence.contains("--abandon-after") && sentence.contains("follower"), "{sentence}");
+
+    let config = authority.path("node.toml").display().to_string();
+    let rollback = ["chain", "rollback", "--config", &config, "--to", "3", "--abandon-after", "3"];
+    authority.run(&rollback).succeeded();
+    // Without the flag it waits for its own blocks.
+    authority.follow(&[]).start();
+    authority.is_phase("stalled");
+    authority.stop();
+    authority.arguments(&["--abandon-after", "3"]).start();
+    make_blocks(&authority, 3, 1);
+    let other = TxLegacy { value: U256::from(2), ..transfer(4) };
+    authority.receipt(authority.send(&[sign(&dev::key(0), other)])[0]);
+    let log = authority.log();
+    assert!(log.contains("heights will be sealed twice"), "{log}");
+    let name = format!("abandoned-5-{given_up:x}");
+    let files = fs::read_dir(authority.path("keystore")).expect("keystore");
+    let names: Vec<_> = files.map(|file| file.expect("file").file_name().to_string_lossy().into_owned()).collect();
+    assert!(names.iter().any(|file| file.ends_with(&name)), "{names:?}");
+
+    // A follower of the old branch proves it to everybody.
+    follower.follow(&[&authority]).start();
+    follower.is_phase("diverged");
+    until("the proof is kept", SOON, || (follower.metric("callboard_equivocations") == 1).then_some(()));
+    let evidence = follower.call("callboard_evidence", json!([]))["evidence"][0].clone();
+    assert_eq!(evidence["height"], 5);
+    assert_eq!(
+        [&evidence["first"]["hash"], &evidence["second"]["hash"]],
+        [&json!(given_up), &json!(authority.hash(5))]
+    );
 }
 
 #[test]

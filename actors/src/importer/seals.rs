@@ -138,6 +138,11 @@ impl SealWatch {
         }
     }
 
+    /// At most `limit` pieces of evidence from height `from` on, by height.
+    pub fn evidence(&self, from: u64, limit: usize) -> Result<Vec<Evidence>, StorageError> {
+        self.0.kept.evidence_from(from, limit)
+    }
+
     /// Compares what was met above the head with the blocks that this chain has there by now. Call it now and then,
     /// within a tokio runtime.
     pub fn settle(&self) -> Result<(), StorageError> {

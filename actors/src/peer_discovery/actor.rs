@@ -208,6 +208,9 @@ impl PeerDiscovery {
         let Some(session) = self.peers.get(&peer).cloned() else { return };
         let poll = async move { session.status().await };
         ctx.spawn(poll.into_actor(self).map(move |result: Result<PeerHead, CallError>, actor, ctx| {
+            if let Some(sample) = result.as_ref().ok().and_then(|state| state.clock) {
+                actor.state.on_clock(peer, sample);
+            }
             let result = result.map(|state| state.head).map_err(|error| failure(&error));
             let effects = actor.state.on_polled(Instant::now(), peer, number, result);
             actor.apply(effects, ctx);

@@ -32,6 +32,18 @@ pub fn clock_alarm(peers: &[PeerReport]) -> Option<String> {
     Some(format!("the clock of {named} is {} this node's; set whichever is wrong, best by NTP", apart(*skew)))
 }
 
+/// One sentence where the head is dated more than [`MAX_SKEW_SECONDS`] later than `now`, unix seconds. The block is
+/// valid all the same: what the authority seals is never refused for its timestamp.
+pub fn future_head_alarm(height: u64, timestamp: u64, now: u64) -> Option<String> {
+    let ahead = timestamp.saturating_sub(now);
+    (ahead as f64 > MAX_SKEW_SECONDS).then(|| {
+        format!(
+            "block {height} is dated {timestamp}, {ahead} s later than this node's clock; set the authority's clock or this \
+             one, best by NTP"
+        )
+    })
+}
+
 fn apart(seconds: f64) -> String {
     format!("{:.0} s {}", seconds.abs(), if seconds > 0.0 { "ahead of" } else { "behind" })
 }
@@ -40,18 +52,13 @@ fn apart(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::peer_discovery::PeerState;
+    use crate::transport::NodeId;
 
     fn peer(port: u16, clock_skew_seconds: Option<f64>) -> PeerReport {
         PeerReport {
-            id: None,
             url: Some(format!("http://127.0.0.1:{port}").parse().unwrap()),
-            seed: false,
-            role: None,
-            state: PeerState::Connected,
-            reason: None,
-            height: None,
-            hash: None,
             clock_skew_seconds,
+            ..PeerReport::of(NodeId::of(&crate::testing::key(1)), PeerState::Connected)
         }
     }
 
@@ -66,6 +73,16 @@ mod tests {
         let sentence = clock_alarm(&[peer(1, Some(0.1)), peer(2, Some(-31.2)), peer(3, Some(0.2))]).unwrap();
         assert!(sentence.starts_with("the clock of http://127.0.0.1:2/ is 31 s behind this node's"), "{sentence}");
         assert!(clock_alarm(&[peer(2, Some(16.0))]).unwrap().contains("16 s ahead of this node's"));
+    }
+
+    #[test]
+    fn a_head_from_the_future_is_an_alarm_until_the_clock_has_come_near() {
+        assert!(
+            future_head_alarm(7, 1_000, 984)
+                .is_some_and(|sentence| sentence.starts_with("block 7 is dated 1000, 16 s later"))
+        );
+        assert_eq!(future_head_alarm(7, 1_000, 985), None);
+        assert_eq!(future_head_alarm(7, 1_000, 2_000), None);
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub struct AddressesTold {
 pub struct PeersRequest;
 
 /// One entry of `callboard_peers`. Times are unix seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerReport {
     /// Node id; null until the first hello.
@@ -153,6 +153,8 @@ pub struct PeerReport {
     pub hash: Option<B256>,
     /// Since when it is in this state.
     pub since: Option<u64>,
+    /// Its clock less ours, as measured over the last polls; negative where it is behind.
+    pub clock_skew_seconds: Option<f64>,
 }
 
 /// See [`PeerReport`].
@@ -193,6 +195,7 @@ impl PeerReport {
             height: None,
             hash: None,
             since: None,
+            clock_skew_seconds: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod actor;
 mod book;
+mod clock;
 mod dial;
 mod hearsay;
 mod messages;
@@ -15,6 +16,7 @@ mod state;
 mod tests;
 
 pub use actor::{Config, PeerDiscovery, Ports, Tick, chain_identity};
+pub use clock::{MAX_SKEW_SECONDS, clock_alarm, future_head_alarm};
 pub use messages::{
     AddressesRequest, AddressesTold, BanReport, Direction, FirstDialsEnded, ForeignChain, Offence, PeerConnected,
     PeerGreeted, PeerLost, PeerMisbehaved, PeerReport, PeerState, PeerStatus, PeersRequest, SessionBroken,

@@ -82,6 +82,7 @@ impl State {
             height: head.map(SealedHead::height),
             hash: head.map(SealedHead::hash),
             since: Some(clocks.past(entry.since)),
+            clock_skew_seconds: connected.and_then(|connected| connected.clock.seconds()),
         }
     }
 

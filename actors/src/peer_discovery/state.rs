@@ -5,6 +5,7 @@ use super::messages::Offence;
 use super::offences::{Ban, Offences};
 use crate::callboard::Role;
 use crate::transport::client::Reach;
+use crate::transport::clock::{ClockSample, ClockSkew};
 use crate::transport::sessions::Guest;
 use crate::transport::wire::{MAX_ADDRESSES, PeerAddress};
 use crate::transport::{NodeId, PeerUrl, SealedHead, is_local_only};
@@ -169,6 +170,7 @@ pub(super) struct Connected {
     missed: u32,
     next_ask: Instant,
     pub(super) head: Option<SealedHead>,
+    pub(super) clock: ClockSkew,
 }
 
 impl State {
@@ -207,6 +209,13 @@ impl State {
         };
         effects.extend(self.end_of_first_dials());
         effects
+    }
+
+    /// A connected peer said its time.
+    pub(super) fn on_clock(&mut self, peer: NodeId, sample: ClockSample) {
+        if let Some(connected) = self.connected.get_mut(&peer) {
+            connected.clock.add(sample);
+        }
     }
 
     /// A poll ended.
@@ -398,6 +407,7 @@ impl State {
             missed: 0,
             next_ask: now,
             head: None,
+            clock: ClockSkew::default(),
         };
         self.connected.insert(peer, connected);
         effects.push(Effect::Connected { peer, is_seed });

@@ -9,6 +9,7 @@ use super::state::{Effect, Now, Schedule, State};
 use crate::block_store::HeadStored;
 use crate::confirmed_state::{BuildBlock, SealBlock};
 use crate::guard::Stop;
+use crate::monitor::{Alarm, Alarms};
 use crate::send::{Inbox, OnTimer, Reply, Timed, Timers};
 use crate::tx_pool::{BestTransactions, DropReason, DropTransaction, PendingChanged};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
@@ -56,6 +57,7 @@ pub struct Proposer {
     pending: bool,
     next_base_fee: u64,
     has_room: HasRoom,
+    alarms: Alarms,
     out_of_room: bool,
     started: Instant,
     timers: Timers<Timer>,
@@ -79,6 +81,8 @@ pub struct Setup {
     pub head_timestamp: u64,
     /// Whether the disk has room for more blocks; asked before each.
     pub has_room: HasRoom,
+    /// Where a clock that was moved is told.
+    pub alarms: Alarms,
 }
 
 /// Whether the disk has room; `Err` with one sentence where it has not.
@@ -117,6 +121,7 @@ impl Proposer {
             pending: false,
             next_base_fee: setup.next_base_fee,
             has_room: setup.has_room,
+            alarms: setup.alarms,
             out_of_room: false,
             started,
             timers: Timers::default(),
@@ -127,8 +132,14 @@ impl Proposer {
         match effect {
             Effect::Build { timestamp, may_be_empty } => self.propose(timestamp, may_be_empty, ctx),
             Effect::ClockDisagrees { skew } => {
-                tracing::error!(?skew, "wall clock and monotonic clock disagree; nothing is sealed until they agree");
+                let sentence = format!(
+                    "the wall clock has moved {} s against the monotonic clock since the start; nothing is sealed until \
+                     they agree again, or, if the new time is right, until this node is restarted",
+                    skew.as_secs()
+                );
+                self.alarms.raise(Alarm::ProposerClock, sentence);
             }
+            Effect::ClockAgrees => self.alarms.clear(Alarm::ProposerClock),
         }
     }
 

@@ -37,6 +37,8 @@ pub enum Effect {
         /// How far the wall clock has moved against the monotonic one since the start.
         skew: Duration,
     },
+    /// They agree again.
+    ClockAgrees,
 }
 
 /// The wall clock may move this far against the monotonic clock before the proposer refuses to seal: more than
@@ -110,16 +112,19 @@ impl State {
 
     /// Time has passed or the pool has changed; `pending` says whether a transaction could be included.
     pub fn on_tick(&mut self, now: Now, pending: bool) -> Option<Effect> {
+        let skew = self.clock_skew(now);
+        let reported = std::mem::replace(&mut self.skew_reported, skew.is_some());
+        match skew {
+            Some(skew) => return (!reported).then_some(Effect::ClockDisagrees { skew }),
+            None if reported => return Some(Effect::ClockAgrees),
+            None => {}
+        }
         let may_be_empty = self.is_empty_block_due(now);
         let due = may_be_empty || (pending && self.is_interval_over(now));
         let held = self.head_height < self.held_through;
         if !self.permitted || held || self.building || now.monotonic < self.retry_after || !due {
             return None;
         }
-        if let Some(skew) = self.clock_skew(now) {
-            return (!std::mem::replace(&mut self.skew_reported, true)).then_some(Effect::ClockDisagrees { skew });
-        }
-        self.skew_reported = false;
         self.building = true;
         Some(Effect::Build { timestamp: now.wall.as_secs().max(self.head_timestamp), may_be_empty })
     }
@@ -265,6 +270,27 @@ mod tests {
         let jumped = Now { wall: HOUR + Duration::from_secs(32), ..at(1_000) };
         assert_eq!(state.on_tick(jumped, true), Some(Effect::ClockDisagrees { skew: Duration::from_secs(31) }));
         assert_eq!(state.on_tick(jumped, true), None);
+        assert_eq!(state.on_tick(at(2_000), true), Some(Effect::ClockAgrees));
         assert!(matches!(state.on_tick(at(2_000), true), Some(Effect::Build { .. })));
+    }
+
+    #[test]
+    fn clocks_are_compared_although_nothing_is_due_and_nothing_may_be_sealed() {
+        let mut state = permitted(1_000, false);
+        state.on_permission(false);
+        let back = Now { wall: HOUR - Duration::from_secs(31), ..at(0) };
+        assert_eq!(state.on_tick(back, false), Some(Effect::ClockDisagrees { skew: Duration::from_secs(31) }));
+        assert_eq!(state.on_tick(at(1), false), Some(Effect::ClockAgrees));
+        assert_eq!(state.on_tick(at(2), false), None);
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_for_good_is_taken_after_a_restart() {
+        let later = Now { wall: 2 * HOUR, ..at(0) };
+        let schedule = Schedule { interval: Duration::ZERO, empty_blocks: true, heartbeat: HOUR };
+        let mut restarted = State::new(schedule, later, 0, 3_600);
+        restarted.on_permission(true);
+        let next = Now { wall: 2 * HOUR + Duration::from_millis(1), ..at(1) };
+        assert!(matches!(restarted.on_tick(next, true), Some(Effect::Build { timestamp: 7_200, .. })));
     }
 }

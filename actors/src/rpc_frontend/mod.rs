@@ -24,7 +24,9 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use callboard::{MalformedProof, TransactionProof};
+pub use callboard::{
+    DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, MalformedProof, SealedHeaderBody, TransactionProof,
+};
 pub use config::RpcConfig;
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;

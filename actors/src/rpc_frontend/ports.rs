@@ -3,7 +3,7 @@
 use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Transaction};
-use callboard_store::Store;
+use callboard_store::{Evidence, Store};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -183,6 +183,8 @@ pub trait StatusPort: Send + Sync {
     fn progress(&self) -> Option<SyncProgress>;
     /// Whether the node is ready, or the one reason why not.
     fn ready(&self) -> Result<(), String>;
+    /// At most `limit` pairs of sealed blocks of one height, from height `from` on. Reads the disk.
+    fn evidence(&self, from: u64, limit: usize) -> Result<Vec<Evidence>, String>;
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;
 }

@@ -14,6 +14,7 @@
 
 pub(crate) mod bucket;
 pub mod client;
+pub mod clock;
 mod facts;
 pub mod frames;
 pub mod genesis_fetch;

@@ -53,6 +53,9 @@ pub struct StatusBody {
     pub header: Bytes,
     /// Seal over its head.
     pub seal: Bytes,
+    /// Its clock as it answers, unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_ms: Option<u64>,
 }
 
 /// One peer's address.
@@ -136,7 +139,7 @@ pub struct Refusal {
 }
 
 impl StatusBody {
-    /// The status of a node whose head is `head`.
+    /// The status of a node whose head is `head`, without the time.
     pub fn new(node_id: NodeId, role: Role, chain_id: u64, genesis_hash: B256, head: &SealedHead) -> Self {
         Self {
             version: super::hello::PROTOCOL_VERSION,
@@ -149,6 +152,7 @@ impl StatusBody {
             timestamp: head.timestamp(),
             header: alloy_rlp::encode(head.header()).into(),
             seal: Bytes::copy_from_slice(&head.seal().0),
+            time_ms: None,
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Node {
     child: Option<Child>,
     file_limit: Option<u64>,
     variables: Vec<(&'static str, String)>,
+    arguments: Vec<&'static str>,
     http: Http,
     rpc: String,
     peers: String,
@@ -42,6 +43,7 @@ impl Node {
             child: None,
             file_limit: None,
             variables: Vec::new(),
+            arguments: Vec::new(),
             http: Http::new(),
             rpc: String::new(),
             peers: String::new(),
@@ -97,6 +99,12 @@ impl Node {
     /// Sets a variable of its environment, from its next start on.
     pub(crate) fn variable(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
         self.variables.push((name, value.into()));
+        self
+    }
+
+    /// Adds these flags to its command line, at its next start only.
+    pub(crate) fn arguments(&mut self, arguments: &[&'static str]) -> &mut Self {
+        self.arguments = arguments.to_vec();
         self
     }
 
@@ -177,7 +185,7 @@ impl Node {
         let _ = fs::remove_file(self.data("addresses.json"));
         let log = File::options().create(true).append(true).open(self.path("log")).expect("log");
         let mut command = self.program();
-        command.args(["node", "--config"]).arg(self.path("node.toml"));
+        command.args(["node", "--config"]).arg(self.path("node.toml")).args(std::mem::take(&mut self.arguments));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdout(log.try_clone().expect("log")).stderr(Stdio::from(log));
         self.child = Some(command.spawn().expect("the program starts"));

@@ -1,9 +1,11 @@
 //! Callboard's own methods. Heights, counts and seconds are JSON numbers, wei are decimal strings.
 
 mod chain;
+mod evidence;
 mod fate;
 mod proof;
 
+pub use evidence::{DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, SealedHeaderBody};
 pub use proof::{MalformedProof, TransactionProof};
 
 use super::jsonrpc::{Params, RpcError, RpcResult, json};
@@ -13,6 +15,7 @@ use std::net::SocketAddr;
 /// Every method of this module.
 pub(crate) const METHODS: &[&str] = &[
     "callboard_actors",
+    "callboard_evidence",
     "callboard_genesis",
     "callboard_getSealedBlock",
     "callboard_getTransactionProof",
@@ -38,6 +41,7 @@ pub(crate) async fn call(
         "callboard_peers" => json(status.peers()),
         "callboard_routes" => json(status.routes()),
         "callboard_syncStatus" => json(status.sync_status()),
+        "callboard_evidence" => evidence::evidence(frontend, params).await,
         "callboard_genesis" => chain::genesis(frontend).await,
         "callboard_getSealedBlock" => chain::sealed_block(frontend, params).await,
         "callboard_getTransactionProof" => proof::prove(frontend, params).await,

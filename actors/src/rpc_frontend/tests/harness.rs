@@ -4,6 +4,7 @@ use super::chain::TestChain;
 use crate::rpc_frontend::*;
 use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
+use callboard_store::Evidence;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -82,6 +83,7 @@ pub(super) struct FakeStatus {
     pub(super) not_ready: Mutex<Option<String>>,
     pub(super) progress: Mutex<Option<SyncProgress>>,
     pub(super) registry: Arc<Mutex<Registry>>,
+    pub(super) evidence: Mutex<Vec<Evidence>>,
 }
 
 impl StatusPort for FakeStatus {
@@ -111,6 +113,11 @@ impl StatusPort for FakeStatus {
 
     fn ready(&self) -> Result<(), String> {
         self.not_ready.lock().clone().map_or(Ok(()), Err)
+    }
+
+    fn evidence(&self, from: u64, limit: usize) -> Result<Vec<Evidence>, String> {
+        let kept = self.evidence.lock();
+        Ok(kept.iter().filter(|evidence| evidence.height >= from).take(limit).cloned().collect())
     }
 
     fn metrics(&self) -> String {

@@ -5,8 +5,10 @@ use super::eth::busy_chain;
 use super::harness::Harness;
 use crate::transport::NodeId;
 use crate::tx_pool::{DropReason, Fate, PoolError};
+use crate::rpc_frontend::EvidenceDocument;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::Block;
+use callboard_store::{Evidence, SealedHeader};
 use serde_json::{Value, json};
 
 #[actix_web::test]
@@ -18,6 +20,55 @@ async fn the_genesis_is_served_as_it_was_written() {
     // The newline at the end of the file is no part of the JSON.
     let json = std::str::from_utf8(chain.genesis.json()).unwrap().trim_end();
     assert_eq!(answer, format!(r#"{{"jsonrpc":"2.0","id":1,"result":{json}}}"#));
+}
+
+/// Two blocks of this height that the authority of the test chain sealed.
+fn pair(chain: &super::chain::TestChain, height: u64) -> Evidence {
+    let sealed = |timestamp| {
+        let extra_data = chain.genesis.block().header().extra_data.clone();
+        let header = alloy_consensus::Header { number: height, timestamp, extra_data, ..Default::default() };
+        SealedHeader::of(&Block::sealed(header, Vec::new(), &super::chain::authority()))
+    };
+    Evidence { height, ours: sealed(1), theirs: sealed(2), time: 9 }
+}
+
+#[actix_web::test]
+async fn evidence_is_answered_page_by_page_and_proves_what_it_says() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    *harness.status.evidence.lock() = (10..14).map(|height| pair(&chain, height)).collect();
+    let ask = async |from: u64| -> EvidenceDocument {
+        let options = json!([{ "from": from, "limit": 3 }]);
+        serde_json::from_value(harness.result("callboard_evidence", options).await).unwrap()
+    };
+    let (first, last) = (ask(0).await, ask(13).await);
+    assert_eq!((first.evidence.len(), first.next, last.evidence.len(), last.next), (3, Some(13), 1, None));
+    let proven = first.check().unwrap();
+    assert_eq!((proven[0].height, proven[0].genesis), (10, chain.genesis.hash()));
+}
+
+#[actix_web::test]
+async fn a_document_that_was_tampered_with_says_what_is_wrong() {
+    let (chain, _) = busy_chain();
+    let authority = chain.genesis.config().authority;
+    let whole = EvidenceDocument::new(authority, chain.genesis.block(), vec![pair(&chain, 10)]);
+    whole.check().unwrap();
+    let tampered: [(fn(&mut EvidenceDocument), &str); 8] = [
+        (|document| document.format.push('x'), "format"),
+        (|document| document.evidence.clear(), "no evidence"),
+        (|document| document.evidence[0].height = 11, "height is 11"),
+        (|document| document.evidence[0].first.hash = B256::ZERO, "first.hash"),
+        (|document| document.evidence[0].second.hash = B256::ZERO, "second.hash"),
+        (|document| document.genesis.hash = B256::ZERO, "genesis.hash"),
+        (|document| document.commitment = Bytes::new(), "commitment"),
+        (|document| document.evidence[0].second = document.evidence[0].first.clone(), "both are the block"),
+    ];
+    for (tamper, named) in tampered {
+        let mut document = whole.clone();
+        tamper(&mut document);
+        let error = document.check().unwrap_err().to_string();
+        assert!(error.contains(named), "{named}: {error}");
+    }
 }
 
 #[actix_web::test]

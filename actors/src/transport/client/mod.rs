@@ -16,6 +16,7 @@ pub use body::Pace;
 pub use error::{CallError, Problem};
 pub use session::Session;
 
+use super::clock::{ClockSample, wall_millis};
 use super::hello::{Identity, MAX_HELLO_BYTES, OpenedHello, PROTOCOL_VERSION};
 use super::wire::{MAX_GENESIS_BYTES, MAX_STATUS_BYTES, StatusBody};
 use super::{NodeId, PeerUrl, SealedHead};
@@ -23,7 +24,10 @@ use alloy_primitives::{Address, B256};
 use body::Answer;
 use bytes::Bytes;
 use reqwest::redirect::Policy;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A connection that is not made within this time will not be: three SYN retransmissions are sent in 3 s.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,6 +76,8 @@ pub struct PeerState {
     pub node_id: NodeId,
     /// Its head.
     pub head: SealedHead,
+    /// How its clock stands to ours, where it says its time.
+    pub clock: Option<ClockSample>,
 }
 
 impl PeerClient {
@@ -124,7 +130,9 @@ impl PeerClient {
         chain: ChainIdentity,
         session: Option<&Session>,
     ) -> Result<PeerState, CallError> {
+        let (asked, began) = (wall_millis(), Instant::now());
         let status = self.status_body(url, reach, session).await?;
+        let clock = status.time_ms.map(|theirs| ClockSample::new(asked, began.elapsed(), theirs));
         let fail = |problem: Problem| CallError { url: url.route("status").to_string(), problem };
         if status.version != PROTOCOL_VERSION {
             let (expected, actual) = (PROTOCOL_VERSION, status.version);
@@ -135,7 +143,7 @@ impl PeerClient {
             return Err(fail(super::hello::HelloError::WrongChain { expected, actual }.into()));
         }
         let head = SealedHead::verify(&status, chain.authority).map_err(|error| fail(error.into()))?;
-        Ok(PeerState { node_id: status.node_id, head })
+        Ok(PeerState { node_id: status.node_id, head, clock })
     }
 
     async fn status_body(

@@ -16,6 +16,7 @@ mod tests;
 pub use ports::{PeerBlock, PeerTransactions, ServerPorts};
 
 use super::client::ChainIdentity;
+use super::clock::wall_millis;
 use super::hello::{HelloAnswerer, Identity};
 use super::sessions::Sessions;
 use super::wire::StatusBody;
@@ -169,6 +170,7 @@ impl Shared {
             *cached =
                 head.map(|head| StatusBody::new(self.node_id, self.role, self.chain_id, self.genesis_hash, &head));
         }
-        Ok(cached.clone())
+        let status = cached.clone();
+        Ok(status.map(|status| StatusBody { time_ms: Some(wall_millis()), ..status }))
     }
 }
