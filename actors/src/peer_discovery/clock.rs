@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn one_clock_that_is_off_is_named() {
         let sentence = clock_alarm(&[peer(1, Some(0.1)), peer(2, Some(-31.2)), peer(3, Some(0.2))]).unwrap();
-        assert!(sentence.starts_with("the clock of http://127.0.0.1:2/ is 31 s behind this node's"), "{sentence}");
+        assert!(sentence.starts_with("the clock of http://127.0.0.1:2 is 31 s behind this node's"), "{sentence}");
         assert!(clock_alarm(&[peer(2, Some(16.0))]).unwrap().contains("16 s ahead of this node's"));
     }
 
