@@ -3,9 +3,9 @@
 use super::chain::user;
 use super::eth::busy_chain;
 use super::harness::Harness;
+use crate::rpc_frontend::EvidenceDocument;
 use crate::transport::NodeId;
 use crate::tx_pool::{DropReason, Fate, PoolError};
-use crate::rpc_frontend::EvidenceDocument;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::Block;
 use callboard_store::{Evidence, SealedHeader};
