@@ -8,8 +8,6 @@ use alloy_primitives::{Address, Bytes};
 use callboard::dev;
 use callboard_chain::SecretKey;
 
-/// The chain id of chains where nothing else is set.
-pub(crate) const CHAIN_ID: u64 = 1337;
 /// Whom transfers go to.
 pub(crate) const RECIPIENT: Address = Address::repeat_byte(0xaa);
 
