@@ -346,6 +346,9 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(bench.watch.meet(&ahead).unwrap(), Meeting::Ahead { may_extend: true });
         }
+        // Whatever is being written ends first.
+        let written = bench.watch.0.writes.acquire_many(WRITES_AT_A_TIME as u32).await;
+        written.expect("nobody closes it");
         assert_eq!((bench.kept.evidence().unwrap(), bench.alarms.sentences()), (Vec::new(), Vec::new()));
     }
 
