@@ -12,6 +12,7 @@
 //! | [`node`] | the node: assembly and supervision |
 //! | [`chain_file`] | blocks in a file |
 //! | [`apply`] | blocks given to the chain of a stopped node |
+//! | [`repair`] | a damaged chain made whole from its own blocks |
 //! | [`cli`] | the command line |
 //! | [`rpc_client`] | JSON-RPC for the commands that talk to a node |
 
@@ -25,6 +26,7 @@ pub mod keystore;
 pub mod logging;
 pub mod node;
 pub mod node_key;
+pub mod repair;
 pub mod rpc_client;
 pub mod start;
 

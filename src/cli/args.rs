@@ -153,6 +153,37 @@ pub struct ExportArgs {
     pub client: ClientArgs,
 }
 
+/// `chain verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The first block [default: the first whose state is kept]
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u64>,
+    /// The last block [default: the head]
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: Option<u64>,
+    /// The stopped node.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The running node; --rpc names its admin listener.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `chain reconcile`
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    /// Execute every block again too, not only hash the state
+    #[arg(long)]
+    pub full: bool,
+    /// The stopped node.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
 /// `chain import`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -461,6 +492,10 @@ pub enum ChainCommand {
     Export(ExportArgs),
     /// Check and import the blocks of a file into a node, stopped or running
     Import(ImportArgs),
+    /// Execute the stored blocks of a node, stopped or running, again, and compare everything
+    Verify(VerifyArgs),
+    /// Check the stored state of a stopped node against its sealed header, and repair it from its own blocks
+    Reconcile(ReconcileArgs),
     /// The newest block and the accounts of the genesis
     State {
         /// With pending transactions applied

@@ -1,7 +1,9 @@
 //! `chain height`, `chain head`, `chain state` and `chain rollback`; the other commands of `chain` have a file each.
 
+mod reconcile;
 mod source;
 mod transfer;
+mod verify;
 
 use super::args::{ChainCommand, ClientArgs, RollbackArgs};
 use super::block::describe;
@@ -27,6 +29,8 @@ pub(super) async fn run(command: &ChainCommand) -> Result<(), CliError> {
         ChainCommand::Rollback(args) => rollback(args),
         ChainCommand::Export(args) => transfer::export(args).await,
         ChainCommand::Import(args) => transfer::import(args).await,
+        ChainCommand::Verify(args) => verify::run(args).await,
+        ChainCommand::Reconcile(args) => reconcile::run(args),
     }
 }
 

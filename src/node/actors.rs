@@ -1,7 +1,7 @@
 //! Every actor of a node: opened, wired, started, and stopped in order.
 
 use super::ports::{NodePorts, Running};
-use super::{NodeError, Shared, print_out, recovery, replay, settings};
+use super::{NodeError, RpcAddresses, Shared, print_out, recovery, replay, settings};
 use crate::configuration::VerifyOnStart;
 use crate::start::{Chain, Start};
 use actix::Arbiter;
@@ -19,6 +19,7 @@ use callboard_actors::peer_discovery::{
 };
 use callboard_actors::peer_intake::{self, PeerIntake};
 use callboard_actors::proposer::{self, HighWater, Proposer};
+use callboard_actors::reconciler::{self, Reconciler, ReconcilerMetrics};
 use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess, PoolInboxes};
 use callboard_actors::send::{Inbox, Mailbox};
 use callboard_actors::sync_coordinator::{self, KnownHead, SyncCoordinator, SyncReport, Tools};
@@ -45,6 +46,8 @@ const MAILBOX: usize = 1_024;
 const POOL_MAILBOX: usize = 8_192;
 /// What peers brought and is being checked: each is a request that waits for its answer.
 const INTAKE_MAILBOX: usize = 64;
+/// Operators who ask how far a check is.
+const RECONCILER_MAILBOX: usize = 64;
 /// A stop within this time is orderly; committing the largest batch takes a few seconds.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
 /// How often `callboard_peers` is brought up to date.
@@ -80,6 +83,7 @@ struct Mailboxes {
     intake: Mailbox<PeerIntake>,
     events: Mailbox<EventStream>,
     monitor: Mailbox<Monitor>,
+    reconciler: Mailbox<Reconciler>,
 }
 
 impl RunningNode {
@@ -90,7 +94,7 @@ impl RunningNode {
         start: Start,
         node_key: SecretKey,
         chain_access: &ChainAccess,
-        rpc: SocketAddr,
+        rpc: RpcAddresses,
     ) -> Result<Self, NodeError> {
         let (role, created) = (start.role, start.created);
         let parts = Parts::prepare(shared, start)?;
@@ -133,15 +137,19 @@ impl RunningNode {
         let (sync_report, sync) = watch::channel(SyncReport::before_genesis(role));
         let (peer_reports, peers) = watch::channel(Vec::new());
         publish_peers(mailboxes.discovery.inbox(), peer_reports, importer.watch_head(), shared.alarms.clone());
+        let (reconciled_sender, reconciled) = watch::channel(None);
         ports.open(Running {
             importer: importer.clone(),
             pool: PoolInboxes {
                 submit: mailboxes.pool.inbox(),
                 pending_nonce: mailboxes.pool.inbox(),
                 pending: mailboxes.pool.inbox(),
+                drop: mailboxes.pool.inbox(),
                 status: mailboxes.pool.inbox(),
                 fate: mailboxes.pool.inbox(),
             },
+            verify: mailboxes.reconciler.inbox(),
+            reconciled,
             sync,
             peers,
         });
@@ -159,7 +167,7 @@ impl RunningNode {
             dev_exposed: shared.configuration.node.dev_exposed,
         };
         print!("{}", print_out::text(&subject)?);
-        mailboxes.start(shared, parts, importer, sessions, identity, head_sender, sync_report)?;
+        mailboxes.start(shared, parts, importer, sessions, identity, head_sender, sync_report, reconciled_sender)?;
         Ok(Self { peer_server, order, threads })
     }
 
@@ -267,6 +275,7 @@ impl Mailboxes {
             intake: open!(rest, "PeerIntake", INTAKE_MAILBOX),
             events: open!(rest, "EventStream", MAILBOX),
             monitor: open!(rest, "Monitor", MAILBOX),
+            reconciler: open!(rest, "Reconciler", RECONCILER_MAILBOX),
         })
     }
 
@@ -281,6 +290,7 @@ impl Mailboxes {
             order = order.then(proposer.inbox(), STOP_DEADLINE);
         }
         order
+            .then(self.reconciler.inbox(), STOP_DEADLINE)
             .then(self.intake.inbox(), STOP_DEADLINE)
             .then(self.sync.inbox(), STOP_DEADLINE)
             .then(self.discovery.inbox(), STOP_DEADLINE)
@@ -327,6 +337,7 @@ impl Mailboxes {
         identity: Identity,
         head: watch::Sender<Head>,
         report: watch::Sender<SyncReport>,
+        reconciled: watch::Sender<Option<reconciler::Reconciled>>,
     ) -> Result<(), NodeError> {
         let (configuration, callboard, stages) = (&shared.configuration, &shared.callboard, &shared.stages);
         let header = parts.head_header()?;
@@ -432,6 +443,18 @@ impl Mailboxes {
             foreign,
             first_dials,
         };
+        let setup = reconciler::Setup {
+            every: Duration::from_secs(configuration.sync.reconcile_every_s),
+            store: store.clone(),
+            config: parts.config.clone(),
+            node_store: parts.node_store.clone(),
+            folder: configuration.node.data_dir.clone(),
+            callboard: callboard.clone(),
+            metrics: ReconcilerMetrics::register(&shared.metrics),
+        };
+        let ports_of_reconciler = reconciler::Ports { published: reconciled };
+        self.reconciler.start(move |_| Reconciler::new(ports_of_reconciler, setup));
+
         let config = peer_discovery::Config {
             seeds: configuration.peers.seeds.clone(),
             max_peers: configuration.peers.max,

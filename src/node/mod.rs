@@ -20,7 +20,7 @@ use callboard_actors::callboard::{Callboard, Role};
 use callboard_actors::guard::ActorDied;
 use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::proposer::HighWaterError;
-use callboard_actors::rpc_frontend::{BindError, ChainAccess, RpcMetrics, RpcServer};
+use callboard_actors::rpc_frontend::{AdminSurface, BindError, ChainAccess, RpcMetrics, RpcPorts, RpcServer};
 use callboard_actors::send::ActorRegistry;
 use callboard_actors::transport::PeerMetrics;
 use callboard_actors::transport::client::{ClientSetupError, PeerClient};
@@ -125,6 +125,10 @@ struct Shared {
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
     let rpc_listener = RpcServer::bind(&settings::rpc(&configuration))?;
+    let admin_listener = match configuration.rpc.admin {
+        Some(listen) => Some(RpcServer::bind(&settings::admin(&configuration, listen))?),
+        None => None,
+    };
     check_address(configuration.peers.listen)?;
     let start = start::open(&configuration)?;
     warn_of_idle_keys(&configuration);
@@ -132,10 +136,10 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     let shared = Shared::new(configuration, registry)?;
     let ports = NodePorts::new(&shared);
     let chain_access = ChainAccess::new();
-    let rpc = start_rpc(&shared, rpc_listener, &ports, chain_access.clone())?;
+    let rpc = RpcServers::start(&shared, rpc_listener, admin_listener, &ports, &chain_access)?;
 
     let outcome = tokio::select! {
-        started = start_chain(&shared, start, &ports, &chain_access, rpc.address()) => match started {
+        started = start_chain(&shared, start, &ports, &chain_access, rpc.addresses()) => match started {
             Err(error) => Err(error),
             Ok(node) => {
                 let died = tokio::select! {
@@ -167,15 +171,66 @@ impl Shared {
     }
 }
 
-/// The RPC answers from the first second on: before the genesis is known it says so.
-fn start_rpc(
-    shared: &Shared,
+/// The public listener, and the admins' where it is on.
+struct RpcServers {
+    public: RpcServer,
+    admin: Option<RpcServer>,
+}
+
+/// Where clients reach this node.
+#[derive(Debug, Clone, Copy)]
+struct RpcAddresses {
+    public: SocketAddr,
+    admin: Option<SocketAddr>,
+}
+
+impl RpcServers {
+    /// The RPC answers from the first second on: before the genesis is known it says so.
+    fn start(
+        shared: &Shared,
+        public: TcpListener,
+        admin: Option<TcpListener>,
+        ports: &NodePorts,
+        chain: &ChainAccess,
+    ) -> Result<Self, NodeError> {
+        let metrics = shared.metrics.register(RpcMetrics::register);
+        let configuration = &shared.configuration;
+        let rpc_ports = || ports.rpc_ports(chain.clone());
+        let admin = match admin {
+            Some(listener) => Some(start_admin(configuration, listener, rpc_ports(), metrics.clone())?),
+            None => None,
+        };
+        let mut config = settings::rpc(configuration);
+        if let Some(admin) = &admin {
+            config.admin = AdminSurface::At(admin.address());
+        }
+        let public = RpcServer::start(public, config, rpc_ports(), metrics)?;
+        Ok(Self { public, admin })
+    }
+
+    fn addresses(&self) -> RpcAddresses {
+        RpcAddresses { public: self.public.address(), admin: self.admin.as_ref().map(RpcServer::address) }
+    }
+
+    async fn stop(self) {
+        if let Some(admin) = self.admin {
+            admin.stop().await;
+        }
+        self.public.stop().await;
+    }
+}
+
+fn start_admin(
+    configuration: &Configuration,
     listener: TcpListener,
-    ports: &NodePorts,
-    chain: ChainAccess,
+    ports: RpcPorts,
+    metrics: RpcMetrics,
 ) -> Result<RpcServer, NodeError> {
-    let metrics = shared.metrics.register(RpcMetrics::register);
-    Ok(RpcServer::start(listener, settings::rpc(&shared.configuration), ports.rpc_ports(chain), metrics)?)
+    let listen = listener.local_addr().map_err(|error| NodeError::Threads(error.to_string()))?;
+    if !listen.ip().to_canonical().is_loopback() {
+        tracing::warn!(%listen, "admin methods can be called from other machines; whoever reaches this port may call them");
+    }
+    Ok(RpcServer::start(listener, settings::admin(configuration, listen), ports, metrics)?)
 }
 
 /// Fetches the chain where there is none, and starts everything that works on it.
@@ -184,7 +239,7 @@ async fn start_chain(
     start: Start,
     ports: &NodePorts,
     chain_access: &ChainAccess,
-    rpc: SocketAddr,
+    rpc: RpcAddresses,
 ) -> Result<RunningNode, NodeError> {
     let node_key = node_key::load_or_create(&shared.configuration.node_key_path())?;
     let start = match start.chain {
@@ -217,19 +272,17 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
 }
 
 /// Keys that are checked and that nothing reads yet.
-const IDLE_KEYS: [&str; 12] = [
+const IDLE_KEYS: [&str; 10] = [
     "alerts.webhook",
     "alerts.head_age_s",
     "alerts.stall",
     "alerts.diverged",
     "alerts.no_peers",
     "alerts.rejected_per_minute",
-    "rpc.admin",
     "rpc.limit.enabled",
     "rpc.limit.requests_per_second",
     "rpc.limit.burst",
     "rpc.limit.exempt",
-    "sync.reconcile_every_s",
 ];
 
 fn warn_of_idle_keys(configuration: &Configuration) {

@@ -6,11 +6,12 @@ use callboard_actors::callboard::{Callboard, Phase, Provenance};
 use callboard_actors::importer::{ImportFailure, Importer};
 use callboard_actors::monitor::{Alarms, Metrics};
 use callboard_actors::peer_discovery::PeerReport;
+use callboard_actors::reconciler::{Reconciled, VerifyRange, VerifyState};
 use callboard_actors::rpc_frontend::{
-    ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolInboxes, PoolPort, PoolStatus,
-    PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
+    AdminPort, ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolInboxes, PoolPort,
+    PoolStatus, PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress, VerifyUnavailable,
 };
-use callboard_actors::send::ActorRegistry;
+use callboard_actors::send::{ActorRegistry, Inbox};
 use callboard_actors::sync_coordinator::{DivergenceReport, SyncReport};
 use callboard_actors::tx_pool::Fate;
 use callboard_chain::live::ConfirmError;
@@ -23,8 +24,11 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// The reconciler answers at once; only beginning a check takes a moment.
+const VERIFY_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// What runs once the genesis is known.
 #[derive(Clone)]
@@ -33,6 +37,8 @@ pub(super) struct Running {
     pub(super) pool: PoolInboxes,
     pub(super) sync: watch::Receiver<SyncReport>,
     pub(super) peers: watch::Receiver<Vec<PeerReport>>,
+    pub(super) verify: Inbox<VerifyRange>,
+    pub(super) reconciled: watch::Receiver<Option<Reconciled>>,
 }
 
 /// The node behind the RPC's ports. Cheap to clone.
@@ -142,7 +148,7 @@ impl NodePorts {
 
     pub(super) fn rpc_ports(&self, chain: ChainAccess) -> RpcPorts {
         let node = Arc::new(self.clone());
-        RpcPorts { chain, pool: node.clone(), import: node.clone(), status: node }
+        RpcPorts { chain, pool: node.clone(), import: node.clone(), status: node.clone(), admin: node }
     }
 
     /// The actors run: from now on the RPC reaches them.
@@ -157,7 +163,7 @@ impl NodePorts {
 
     fn report(&self) -> SyncReport {
         let mut report = match self.0.running.get() {
-            Some(running) => running.sync.borrow().clone(),
+            Some(running) => with_reconciled(running.sync.borrow().clone(), running.reconciled.borrow().as_ref()),
             None => SyncReport::before_genesis(self.0.callboard.role()),
         };
         report.alerts.extend(self.0.alarms.sentences());
@@ -167,6 +173,18 @@ impl NodePorts {
     fn peer_reports(&self) -> Vec<PeerReport> {
         self.0.running.get().map(|running| running.peers.borrow().clone()).unwrap_or_default()
     }
+}
+
+/// The report with what the background check has found: a damaged chain is an alarm, and no ready node has one.
+fn with_reconciled(mut report: SyncReport, reconciled: Option<&Reconciled>) -> SyncReport {
+    let Some(result) = reconciled else { return report };
+    report.last_reconciled = Some(json!(result));
+    if let Some(fault) = &result.fault {
+        let alarm = format!("the stored chain is damaged: {fault}; stop this node and run `callboard chain reconcile`");
+        report.alerts.push(alarm.clone());
+        report.not_ready.get_or_insert(alarm);
+    }
+    report
 }
 
 const NO_GENESIS: &str = "genesis not known yet";
@@ -200,6 +218,13 @@ impl PoolPort for NodePorts {
         }
     }
 
+    fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>> {
+        match self.0.running.get() {
+            Some(running) => running.pool.drop_transaction(hash),
+            None => ready(Ok(false)).boxed(),
+        }
+    }
+
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {
         match self.0.running.get() {
             Some(running) => running.pool.status(),
@@ -210,6 +235,20 @@ impl PoolPort for NodePorts {
 
 fn no_pool() -> PoolUnavailable {
     PoolUnavailable(NO_GENESIS.to_owned())
+}
+
+impl AdminPort for NodePorts {
+    fn verify(&self, from: Option<u64>, to: Option<u64>) -> BoxFuture<'static, Result<VerifyState, VerifyUnavailable>> {
+        let Some(running) = self.running() else {
+            return ready(Err(VerifyUnavailable(NO_GENESIS.to_owned()))).boxed();
+        };
+        let unavailable = |error: &dyn std::fmt::Display| VerifyUnavailable(error.to_string());
+        async move {
+            let answer = running.verify.ask(VerifyRange { from, to }, VERIFY_ANSWERS_WITHIN).await;
+            answer.map_err(|error| unavailable(&error))?.map_err(|refused| unavailable(&refused))
+        }
+        .boxed()
+    }
 }
 
 impl ImportPort for NodePorts {

@@ -1,5 +1,6 @@
 //! What a start prints: role, chain, state, addresses.
 
+use super::RpcAddresses;
 use crate::amount::Wei;
 use crate::start::Created;
 use callboard_actors::callboard::Role;
@@ -21,7 +22,7 @@ pub(super) struct Subject<'a> {
     pub(super) genesis: &'a SealedGenesis,
     pub(super) store: &'a Store,
     pub(super) created: Option<Created>,
-    pub(super) rpc: SocketAddr,
+    pub(super) rpc: RpcAddresses,
     pub(super) peers: SocketAddr,
     pub(super) node_id: String,
     pub(super) dev_exposed: bool,
@@ -63,7 +64,10 @@ fn write_all(out: &mut String, subject: &Subject<'_>) -> Result<(), StorageError
     let parent = snapshot.header(head.height)?.map(|header| header.parent_hash).unwrap_or_default();
     line("* Last block".to_owned());
     line(format!("blk {:>7}: {:#x} -> {:#x}", head.height, head.hash, parent));
-    line(format!("<=> RPC        http://{}", subject.rpc));
+    line(format!("<=> RPC        http://{}", subject.rpc.public));
+    if let Some(admin) = subject.rpc.admin {
+        line(format!("<=> admin      http://{admin}"));
+    }
     line(format!("<=> peers      http://{}", subject.peers));
     line(format!("<=> node id    {}", subject.node_id));
     if subject.dev_exposed {

@@ -3,10 +3,14 @@
 use crate::configuration::{Configuration, Unfunded};
 use callboard_actors::confirmed_state::CommitPolicy;
 use callboard_actors::proposer::{HasRoom, Schedule};
-use callboard_actors::rpc_frontend::RpcConfig;
+use callboard_actors::rpc_frontend::{AdminSurface, RpcConfig};
 use callboard_actors::tx_pool::{self, PoolConfig};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
+
+/// Operators at once.
+const ADMIN_CONNECTIONS: usize = 16;
 
 /// Verifier threads: as configured, or one a core.
 pub(super) fn workers(configuration: &Configuration) -> usize {
@@ -14,6 +18,13 @@ pub(super) fn workers(configuration: &Configuration) -> usize {
         0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         workers => workers,
     }
+}
+
+/// The admin listener: the public one's settings at an address of its own, with connections enough for operators.
+pub(super) fn admin(configuration: &Configuration, listen: SocketAddr) -> RpcConfig {
+    let listen = listen.to_string();
+    let (workers, max_connections) = (1, ADMIN_CONNECTIONS);
+    RpcConfig { listen, admin: AdminSurface::Here, workers, max_connections, ..rpc(configuration) }
 }
 
 pub(super) fn rpc(configuration: &Configuration) -> RpcConfig {
@@ -26,6 +37,7 @@ pub(super) fn rpc(configuration: &Configuration) -> RpcConfig {
         max_batch: rpc.max_batch,
         max_connections: rpc.max_connections,
         import_blocks_per_second: u32::try_from(rpc.limit.import_blocks_per_second).unwrap_or(u32::MAX),
+        admin: rpc.admin.map_or(AdminSurface::Off, AdminSurface::At),
         ..RpcConfig::default()
     }
 }

@@ -45,7 +45,19 @@ pub(super) fn open(configuration: &Configuration) -> Result<Chain, StartError> {
     Ok(Chain { genesis, store, writer })
 }
 
-fn store_config(configuration: &Configuration) -> StoreConfig {
+/// The same, without a look at what is stored. Where the stored genesis cannot be read, that of genesis.json counts.
+pub(super) fn open_damaged(configuration: &Configuration) -> Result<Chain, StartError> {
+    let (store, writer) = Store::open_damaged(configuration.chain_path(), &store_config(configuration))?;
+    let json = store.snapshot()?.genesis_json();
+    let stored = json.ok().and_then(|json| SealedGenesis::from_json(&json).ok());
+    let genesis = match stored {
+        Some(genesis) => genesis,
+        None => super::genesis::read_sealed(&configuration.genesis_path(), "node.data_dir")?,
+    };
+    Ok(Chain { genesis, store, writer })
+}
+
+pub(crate) fn store_config(configuration: &Configuration) -> StoreConfig {
     StoreConfig { cache_bytes: configuration.store.cache_bytes, ..StoreConfig::default() }
 }
 

@@ -87,6 +87,16 @@ pub fn open_stopped(configuration: &Configuration) -> Result<(Role, Chain), Star
     Ok((checks::role(configuration, &chain.genesis)?, chain))
 }
 
+/// Opens the chain that is there for a repair: nothing of it has been checked but its genesis.
+pub fn open_damaged(configuration: &Configuration) -> Result<Chain, StartError> {
+    if !configuration.chain_path().exists() {
+        return Err(StartError::NothingToStartFrom { data_dir: configuration.node.data_dir.clone() });
+    }
+    let chain = chain_files::open_damaged(configuration)?;
+    checks::matches(configuration, &chain.genesis)?;
+    Ok(chain)
+}
+
 /// As [`open_stopped`]; where there is no chain yet, it is made from the genesis.json in the data folder or the one
 /// that `genesis.file` names.
 pub fn open_or_adopt_stopped(configuration: &Configuration) -> Result<(Role, Chain), StartError> {

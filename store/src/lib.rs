@@ -16,6 +16,7 @@
 //! | [`history`] | [`HistoricState`]: the state at an old block |
 //! | [`scan`] | the flat state at one height, part by part |
 //! | [`root`] | the state root recomputed from the flat state |
+//! | [`build`] | the state trie built from the flat state |
 //! | [`compare`] | the flat state held against the stored trie |
 //! | [`scratch`] | trie nodes on disk for a while |
 //! | [`node`] | [`NodeStore`]: what one node remembers for itself (`node.redb`) |
@@ -24,6 +25,7 @@
 
 pub mod address;
 mod batch;
+pub mod build;
 mod codec;
 pub mod commit;
 pub mod compare;
@@ -46,6 +48,7 @@ mod tables;
 mod view;
 
 pub use address::{AddressEntry, AddressPage, AddressQuery, Direction, Role};
+pub use build::{BuildError, TrieBuild};
 pub use codec::Head;
 pub use commit::{CommitBatch, CommitError, Durable};
 pub use compare::Difference;

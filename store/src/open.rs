@@ -103,6 +103,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// As [`Store::open`], without the check that head, block and trie belong to each other: for a repair, which finds
+    /// out what is wrong and believes nothing.
+    pub fn open_damaged(path: impl AsRef<Path>, config: &StoreConfig) -> Result<(Self, StoreWriter), OpenError> {
+        let path = path.as_ref();
+        guarded(path, || {
+            let database = builder(config.cache_bytes).open(path).map_err(|error| refused(path, error))?;
+            check_schema(&database, path)?;
+            let store = Store::new(database);
+            let head = store.view().map_err(|error| unreadable(path, error))?.head;
+            let writer = StoreWriter::new(store.clone(), head, *config);
+            Ok((store, writer))
+        })
+    }
+}
+
 /// The checks of an open database; `path` is only what errors call it.
 pub(crate) fn opened(
     database: Database,

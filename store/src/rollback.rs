@@ -5,7 +5,7 @@ use crate::codec::{ChangeSet, Head};
 use crate::commit::write_head;
 use crate::keys;
 use crate::tables::*;
-use crate::{Snapshot, StorageError, StoreWriter, history};
+use crate::{BuildError, Snapshot, StorageError, StoreWriter, TrieBuild, history};
 use alloy_primitives::{Address, B256, U256};
 use callboard_chain::trie::{StateTrie, TrieError, TrieUpdates};
 use callboard_chain::{Blame, BlockChanges};
@@ -51,6 +51,9 @@ pub enum RollbackError {
         /// The recomputed one.
         actual: B256,
     },
+    /// The trie could not be built anew.
+    #[error("the state trie could not be built: {0}")]
+    Build(#[from] BuildError),
     /// The trie could not be taken back.
     #[error("the state trie could not be rolled back: {0}")]
     Trie(#[from] TrieError),
@@ -93,6 +96,50 @@ impl StoreWriter {
         write_head(&write, target)?;
         self.finish(write, target)?;
         Ok(Rollback { from, to: target })
+    }
+}
+
+impl StoreWriter {
+    /// As [`Self::rollback`], but believes no stored trie node: the trie is built anew from the flat state that comes
+    /// out, and must lead to the header's root. In several transactions, so that memory stays bounded: what is left of
+    /// the file after an error is of no use. For copies only.
+    pub fn rewind(&mut self, to: u64) -> Result<Rollback, RollbackError> {
+        let snapshot = self.store.snapshot()?;
+        let (from, target) = (self.head, target(&snapshot, to)?);
+        let write = self.begin()?;
+        if to < from.height {
+            let undone = to + 1..=from.height;
+            let touched = touched(&snapshot, undone.clone())?;
+            restore_state(&write, &history::difference(snapshot.view(), &touched, to, from.height)?)?;
+            remove_history(&write, &snapshot, undone.clone())?;
+            remove_blocks(&write, &snapshot, undone)?;
+        }
+        for table in [ACCOUNT_TRIE, STORAGE_TRIE] {
+            write.delete_table(table).map_err(StorageError::from)?;
+            write.open_table(table).map_err(StorageError::from)?;
+        }
+        write_head(&write, target)?;
+        drop(snapshot);
+        self.finish(write, target)?;
+        self.build_trie(target)?;
+        Ok(Rollback { from, to: target })
+    }
+
+    fn build_trie(&mut self, target: Head) -> Result<(), RollbackError> {
+        let mut build = TrieBuild::new(target.height);
+        while build.root().is_none() {
+            let snapshot = self.store.snapshot()?;
+            let nodes = build.step(&snapshot, &snapshot)?;
+            let write = self.begin()?;
+            batch::write_trie(&write, &nodes)?;
+            self.finish(write, target)?;
+        }
+        match build.root() {
+            Some(actual) if actual != target.state_root => {
+                Err(RollbackError::StateRoot { to: target.height, expected: target.state_root, actual })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod bad_blocks;
 mod bad_transactions;
 mod by_address;
 mod chain_file;
+mod check_chain;
 mod client;
 mod clocks;
 mod command_line;

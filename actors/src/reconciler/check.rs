@@ -7,7 +7,9 @@ use callboard_chain::live::{ConfirmError, check_execution};
 use callboard_chain::trie::TrieError;
 use callboard_chain::verify::{HeaderError, VerifyError, verify_block, verify_child};
 use callboard_chain::{Account, Blame, Block, BlockChanges, ChainConfig, Verified};
-use callboard_store::{HistoryError, OpenError, RootError, ScanError, Snapshot, StorageError, TransactionLocation};
+use callboard_store::{
+    BuildError, HistoryError, OpenError, RootError, ScanError, Snapshot, StorageError, TransactionLocation,
+};
 use std::collections::BTreeMap;
 
 /// What is wrong with a stored chain. Never a peer's fault: every block was checked when it came.
@@ -123,15 +125,15 @@ pub enum Fault {
         /// Why.
         source: RootError,
     },
-    /// The flat state could not be read.
+    /// The trie of the state that a check begins with could not be built.
     #[error("the stored state after block {height}: {source}")]
-    Scan {
+    Base {
         /// The block's height.
         height: u64,
         /// Why.
-        source: ScanError,
+        source: BuildError,
     },
-    /// The trie could not be built.
+    /// The trie could not take a block's changes.
     #[error("the state after block {height}: {source}")]
     Trie {
         /// The block's height.
@@ -168,7 +170,7 @@ impl Fault {
         match self {
             Self::History(HistoryError::Pruned { .. } | HistoryError::Ahead { .. }) => true,
             Self::Root { source, .. } => source.is_pruned(),
-            Self::Scan { source: ScanError::History(HistoryError::Pruned { .. }), .. } => true,
+            Self::Base { source: BuildError::Scan(ScanError::History(HistoryError::Pruned { .. })), .. } => true,
             _ => false,
         }
     }

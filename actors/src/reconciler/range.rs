@@ -6,10 +6,10 @@
 
 use super::check::{Fault, check_block, check_genesis};
 use alloy_consensus::constants::EMPTY_ROOT_HASH;
-use alloy_primitives::{Address, B256, U256};
-use callboard_chain::trie::{StateTrie, TrieError};
-use callboard_chain::{Account, AccountChange, BlockChanges, ChainConfig, StorageChange};
-use callboard_store::{FlatEntry, FlatScan, RootComputation, ScratchTrie, Store};
+use alloy_primitives::B256;
+use callboard_chain::ChainConfig;
+use callboard_chain::trie::StateTrie;
+use callboard_store::{RootComputation, ScratchTrie, Store, TrieBuild};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,17 +48,10 @@ pub struct RangeCheck {
 }
 
 enum Work {
-    Base { scan: FlatScan, open: Option<OpenAccount> },
+    Base(TrieBuild),
     Blocks { next: u64 },
     Root(RootComputation),
     Done,
-}
-
-/// An account whose slots are being read, as it stands in the trie.
-struct OpenAccount {
-    address: Address,
-    in_trie: Account,
-    expected_root: B256,
 }
 
 impl RangeCheck {
@@ -86,7 +79,7 @@ impl RangeCheck {
         }
         let scratch = ScratchTrie::create(&folder.join(format!("verify-{}.redb", std::process::id())))?;
         let trie = StateTrie::new(EMPTY_ROOT_HASH);
-        let work = Work::Base { scan: FlatScan::new(base), open: None };
+        let work = Work::Base(TrieBuild::new(base));
         drop(snapshot);
         Ok(Self { store, config, folder: folder.to_owned(), from, to, scratch, trie, work })
     }
@@ -104,50 +97,29 @@ impl RangeCheck {
     /// Goes on a little.
     pub fn step(&mut self) -> Result<RangeProgress, Fault> {
         match &self.work {
-            Work::Base { .. } => self.build_base(),
+            Work::Base(_) => self.build_base(),
             Work::Blocks { next } => self.check(*next),
             Work::Root(_) => self.hash(),
             Work::Done => Ok(RangeProgress::Done),
         }
     }
 
-    /// Builds the next accounts and slots of the state before the first block into the trie.
+    /// Builds the next accounts and slots of the state before the first block into a trie.
     fn build_base(&mut self) -> Result<RangeProgress, Fault> {
-        let Work::Base { scan, open } = &mut self.work else { return Ok(RangeProgress::Done) };
-        let height = scan.height();
-        let failed = |source| Fault::Trie { height, source };
-        let entries = scan.read(&self.store.snapshot()?, PART).map_err(|source| Fault::Scan { height, source })?;
-        let ended = entries.is_empty();
-        let (mut changes, mut expected) = changes_of(&entries, open.as_ref());
-        let actual = self.trie.apply(&self.scratch, &mut changes).map_err(failed)?;
-        // The account whose slots are not all read yet is the last one of the part.
-        let mut accounts: Vec<_> = open.take().into_iter().collect();
-        for change in &changes.accounts {
-            let in_trie = change.after.unwrap_or_default();
-            if accounts.last().is_some_and(|last| last.address == change.address) {
-                accounts.iter_mut().for_each(|last| last.in_trie = in_trie);
-            } else {
-                let expected_root = expected.pop_front().unwrap_or(EMPTY_ROOT_HASH);
-                accounts.push(OpenAccount { address: change.address, in_trie, expected_root });
-            }
-        }
-        if !ended {
-            *open = accounts.pop();
-        }
-        for OpenAccount { address, in_trie, expected_root: expected } in accounts {
-            let actual = in_trie.storage_root;
-            if actual != expected {
-                return Err(failed(TrieError::StorageRoot { address, expected, actual }));
-            }
-        }
-        if ended {
+        let Work::Base(build) = &mut self.work else { return Ok(RangeProgress::Done) };
+        let height = build.height();
+        let nodes = build.step(&self.store.snapshot()?, &self.scratch);
+        self.scratch.write(&nodes.map_err(|source| Fault::Base { height, source })?)?;
+        if let Some(actual) = build.root() {
             let expected = self.header_root(height)?;
             if actual != expected {
                 return Err(self.state_root(height, expected, actual));
             }
-            self.work = Work::Blocks { next: self.from.max(1) };
+            let next = Work::Blocks { next: self.from.max(1) };
+            if let Work::Base(build) = std::mem::replace(&mut self.work, next) {
+                self.trie = build.into_trie();
+            }
         }
-        self.put_aside()?;
         Ok(RangeProgress::State { height })
     }
 
@@ -204,28 +176,4 @@ pub(super) fn difference(store: &Store) -> Option<String> {
         Ok(difference) => difference.map(|difference| difference.to_string()),
         Err(error) => Some(error.to_string()),
     }
-}
-
-/// Entries of the flat state as changes that make them out of nothing, and the storage root that each account carries
-/// which begins here. `open` is the account whose slots the entries may go on with.
-fn changes_of(entries: &[FlatEntry], open: Option<&OpenAccount>) -> (BlockChanges, std::collections::VecDeque<B256>) {
-    let mut changes = BlockChanges::default();
-    let mut expected = std::collections::VecDeque::new();
-    for entry in entries {
-        match *entry {
-            FlatEntry::Account(address, account) => {
-                expected.push_back(account.storage_root);
-                let after = Some(Account { storage_root: EMPTY_ROOT_HASH, ..account });
-                changes.accounts.push(AccountChange { address, before: None, after });
-            }
-            FlatEntry::Slot(address, slot, after) => {
-                if let Some(open) = open.filter(|_| changes.accounts.is_empty()) {
-                    let account = Some(open.in_trie);
-                    changes.accounts.push(AccountChange { address, before: account, after: account });
-                }
-                changes.storage.push(StorageChange { address, slot, before: U256::ZERO, after });
-            }
-        }
-    }
-    (changes, expected)
 }

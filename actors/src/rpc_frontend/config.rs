@@ -1,5 +1,6 @@
 //! What the RPC frontend can be told. Plain data; the defaults are those of `node.toml`.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -35,6 +36,20 @@ pub struct RpcConfig {
     pub import_blocks_per_second: u32,
     /// What `web3_clientVersion` answers.
     pub client_version: String,
+    /// Where admin methods are answered.
+    pub admin: AdminSurface,
+}
+
+/// Where admin methods are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AdminSurface {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// On this listener.
+    Here,
+    /// On another listener, at this address.
+    At(SocketAddr),
 }
 
 impl Default for RpcConfig {
@@ -49,6 +64,7 @@ impl Default for RpcConfig {
             workers: std::thread::available_parallelism().map_or(2, NonZeroUsize::get).min(4),
             import_blocks_per_second: 0,
             client_version: concat!("Callboard/v", env!("CARGO_PKG_VERSION")).to_owned(),
+            admin: AdminSurface::Off,
         }
     }
 }

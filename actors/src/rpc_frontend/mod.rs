@@ -27,12 +27,12 @@ mod tests;
 pub use callboard::{
     DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, MalformedProof, SealedHeaderBody, TransactionProof,
 };
-pub use config::RpcConfig;
+pub use config::{AdminSurface, RpcConfig};
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
 pub use pool::PoolInboxes;
 pub use ports::{
-    Chain, ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus,
-    PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
+    AdminPort, Chain, ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus,
+    PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress, VerifyUnavailable,
 };
 pub use server::{BindError, RpcServer};

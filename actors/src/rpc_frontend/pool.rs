@@ -3,7 +3,10 @@
 use super::ports::{Pending, PoolPort, PoolStatus, PoolUnavailable, Submission, SubmitError};
 use crate::callboard::Origin;
 use crate::send::{AskError, Inbox};
-use crate::tx_pool::{self, Fate, PendingNonce, PendingTransaction, PoolError, SubmitTransaction, TransactionFate};
+use crate::tx_pool::{
+    self, DropReason, DropTransaction, Fate, PendingNonce, PendingTransaction, PoolError, SubmitTransaction,
+    TransactionFate,
+};
 use alloy_primitives::{Address, B256};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,6 +25,8 @@ pub struct PoolInboxes {
     pub pending_nonce: Inbox<PendingNonce>,
     /// Transactions by hash.
     pub pending: Inbox<PendingTransaction>,
+    /// Takes transactions out.
+    pub drop: Inbox<DropTransaction>,
     /// Counts.
     pub status: Inbox<tx_pool::PoolStatus>,
     /// Where transactions are.
@@ -61,6 +66,19 @@ impl PoolPort for PoolInboxes {
     fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
         let answer = self.fate.ask(TransactionFate { hash }, ANSWER_WITHIN);
         async move { Ok(answer.await?) }.boxed()
+    }
+
+    fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>> {
+        let known = self.pending.ask(PendingTransaction { hash }, ANSWER_WITHIN);
+        let drop = self.drop.clone();
+        async move {
+            if known.await?.is_none() {
+                return Ok(false);
+            }
+            drop.ask(DropTransaction { hash, reason: DropReason::Operator }, ANSWER_WITHIN).await?;
+            Ok(true)
+        }
+        .boxed()
     }
 
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {

@@ -1,6 +1,7 @@
 //! All that the frontend knows of the rest of the node. Everything here can be faked in a test.
 
 use crate::tx_pool::Fate;
+use crate::reconciler::VerifyState;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Transaction};
 use callboard_store::{Evidence, Store};
@@ -20,6 +21,8 @@ pub struct RpcPorts {
     pub import: Arc<dyn ImportPort>,
     /// What the node is doing.
     pub status: Arc<dyn StatusPort>,
+    /// What only operators ask for.
+    pub admin: Arc<dyn AdminPort>,
 }
 
 /// The chain's store, from the moment the genesis is known. Before that everything about the chain is answered
@@ -107,6 +110,8 @@ pub trait PoolPort: Send + Sync {
     fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>>;
     /// Where the transaction with `hash` is or where it ended; `None` where that is not known.
     fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>>;
+    /// Takes the pending transaction with `hash` out; false where there is none.
+    fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>>;
     /// How much is pending.
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>>;
 }
@@ -156,6 +161,17 @@ pub trait ImportPort: Send + Sync {
     /// Imports the block with these canonical bytes; when it returns, the block is durable and executed.
     /// `from` is the operator's address.
     fn import(&self, bytes: Bytes, from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>>;
+}
+
+/// A check of a range is not running, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct VerifyUnavailable(pub String);
+
+/// What only operators ask for.
+pub trait AdminPort: Send + Sync {
+    /// Begins to check a range of stored blocks, or says how far the check of this range is. Answers at once.
+    fn verify(&self, from: Option<u64>, to: Option<u64>) -> BoxFuture<'static, Result<VerifyState, VerifyUnavailable>>;
 }
 
 /// How far catching up has come, for `eth_syncing`.

@@ -1,6 +1,6 @@
 //! The HTTP server: one listener for JSON-RPC and REST.
 
-use super::config::RpcConfig;
+use super::config::{AdminSurface, RpcConfig};
 use super::gate::Gate;
 use super::guard::{Connection, guard};
 use super::metrics::RpcMetrics;
@@ -29,22 +29,28 @@ const SPARE_CONNECTIONS: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Not an address of this machine.
-    #[error("rpc.listen {listen:?} is not an address to listen on, write host:port: {source}")]
+    #[error("{key} {listen:?} is not an address to listen on, write host:port: {source}")]
     Address {
+        /// The key.
+        key: &'static str,
         /// The configured value.
         listen: String,
         /// The system's error.
         source: io::Error,
     },
     /// Another program listens there.
-    #[error("rpc.listen {listen}: the port is in use, stop the other program or choose another port")]
+    #[error("{key} {listen}: the port is in use, stop the other program or choose another port")]
     InUse {
+        /// The key.
+        key: &'static str,
         /// The configured value.
         listen: String,
     },
     /// Everything else.
-    #[error("rpc.listen {listen} could not be opened: {source}")]
+    #[error("{key} {listen} could not be opened: {source}")]
     Io {
+        /// The key.
+        key: &'static str,
         /// The configured value.
         listen: String,
         /// The system's error.
@@ -53,12 +59,13 @@ pub enum BindError {
 }
 
 impl BindError {
-    fn new(listen: &str, source: io::Error) -> Self {
-        let listen = listen.to_owned();
+    fn new(config: &RpcConfig, source: io::Error) -> Self {
+        let listen = config.listen.clone();
+        let key = if config.admin == AdminSurface::Here { "rpc.admin" } else { "rpc.listen" };
         match source.kind() {
-            io::ErrorKind::AddrInUse => Self::InUse { listen },
-            io::ErrorKind::InvalidInput | io::ErrorKind::AddrNotAvailable => Self::Address { listen, source },
-            _ => Self::Io { listen, source },
+            io::ErrorKind::AddrInUse => Self::InUse { key, listen },
+            io::ErrorKind::InvalidInput | io::ErrorKind::AddrNotAvailable => Self::Address { key, listen, source },
+            _ => Self::Io { key, listen, source },
         }
     }
 }
@@ -82,7 +89,7 @@ pub struct RpcServer {
 impl RpcServer {
     /// Takes the address that the configuration names. Whoever connects waits until [`RpcServer::start`] serves.
     pub fn bind(config: &RpcConfig) -> Result<TcpListener, BindError> {
-        TcpListener::bind(&config.listen).map_err(|source| BindError::new(&config.listen, source))
+        TcpListener::bind(&config.listen).map_err(|source| BindError::new(config, source))
     }
 
     /// Starts to serve. Must be called inside an actix system.
@@ -92,8 +99,8 @@ impl RpcServer {
         ports: RpcPorts,
         metrics: RpcMetrics,
     ) -> Result<Self, BindError> {
-        let listen = config.listen.clone();
-        let fail = |source| BindError::new(&listen, source);
+        let asked = config.clone();
+        let fail = |source| BindError::new(&asked, source);
         let address = listener.local_addr().map_err(fail)?;
         let server = serve(listener, frontend(config, ports, metrics)).map_err(fail)?;
         let handle = server.handle();
@@ -102,7 +109,7 @@ impl RpcServer {
                 tracing::error!(%error, "the RPC server ended");
             }
         });
-        tracing::info!(%address, "RPC is listening");
+        tracing::info!(%address, admin = asked.admin == AdminSurface::Here, "RPC is listening");
         Ok(Self { address, handle })
     }
 

@@ -18,9 +18,9 @@ pub(super) enum Source {
 }
 
 /// Finds the chain: behind `--rpc` where that is given; otherwise in the data folder of the configuration, and behind
-/// the RPC of the node that has the database open. Where there is no chain at all: behind the RPC that the environment
+/// the `listener` (`rpc` or `admin`) of the node that has the database open. Where there is no chain at all: behind the RPC that the environment
 /// names, unless `fresh`; then it is made from the configured genesis.
-pub(super) fn find(config: &ConfigArgs, client: &ClientArgs, fresh: bool) -> Result<Source, CliError> {
+pub(super) fn find(config: &ConfigArgs, client: &ClientArgs, listener: &str, fresh: bool) -> Result<Source, CliError> {
     if client.rpc.is_some() {
         return Ok(Source::Running(RpcClient::new(client.rpc.as_deref())?));
     }
@@ -31,7 +31,7 @@ pub(super) fn find(config: &ConfigArgs, client: &ClientArgs, fresh: bool) -> Res
     match start::open_or_adopt_stopped(&configuration) {
         Ok((_, chain)) => Ok(Source::Stopped(Box::new(chain))),
         Err(StartError::Open(OpenError::InUse { .. })) => {
-            let address = address_of_running(&configuration.node.data_dir, "rpc")?;
+            let address = address_of_running(&configuration.node.data_dir, listener)?;
             Ok(Source::Running(RpcClient::new(Some(&address))?))
         }
         Err(error) => Err(error.into()),
@@ -39,15 +39,18 @@ pub(super) fn find(config: &ConfigArgs, client: &ClientArgs, fresh: bool) -> Res
 }
 
 /// The URL of a listener of the node that runs on this data folder.
-pub(super) fn address_of_running(data_dir: &Path, listener: &str) -> Result<String, CliError> {
+fn address_of_running(data_dir: &Path, listener: &str) -> Result<String, CliError> {
     let path = data_dir.join("addresses.json");
     let text = std::fs::read(&path).unwrap_or_default();
     let addresses: Value = serde_json::from_slice(&text).unwrap_or_default();
     let address = addresses[listener].as_str().map(|address| format!("http://{address}"));
-    address.ok_or_else(|| {
-        CliError::failed(format!(
+    address.ok_or_else(|| match addresses.get("rpc") {
+        Some(_) => CliError::failed(
+            "a node runs on this data folder without an admin listener; set rpc.admin = true and start it again, or stop it",
+        ),
+        None => CliError::failed(format!(
             "a node has the database open, and {} does not say where its {listener} listens; wait until it has started",
             path.display()
-        ))
+        )),
     })
 }

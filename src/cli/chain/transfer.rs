@@ -44,7 +44,7 @@ impl Progress {
 }
 
 pub(super) async fn export(args: &ExportArgs) -> Result<(), CliError> {
-    let (contents, bytes) = match find(&args.config, &args.client, false)? {
+    let (contents, bytes) = match find(&args.config, &args.client, "rpc", false)? {
         Source::Stopped(chain) => export_stopped(args, &chain.store)?,
         Source::Running(client) => export_running(args, &client).await?,
     };
@@ -114,7 +114,7 @@ async fn genesis_hash(client: &RpcClient) -> Result<B256, CliError> {
 
 pub(super) async fn import(args: &ImportArgs) -> Result<(), CliError> {
     let mut file = ChainFileReader::open(&args.file).map_err(CliError::failed)?;
-    let applied = match find(&args.config, &args.client, true)? {
+    let applied = match find(&args.config, &args.client, "rpc", true)? {
         Source::Stopped(mut chain) => import_stopped(&mut file, &mut chain)?,
         Source::Running(client) => import_running(&mut file, &client).await?,
     };

@@ -28,7 +28,7 @@ fn the_root_of_every_old_state_is_recomputed_while_the_head_moves() {
     for block in blocks() {
         compared.commit(&[block]);
         let snapshot = compared.store.snapshot().unwrap();
-        running.iter_mut().for_each(|computation| drop(computation.advance(&snapshot, 1).unwrap()));
+        running.iter_mut().for_each(|computation| _ = computation.advance(&snapshot, 1).unwrap());
         running.push(RootComputation::new(snapshot.head().height, &std::env::temp_dir()));
     }
     let snapshot = compared.store.snapshot().unwrap();

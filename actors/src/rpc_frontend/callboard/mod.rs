@@ -1,5 +1,6 @@
 //! Callboard's own methods. Heights, counts and seconds are JSON numbers, wei are decimal strings.
 
+pub(crate) mod admin;
 mod chain;
 mod evidence;
 mod fate;

@@ -6,7 +6,7 @@ mod error;
 mod params;
 
 pub use error::RpcError;
-pub(crate) use error::{EXECUTION_REVERTED, INVALID_PARAMS, SERVER_ERROR};
+pub(crate) use error::{EXECUTION_REVERTED, INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR};
 pub(crate) use params::Params;
 
 use super::body::read_body;
@@ -115,7 +115,9 @@ async fn dispatch(frontend: &Frontend, call: &Call<'_>, from: Option<SocketAddr>
         return Err(RpcError::method_not_found(&call.method));
     }
     let params = Params::parse(call.params)?;
-    if call.method.starts_with("callboard_") {
+    if callboard::admin::METHODS.contains(&call.method.as_ref()) {
+        callboard::admin::call(frontend, &call.method, &params).await
+    } else if call.method.starts_with("callboard_") {
         callboard::call(frontend, &call.method, &params, from).await
     } else {
         eth::call(frontend, &call.method, &params).await
@@ -126,6 +128,6 @@ const UNKNOWN: &str = "unknown";
 
 /// The method's name as a metric label: names from outside make no series.
 fn label(method: &str) -> &'static str {
-    let known = eth::METHODS.iter().chain(callboard::METHODS);
+    let known = eth::METHODS.iter().chain(callboard::METHODS).chain(callboard::admin::METHODS);
     known.copied().find(|known| *known == method).unwrap_or(UNKNOWN)
 }

@@ -1,6 +1,7 @@
 //! A running frontend, the fakes behind it, and an HTTP client that shows every byte.
 
 use super::chain::TestChain;
+use crate::reconciler::VerifyState;
 use crate::rpc_frontend::*;
 use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
@@ -48,6 +49,14 @@ impl PoolPort for FakePool {
     fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
         let fate = self.fates.lock().get(&hash).cloned();
         async move { Ok(fate) }.boxed()
+    }
+
+    fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>> {
+        let mut taken = self.taken.lock();
+        let before = taken.len();
+        taken.retain(|submission| *submission.transaction.tx_hash() != hash);
+        let dropped = taken.len() < before;
+        async move { Ok(dropped) }.boxed()
     }
 
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {
@@ -127,12 +136,32 @@ impl StatusPort for FakeStatus {
     }
 }
 
+/// An operator's side that finishes each check at the second time it is asked.
+#[derive(Default)]
+pub(super) struct FakeAdmin {
+    pub(super) asked: Mutex<Vec<(Option<u64>, Option<u64>)>>,
+}
+
+impl AdminPort for FakeAdmin {
+    fn verify(&self, from: Option<u64>, to: Option<u64>) -> BoxFuture<'static, Result<VerifyState, VerifyUnavailable>> {
+        let mut asked = self.asked.lock();
+        asked.push((from, to));
+        let (from, to) = (from.unwrap_or(0), to.unwrap_or(9));
+        let state = match asked.len() {
+            1 => VerifyState::Running { from, to, at: from },
+            _ => VerifyState::Done { from, to, fault: None },
+        };
+        async move { Ok(state) }.boxed()
+    }
+}
+
 /// A server and what stands behind it.
 pub(super) struct Harness {
     pub(super) server: RpcServer,
     pub(super) pool: Arc<FakePool>,
     pub(super) import: Arc<FakeImport>,
     pub(super) status: Arc<FakeStatus>,
+    pub(super) admin: Arc<FakeAdmin>,
 }
 
 impl Harness {
@@ -156,10 +185,17 @@ impl Harness {
         change(&mut config);
         let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
         let status = Arc::<FakeStatus>::default();
-        let ports = RpcPorts { chain, pool: pool.clone(), import: import.clone(), status: status.clone() };
+        let admin = Arc::<FakeAdmin>::default();
+        let ports = RpcPorts {
+            chain,
+            pool: pool.clone(),
+            import: import.clone(),
+            status: status.clone(),
+            admin: admin.clone(),
+        };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
         let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics).unwrap();
-        Self { server, pool, import, status }
+        Self { server, pool, import, status, admin }
     }
 
     /// POSTs a JSON body.

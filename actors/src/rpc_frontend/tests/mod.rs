@@ -1,5 +1,6 @@
 //! The frontend over real sockets: a real server on port 0, a real chain in a real store, fakes for the actors.
 
+mod admin;
 mod calls;
 mod chain;
 mod envelope;

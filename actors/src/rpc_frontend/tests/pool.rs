@@ -34,6 +34,7 @@ async fn inboxes(
             (question.hash == B256::ZERO).then_some(Fate::Dropped(DropReason::Evicted))
         })
         .await,
+        drop: answering(|_| ()).await,
         status: answering(|_: &PoolStatus| Status { pending: 3, queued: 2, bytes: 9 }).await,
     }
 }

@@ -1,0 +1,50 @@
+//! `chain reconcile`.
+
+use crate::cli::args::ReconcileArgs;
+use crate::cli::output::fields;
+use crate::cli::{CliError, Output};
+use crate::configuration::Configuration;
+use crate::repair::{self, Outcome, RepairError};
+use serde_json::json;
+
+impl From<RepairError> for CliError {
+    fn from(error: RepairError) -> Self {
+        match error {
+            RepairError::Start(error) => error.into(),
+            error => Self::failed(error),
+        }
+    }
+}
+
+/// Works on the database of a stopped node; a running one holds it locked.
+pub(super) fn run(args: &ReconcileArgs) -> Result<(), CliError> {
+    let configuration = Configuration::load(&args.config.sources())?;
+    let output = Output::from(&args.json);
+    match repair::reconcile(&configuration, args.full, &mut |said| eprintln!("{said}"))? {
+        Outcome::Whole { head } => {
+            let value = json!({ "height": head.height, "hash": head.hash, "fault": null });
+            output.print(&value, |_| {
+                fields([("head", format!("{} {:#x}", head.height, head.hash)), ("verdict", "right".to_owned())])
+            })
+        }
+        Outcome::Repaired(done) => {
+            let value = json!({
+                "height": done.head.height,
+                "hash": done.head.hash,
+                "fault": done.fault,
+                "lastGoodHeight": done.last_good,
+                "executed": done.executed,
+                "damagedFile": done.kept,
+            });
+            output.print(&value, |_| {
+                fields([
+                    ("found", done.fault.clone()),
+                    ("last good", done.last_good.to_string()),
+                    ("executed", format!("{} blocks again", done.executed)),
+                    ("head", format!("{} {:#x}", done.head.height, done.head.hash)),
+                    ("kept", format!("{}; remove it when you no longer need it", done.kept.display())),
+                ])
+            })
+        }
+    }
+}
