@@ -1,14 +1,13 @@
 //! Every actor of a node: opened, wired, started, and stopped in order.
 
 use super::ports::{NodePorts, Running};
-use super::{NodeError, RpcAddresses, Shared, print_out, recovery, replay, settings};
-use crate::configuration::VerifyOnStart;
+use super::{NodeError, RpcAddresses, Shared, print_out, recovery, settings};
 use crate::start::{Chain, Start};
 use actix::Arbiter;
 use alloy_consensus::Header;
 use callboard_actors::block_store::{self, BlockStore, CommitMetrics, HeadStored};
 use callboard_actors::broadcaster::{self, BroadcastMetrics, Broadcaster};
-use callboard_actors::callboard::{Phase, Role};
+use callboard_actors::callboard::Role;
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::EventStream;
 use callboard_actors::guard::StopOrder;
@@ -196,10 +195,6 @@ impl Parts {
         };
         let config = Arc::new(chain.genesis.config().clone());
         check_head_seal(&chain)?;
-        if configuration.store.verify_on_start == VerifyOnStart::Full {
-            shared.callboard.set_phase(Phase::Replaying);
-            replay::replay(&chain, &configuration.node.data_dir)?;
-        }
         let node_store = NodeStore::open(configuration.node_database_path())?;
         let authority = match start.key {
             None => match configuration.run.abandon_after {

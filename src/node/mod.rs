@@ -12,11 +12,11 @@ mod recovery;
 mod replay;
 mod settings;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, VerifyOnStart};
 use crate::node_key::{self, NodeKeyError};
 use crate::start::{self, Start, StartError};
 use actors::RunningNode;
-use callboard_actors::callboard::{Callboard, Role};
+use callboard_actors::callboard::{Callboard, Phase, Role};
 use callboard_actors::guard::ActorDied;
 use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::proposer::HighWaterError;
@@ -28,7 +28,9 @@ use callboard_actors::transport::genesis_fetch::fetch_genesis;
 use callboard_actors::transport::server::ListenError;
 use callboard_chain::seal::SealError;
 use ports::NodePorts;
+use replay::Replay;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Why a node did not start, or stopped without having been told to.
@@ -119,7 +121,11 @@ struct Shared {
     alarms: Alarms,
     peer_metrics: PeerMetrics,
     client: PeerClient,
+    replay: Replay,
 }
+
+/// How often the log says that the chain is still being opened.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
@@ -130,7 +136,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         None => None,
     };
     check_address(configuration.peers.listen)?;
-    let start = start::open(&configuration)?;
+    let Some(start) = open(&configuration, &mut stop).await? else { return Ok(()) };
     warn_of_idle_keys(&configuration);
     let (registry, mut deaths) = ActorRegistry::new();
     let shared = Shared::new(configuration, registry)?;
@@ -151,10 +157,37 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
                 died.map_or(Ok(()), |died| Err(died.into()))
             }
         },
-        () = stop.received() => Ok(()),
+        () = stop.received() => {
+            shared.replay.give_up().await;
+            Ok(())
+        }
     };
     rpc.stop().await;
     outcome
+}
+
+/// Opens the chain, which takes minutes where its genesis is huge or the database is being repaired; `None` where the
+/// node was told to stop. What is being made then is cut off as by a kill, and leaves nothing that looks like a chain.
+async fn open(configuration: &Configuration, stop: &mut StopSignal) -> Result<Option<Start>, NodeError> {
+    let configuration = configuration.clone();
+    let mut opened = std::pin::pin!(on_thread("open-chain", move || start::open(&configuration)));
+    loop {
+        tokio::select! {
+            opened = &mut opened => return Ok(Some(opened??)),
+            () = stop.received() => return Ok(None),
+            () = tokio::time::sleep(TELL_EVERY) => tracing::info!("still opening the chain"),
+        }
+    }
+}
+
+/// Does long work on a thread of its own. Dropping the future does not end the work; the end of the process does.
+async fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NodeError> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    // Nobody waits for the result any more where the node is stopping.
+    let work = move || drop(done.send(work()));
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map_err(|error| NodeError::Threads(format!("the thread {name} cannot be started: {error}")))?;
+    result.await.map_err(|_| NodeError::Threads(format!("the thread {name} has panicked")))
 }
 
 impl Shared {
@@ -166,8 +199,8 @@ impl Shared {
         let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
         let alarms = Alarms::new(&metrics);
         let client = PeerClient::new(Default::default())?;
-        let peer_metrics = PeerMetrics::register(&metrics);
-        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, client })
+        let (peer_metrics, replay) = (PeerMetrics::register(&metrics), Replay::default());
+        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, client, replay })
     }
 }
 
@@ -246,9 +279,23 @@ async fn start_chain(
         Some(_) => start,
         None => fetch_chain(shared).await?,
     };
+    verify_on_start(shared, &start).await?;
     let node = RunningNode::start(shared, ports, start, node_key, chain_access, rpc).await?;
     files::write_addresses(&shared.configuration, rpc, node.peer_address()).map_err(NodeError::File)?;
     Ok(node)
+}
+
+/// Applies every block again, where the configuration asks for it.
+async fn verify_on_start(shared: &Shared, start: &Start) -> Result<(), NodeError> {
+    let Some(chain) =
+        start.chain.as_ref().filter(|_| shared.configuration.store.verify_on_start == VerifyOnStart::Full)
+    else {
+        return Ok(());
+    };
+    shared.callboard.set_phase(Phase::Replaying);
+    let (store, genesis) = (chain.store.clone(), chain.genesis.clone());
+    let (folder, replay) = (shared.configuration.node.data_dir.clone(), shared.replay.clone());
+    Ok(on_thread("verify-on-start", move || replay::replay(&store, genesis, &folder, &replay)).await??)
 }
 
 /// A follower's first start: the genesis comes from its seeds.

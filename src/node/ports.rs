@@ -1,6 +1,7 @@
 //! What the RPC sees of the node. The RPC answers before the actors exist; what needs them is set once they run.
 
 use super::Shared;
+use super::replay::{Replay, Replaying};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_actors::callboard::{Callboard, Phase, Provenance};
 use callboard_actors::importer::{ImportFailure, Importer};
@@ -12,7 +13,7 @@ use callboard_actors::rpc_frontend::{
     PoolStatus, PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress, VerifyUnavailable,
 };
 use callboard_actors::send::{ActorRegistry, Inbox};
-use callboard_actors::sync_coordinator::{DivergenceReport, SyncReport};
+use callboard_actors::sync_coordinator::{DivergenceReport, HeadReport, SyncReport};
 use callboard_actors::tx_pool::Fate;
 use callboard_chain::live::ConfirmError;
 use callboard_store::Evidence;
@@ -52,6 +53,7 @@ struct Ports {
     metrics: Metrics,
     alarms: Alarms,
     gauges: Gauges,
+    replay: Replay,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -143,6 +145,7 @@ impl NodePorts {
             gauges: Gauges::register(&shared.metrics),
             metrics: shared.metrics.clone(),
             alarms: shared.alarms.clone(),
+            replay: shared.replay.clone(),
         }))
     }
 
@@ -164,7 +167,10 @@ impl NodePorts {
     fn report(&self) -> SyncReport {
         let mut report = match self.0.running.get() {
             Some(running) => with_reconciled(running.sync.borrow().clone(), running.reconciled.borrow().as_ref()),
-            None => SyncReport::before_genesis(self.0.callboard.role()),
+            None => {
+                let report = SyncReport::before_genesis(self.0.callboard.role());
+                self.0.replay.running().map_or(report.clone(), |replaying| while_replaying(report, replaying))
+            }
         };
         report.alerts.extend(self.0.alarms.sentences());
         report
@@ -173,6 +179,15 @@ impl NodePorts {
     fn peer_reports(&self) -> Vec<PeerReport> {
         self.0.running.get().map(|running| running.peers.borrow().clone()).unwrap_or_default()
     }
+}
+
+/// What is said while the stored chain is verified again, before the node works on it.
+fn while_replaying(mut report: SyncReport, Replaying { head, at }: Replaying) -> SyncReport {
+    report.phase = Phase::Replaying;
+    report.head = HeadReport { height: head.height, hash: head.hash, timestamp: head.timestamp };
+    report.behind_blocks = head.height.saturating_sub(at);
+    report.not_ready = Some(format!("the stored chain is being verified again: block {at} of {}", head.height));
+    report
 }
 
 /// The report with what the background check has found: a damaged chain is an alarm, and no ready node has one.

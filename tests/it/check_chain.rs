@@ -6,7 +6,7 @@ use crate::support::until;
 use crate::support::wallet::{make_blocks, transfers};
 use alloy_primitives::Address;
 use callboard::dev;
-use redb::{Database, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -29,4 +29,5 @@ mod seeds;
 mod storage_error;
 mod support;
 mod sync;
+mod verify_on_start;
 mod zoo;

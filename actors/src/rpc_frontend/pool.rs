@@ -69,16 +69,8 @@ impl PoolPort for PoolInboxes {
     }
 
     fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>> {
-        let known = self.pending.ask(PendingTransaction { hash }, ANSWER_WITHIN);
-        let drop = self.drop.clone();
-        async move {
-            if known.await?.is_none() {
-                return Ok(false);
-            }
-            drop.ask(DropTransaction { hash, reason: DropReason::Operator }, ANSWER_WITHIN).await?;
-            Ok(true)
-        }
-        .boxed()
+        let answer = self.drop.ask(DropTransaction { hash, reason: DropReason::Operator }, ANSWER_WITHIN);
+        async move { Ok(answer.await?) }.boxed()
     }
 
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {

@@ -6,7 +6,7 @@ use crate::rpc_frontend::{PoolInboxes, PoolPort, Submission, SubmitError};
 use crate::send::Inbox;
 use crate::send::probe::probe;
 use crate::tx_pool::{
-    DropReason, Fate, PendingNonce, PoolError, PoolStatus, Status, SubmitTransaction, TransactionFate,
+    DropReason, DropTransaction, Fate, PendingNonce, PoolError, PoolStatus, Status, SubmitTransaction, TransactionFate,
 };
 use actix::Message;
 use alloy_primitives::{B256, U256};
@@ -34,7 +34,7 @@ async fn inboxes(
             (question.hash == B256::ZERO).then_some(Fate::Dropped(DropReason::Evicted))
         })
         .await,
-        drop: answering(|_| ()).await,
+        drop: answering(|command: &DropTransaction| command.reason == DropReason::Operator).await,
         status: answering(|_: &PoolStatus| Status { pending: 3, queued: 2, bytes: 9 }).await,
     }
 }
@@ -55,6 +55,7 @@ async fn a_submission_says_that_it_came_over_rpc() {
     assert_eq!(pool.fate(B256::ZERO).await, Ok(Some(Fate::Dropped(DropReason::Evicted))));
     let status = pool.status().await.unwrap();
     assert_eq!((status.pending, status.queued), (3, 2));
+    assert_eq!(pool.drop_transaction(B256::ZERO).await, Ok(true), "the operator's wish");
 }
 
 #[actix_web::test]
