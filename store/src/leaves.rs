@@ -11,8 +11,9 @@ use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Leaves kept in memory: about 64 MiB, some 400,000 accounts.
-const IN_MEMORY: usize = 400_000;
+/// Leaves kept in memory, about 16 MiB: few enough that sorting and writing them takes some tens of milliseconds, many
+/// enough that ten million accounts are a hundred files.
+const IN_MEMORY: usize = 100_000;
 
 type Leaf = (B256, Vec<u8>);
 

@@ -55,7 +55,7 @@ impl From<StorageError> for RootError {
 }
 
 /// Hashes the flat state at one height, part by part: each part is read through a snapshot of its own, so that it takes
-/// as long as it likes, at a head that moves. About 64 MiB of memory; larger states go through files in `folder`.
+/// as long as it likes, at a head that moves. Some 16 MiB of memory; larger states go through files in `folder`.
 #[derive(Debug)]
 pub struct RootComputation {
     scan: FlatScan,
@@ -90,9 +90,11 @@ impl RootComputation {
         self.keys
     }
 
-    /// Reads on, about `keys` accounts and slots; true where everything has been read.
-    pub fn advance(&mut self, snapshot: &Snapshot, keys: usize) -> Result<bool, RootError> {
-        let entries = self.scan.read(snapshot, keys)?;
+    /// Reads on, about `keys` accounts and slots; true where everything has been read. The snapshot is let go before
+    /// anything is hashed or sorted.
+    pub fn advance(&mut self, snapshot: Snapshot, keys: usize) -> Result<bool, RootError> {
+        let entries = self.scan.read(&snapshot, keys)?;
+        drop(snapshot);
         self.keys += entries.len() as u64;
         for entry in &entries {
             match *entry {
@@ -140,7 +142,7 @@ impl crate::Store {
         tell: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<B256>, RootError> {
         let mut computation = RootComputation::new(height, folder);
-        while !computation.advance(&self.snapshot()?, PART)? {
+        while !computation.advance(self.snapshot()?, PART)? {
             if !tell(computation.keys()) {
                 return Ok(None);
             }

@@ -213,7 +213,7 @@ fn hash(store: &Store, mut root: RootComputation) -> (Option<RootComputation>, O
     let height = root.height();
     let step = || -> Result<Option<RootComputation>, Fault> {
         let failed = |source| Fault::Root { height, source };
-        if !root.advance(&store.snapshot()?, PART).map_err(failed)? {
+        if !root.advance(store.snapshot()?, PART).map_err(failed)? {
             return Ok(Some(root));
         }
         let expected = store.snapshot()?.header(height)?.ok_or(Fault::Missing { height })?.state_root;

@@ -144,7 +144,7 @@ impl RangeCheck {
         let Work::Root(computation) = &mut self.work else { return Ok(RangeProgress::Done) };
         let height = self.to;
         let failed = |source| Fault::Root { height, source };
-        if !computation.advance(&self.store.snapshot()?, PART).map_err(failed)? {
+        if !computation.advance(self.store.snapshot()?, PART).map_err(failed)? {
             return Ok(RangeProgress::State { height });
         }
         let Work::Root(computation) = std::mem::replace(&mut self.work, Work::Done) else {

@@ -1,7 +1,7 @@
 //! All that the frontend knows of the rest of the node. Everything here can be faked in a test.
 
-use crate::tx_pool::Fate;
 use crate::reconciler::VerifyState;
+use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Transaction};
 use callboard_store::{Evidence, Store};

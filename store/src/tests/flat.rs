@@ -28,12 +28,12 @@ fn the_root_of_every_old_state_is_recomputed_while_the_head_moves() {
     for block in blocks() {
         compared.commit(&[block]);
         let snapshot = compared.store.snapshot().unwrap();
-        running.iter_mut().for_each(|computation| _ = computation.advance(&snapshot, 1).unwrap());
+        running.iter_mut().for_each(|computation| _ = computation.advance(snapshot.clone(), 1).unwrap());
         running.push(RootComputation::new(snapshot.head().height, &std::env::temp_dir()));
     }
     let snapshot = compared.store.snapshot().unwrap();
     for (height, mut computation) in (0..).zip(running) {
-        while !computation.advance(&snapshot, 2).unwrap() {}
+        while !computation.advance(snapshot.clone(), 2).unwrap() {}
         let header = snapshot.header(height).unwrap().unwrap();
         assert_eq!(computation.root().unwrap(), header.state_root, "block {height}");
     }

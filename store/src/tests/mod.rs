@@ -14,6 +14,6 @@ use alloy_primitives::B256;
 /// The state root of the snapshot's head, from the flat state alone.
 fn recomputed(snapshot: &Snapshot) -> Result<B256, RootError> {
     let mut computation = RootComputation::new(snapshot.head().height, &std::env::temp_dir());
-    while !computation.advance(snapshot, 3)? {}
+    while !computation.advance(snapshot.clone(), 3)? {}
     computation.root()
 }
