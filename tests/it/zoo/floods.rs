@@ -1,13 +1,12 @@
 //! More of everything than a node can take.
 
-use super::guest::{Answered, Guest};
+use super::guest::Guest;
 use super::http::{frame, read_answer};
 use super::peer::random;
 use super::trial::Trial;
 use crate::forge::with_header;
 use crate::support::node::SOON;
 use crate::support::until;
-use crate::support::wallet::transfers;
 use alloy_primitives::B256;
 use std::io::Write;
 use std::net::TcpStream;
@@ -42,33 +41,6 @@ fn half_open_connections_are_closed_with_a_reason_and_keep_nobody_out_for_long()
     assert_eq!(status, 408);
     Guest::of(&trial.follower, &trial.chain).greet().expect("an honest hello");
     trial.ends_well();
-}
-
-#[test]
-fn a_flood_of_transactions_with_bad_signatures_is_refused_one_by_one_and_honest_ones_go_through() {
-    let mut trial = Trial::with_honest_peers_only();
-    let guest = Guest::of(&trial.follower, &trial.chain);
-    let (_, token) = guest.greet().expect("an honest hello");
-    let honest = transfers(5, 0, 1).remove(0);
-    let forged: Vec<_> = (0..1_000).map(|_| with_random_signature(&honest)).collect();
-    let submit = || {
-        let answers = guest.submit(&token, &forged)?;
-        answers.iter().for_each(|answer| assert_eq!(answer["result"], "refused", "{answer}"));
-        Ok::<(), Answered>(())
-    };
-    // Its allowance for signatures ends long before its patience.
-    let refused = (0..100).find_map(|_| submit().err()).expect("it is refused as a whole in the end");
-    assert_eq!(refused, (429, "too_much_work".to_owned()));
-    trial.refuses_a_request_with("too_much_work");
-    let sent = trial.follower.send(&[honest])[0];
-    trial.authority.receipt(sent);
-    trial.ends_well();
-}
-
-/// Its last 32 bytes are the signature's s.
-fn with_random_signature(transaction: &[u8]) -> Vec<u8> {
-    let kept = transaction.len() - 64;
-    [&transaction[..kept], &random::<64>()].concat()
 }
 
 #[test]

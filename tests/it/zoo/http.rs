@@ -42,6 +42,18 @@ impl Request {
     }
 }
 
+/// What [`frame`] has put together.
+pub(super) fn unframe(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut items = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).expect("64 bits");
+        let (item, rest) = rest.split_at(length);
+        items.push(item);
+        bytes = rest;
+    }
+    items
+}
+
 /// A head of a successful answer whose body ends with the connection.
 pub(super) const OPEN_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
 

@@ -13,6 +13,7 @@ mod http;
 mod http_tricks;
 mod peer;
 mod streams;
+mod transactions;
 mod trial;
 mod victim;
 

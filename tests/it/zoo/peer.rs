@@ -17,6 +17,7 @@ use std::time::Instant;
 /// How a bad peer answers one route.
 pub(super) struct Lie {
     routes: &'static [&'static str],
+    role: Role,
     tell: Box<Tell>,
 }
 
@@ -28,11 +29,17 @@ impl Lie {
         routes: &'static [&'static str],
         tell: impl Fn(&Honest, &Request, &mut TcpStream) + Send + Sync + 'static,
     ) -> Self {
-        Self { routes, tell: Box::new(tell) }
+        Self { routes, role: Role::Follower, tell: Box::new(tell) }
+    }
+
+    /// Besides, it says that it is the authority.
+    pub(super) fn of_an_authority(self) -> Self {
+        Self { role: Role::Authority, ..self }
     }
 
     fn is_about(&self, request: &Request) -> bool {
-        self.routes.contains(&&*request.route) && (request.method == "GET" || request.route == "hello")
+        let method = if matches!(&*request.route, "hello" | "transactions") { "POST" } else { "GET" };
+        self.routes.contains(&&*request.route) && request.method == method
     }
 }
 
@@ -102,8 +109,8 @@ pub(super) struct Honest {
 }
 
 impl Honest {
-    pub(super) fn new(chain: Chain) -> Self {
-        let identity = identity(&chain);
+    fn new(chain: Chain, role: Role) -> Self {
+        let identity = Identity { role, ..identity(&chain) };
         Self { chain, answerer: Mutex::new(HelloAnswerer::new(identity.clone())), identity }
     }
 
@@ -115,7 +122,7 @@ impl Honest {
     pub(super) fn status_at(&self, head: &Block) -> StatusBody {
         let genesis = &self.chain.genesis;
         let head = SealedHead::of(head);
-        StatusBody::new(self.node_id(), Role::Follower, genesis.config().chain_id, genesis.hash(), &head)
+        StatusBody::new(self.node_id(), self.identity.role, genesis.config().chain_id, genesis.hash(), &head)
     }
 
     pub(super) fn status(&self) -> StatusBody {
@@ -208,7 +215,7 @@ impl BadPeer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("address");
         let inner = Arc::new(Inner {
-            honest: Honest::new(chain),
+            honest: Honest::new(chain, lie.role),
             lie,
             lies: AtomicBool::new(false),
             told: AtomicU64::new(0),

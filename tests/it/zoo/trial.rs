@@ -109,6 +109,14 @@ impl Trial {
         self.says_of(url, &format!("{state}: {reason}"), is_so);
     }
 
+    /// Waits until the follower says this of a peer that it dials again and again.
+    #[track_caller]
+    pub(super) fn cannot_reach(&self, url: &str, reason: &str) {
+        let is_so =
+            |peer: &Value| peer["state"] != "connected" && peer["reason"].as_str().unwrap_or("").contains(reason);
+        self.says_of(url, reason, is_so);
+    }
+
     /// Waits until the follower has refused a block by this check.
     #[track_caller]
     pub(super) fn refuses_a_block_by(&self, check: &str) {
@@ -143,11 +151,17 @@ impl Trial {
     /// The same, where the lie may cost more.
     #[track_caller]
     pub(super) fn ends_well_within(&mut self, memory: u64) {
-        until("every lie is told", SOON, || self.peers.iter().all(|peer| peer.told() > 0).then_some(()));
+        self.is_told();
         self.gate.opens();
         self.follows();
         let peak = self.follower.peak_memory();
         assert!(peak <= memory, "the follower used {peak} KiB, at most {memory} are allowed");
+    }
+
+    /// Waits until every bad peer has told its lie.
+    #[track_caller]
+    pub(super) fn is_told(&self) {
+        until("every lie is told", SOON, || self.peers.iter().all(|peer| peer.told() > 0).then_some(()));
     }
 
     /// A block that is sealed now comes to the follower, and both have the same chain.
