@@ -197,6 +197,21 @@ pub struct ImportArgs {
     pub client: ClientArgs,
 }
 
+/// `chain accept`
+#[derive(Debug, Args)]
+pub struct AcceptArgs {
+    /// The height at which the other branch has another block
+    pub height: u64,
+    /// The hash of that block
+    pub hash: B256,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub json: JsonArgs,
+}
+
 /// `init`
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -488,6 +503,8 @@ pub enum ChainCommand {
     Head(ClientArgs),
     /// Take a stopped node's chain back to an earlier block
     Rollback(RollbackArgs),
+    /// Mark the branch with this block as known and dead, on a stopped node: it is no alarm any more
+    Accept(AcceptArgs),
     /// Write the canonical blocks of a node, stopped or running, into a file
     Export(ExportArgs),
     /// Check and import the blocks of a file into a node, stopped or running

@@ -1,5 +1,6 @@
 //! `chain height`, `chain head`, `chain state` and `chain rollback`; the other commands of `chain` have a file each.
 
+mod accept;
 mod reconcile;
 mod source;
 mod transfer;
@@ -27,6 +28,7 @@ pub(super) async fn run(command: &ChainCommand) -> Result<(), CliError> {
         ChainCommand::Head(client) => head(client).await,
         ChainCommand::State { pending, client } => state(client, *pending).await,
         ChainCommand::Rollback(args) => rollback(args),
+        ChainCommand::Accept(args) => accept::run(args),
         ChainCommand::Export(args) => transfer::export(args).await,
         ChainCommand::Import(args) => transfer::import(args).await,
         ChainCommand::Verify(args) => verify::run(args).await,

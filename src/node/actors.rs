@@ -33,7 +33,6 @@ use callboard_chain::live::LiveState;
 use callboard_chain::verify::next_base_fee;
 use callboard_chain::{ChainConfig, SecretKey, StateReader};
 use callboard_store::{Head, LatestState, NodeStore, Store};
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -406,7 +405,7 @@ impl Mailboxes {
             has_seeds: !configuration.peers.seeds.is_empty(),
             high_water,
             abandoned_after: configuration.run.abandon_after,
-            accepted: BTreeSet::new(),
+            accepted: parts.node_store.accepted_forks()?,
             head: known,
         };
         let silence =
@@ -418,12 +417,12 @@ impl Mailboxes {
             authority: parts.config.authority,
             silence,
         };
-        let (board, all_stages) = (callboard.clone(), stages.clone());
+        let (board, all_stages, alarms) = (callboard.clone(), stages.clone(), shared.alarms.clone());
         let (connected, lost) = (self.sync.inbox(), self.sync.inbox());
         let (status, foreign, first_dials) = (self.sync.inbox(), self.sync.inbox(), self.sync.inbox());
         self.sync.start(move |_| {
             let state = sync_coordinator::State::new(setup, Duration::ZERO);
-            SyncCoordinator::new(ports, state, board, tools, all_stages, report)
+            SyncCoordinator::new(ports, state, board, tools, all_stages, alarms, report)
         });
 
         let ports =

@@ -56,7 +56,7 @@ pub use create::{CreateError, NewChain};
 pub use error::StorageError;
 pub use history::{HistoricState, HistoryError};
 pub use keys::TransactionLocation;
-pub use node::{Evidence, MAX_EVIDENCE, NodeStore, RefusedBlock, SealedHeader};
+pub use node::{Evidence, MAX_ACCEPTED, MAX_EVIDENCE, NodeStore, RefusedBlock, SealedHeader};
 pub use open::OpenError;
 pub use prune::{PruneError, Pruned};
 pub use rollback::{Rollback, RollbackError};

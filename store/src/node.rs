@@ -11,6 +11,7 @@ use redb::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ pub const MAX_REFUSED_TEXT: usize = 1_024;
 /// Most pairs of blocks kept as evidence. The first are kept: one proves as much as a thousand.
 pub const MAX_EVIDENCE: u64 = 1_000;
 
+/// Most blocks of other branches that an operator can accept. A chain with more forks than this has other troubles.
+pub const MAX_ACCEPTED: u64 = 256;
+
 /// Page cache. All of this is small and rarely read.
 const CACHE_BYTES: usize = 8 << 20;
 
@@ -32,6 +36,8 @@ const PEERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("peers");
 const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused_blocks");
 /// Height → JSON record.
 const EVIDENCE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("evidence");
+/// Height and hash of a block of another branch that the operator knows.
+const ACCEPTED: TableDefinition<'_, (u64, [u8; 32]), ()> = TableDefinition::new("accepted_forks");
 /// Name → height.
 const BOOKMARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("bookmarks");
 
@@ -207,11 +213,35 @@ impl NodeStore {
         Ok(table.get(name)?.map(|height| height.value()))
     }
 
+    /// Remembers that the branch with this block is known to the operator, and dead; whether there was room for it.
+    pub fn accept_fork(&self, height: u64, hash: B256) -> Result<bool, StorageError> {
+        self.write(|write| {
+            let mut table = write.open_table(ACCEPTED)?;
+            if table.len()? >= MAX_ACCEPTED {
+                return Ok(table.get((height, hash.0))?.is_some());
+            }
+            table.insert((height, hash.0), ())?;
+            Ok(true)
+        })
+    }
+
+    /// Height and hash of every block that was accepted.
+    pub fn accepted_forks(&self) -> Result<BTreeSet<(u64, B256)>, StorageError> {
+        let table = self.database.begin_read()?.open_table(ACCEPTED)?;
+        let mut accepted = BTreeSet::new();
+        for entry in table.iter()? {
+            let (height, hash) = entry?.0.value();
+            accepted.insert((height, B256::from(hash)));
+        }
+        Ok(accepted)
+    }
+
     fn create_tables(&self) -> Result<(), StorageError> {
         self.write(|write| {
             write.open_table(PEERS)?;
             write.open_table(REFUSED)?;
             write.open_table(EVIDENCE)?;
+            write.open_table(ACCEPTED)?;
             write.open_table(BOOKMARKS)?;
             Ok(())
         })

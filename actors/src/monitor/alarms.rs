@@ -13,6 +13,10 @@ use std::sync::Arc;
 /// What can be wrong while the node goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alarm {
+    /// A peer shows another validly sealed chain, and it is alive.
+    Diverged,
+    /// A peer shows another validly sealed branch that nobody extends.
+    DeadBranch,
     /// The authority sealed two blocks of one height.
     Equivocation,
     /// A block that this authority does not know carries its own seal.
@@ -27,12 +31,21 @@ pub enum Alarm {
 
 impl Alarm {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Equivocation, Self::OwnBlock, Self::PeerClock, Self::FutureHead, Self::ProposerClock];
+    pub const ALL: [Self; 7] = [
+        Self::Diverged,
+        Self::DeadBranch,
+        Self::Equivocation,
+        Self::OwnBlock,
+        Self::PeerClock,
+        Self::FutureHead,
+        Self::ProposerClock,
+    ];
 
     /// Its name in metrics and the log.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Diverged => "diverged",
+            Self::DeadBranch => "dead_branch",
             Self::Equivocation => "equivocation",
             Self::OwnBlock => "own_block",
             Self::PeerClock => "peer_clock",

@@ -61,10 +61,15 @@ impl Dialler {
             return DialEnd { url, result: Err(failure(&error)), foreign: None };
         };
         let known = known.filter(|known| known.genesis_hash == genesis_hash && !known.differences.is_empty());
-        let foreign = match known {
+        let mut foreign = match known {
             Some(known) => known,
             None => self.explain(url.clone(), is_seed, genesis_hash, claimed).await,
         };
+        if foreign.same_chain_and_authority {
+            let chain = ChainIdentity { genesis_hash, ..self.chain };
+            let newest = self.client.head_time(&url, reach, chain).await.ok();
+            foreign.newest_timestamp = newest.or(foreign.newest_timestamp);
+        }
         let mut failure = failure(&error);
         if !foreign.differences.is_empty() {
             failure.reason = format!("wrong chain: {}", foreign.differences.join("; "));
@@ -82,7 +87,14 @@ impl Dialler {
         claimed: Option<ChainFacts>,
     ) -> ForeignChain {
         let differences = claimed.map(|theirs| self.identity.chain.differences(&theirs)).unwrap_or_default();
-        let mut foreign = ForeignChain { url, is_seed, genesis_hash, same_chain_and_authority: false, differences };
+        let mut foreign = ForeignChain {
+            url,
+            is_seed,
+            genesis_hash,
+            same_chain_and_authority: false,
+            newest_timestamp: None,
+            differences,
+        };
         if !is_seed {
             return foreign;
         }
@@ -93,10 +105,13 @@ impl Dialler {
             let same = theirs.config().chain_id == ours.config().chain_id
                 && theirs.config().authority == ours.config().authority;
             let found = genesis_differences(ours.genesis(), theirs.genesis());
-            (theirs.hash() == genesis_hash).then(|| (same, found.iter().map(ToString::to_string).collect::<Vec<_>>()))
+            let timestamp = theirs.block().header().timestamp;
+            (theirs.hash() == genesis_hash)
+                .then(|| (same, timestamp, found.iter().map(ToString::to_string).collect::<Vec<_>>()))
         };
-        if let Ok(Some((same, found))) = actix_rt::task::spawn_blocking(compare).await {
+        if let Ok(Some((same, timestamp, found))) = actix_rt::task::spawn_blocking(compare).await {
             foreign.same_chain_and_authority = same;
+            foreign.newest_timestamp = same.then_some(timestamp);
             foreign.differences = found.into_iter().take(8).collect();
         }
         foreign

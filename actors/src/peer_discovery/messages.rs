@@ -49,6 +49,8 @@ pub struct ForeignChain {
     pub genesis_hash: B256,
     /// Whether it has this chain's id and authority: then it is a fork of this chain from the start.
     pub same_chain_and_authority: bool,
+    /// Timestamp of its newest sealed block, unix seconds; known only where it has this chain's id and authority.
+    pub newest_timestamp: Option<u64>,
     /// What differs, one sentence each; empty where its genesis could not be had.
     pub differences: Vec<String>,
 }

@@ -14,7 +14,7 @@ use crate::block_store::HeadStored;
 use crate::callboard::{Callboard, Phase};
 use crate::confirmed_state::CommitPace;
 use crate::guard::Stop;
-use crate::monitor::Stages;
+use crate::monitor::{Alarm, Alarms, Stages};
 use crate::peer_discovery::{
     FirstDialsEnded, ForeignChain, Offence, PeerConnected, PeerLost, PeerMisbehaved, PeerStatus, SessionBroken,
 };
@@ -66,6 +66,7 @@ pub struct SyncCoordinator {
     fetches: BTreeMap<FetchId, SpawnHandle>,
     pub(super) pace: Pace,
     pub(super) catching_up_from: u64,
+    alarms: Alarms,
     published: watch::Sender<SyncReport>,
     started: Instant,
     timers: Timers<Timer>,
@@ -79,6 +80,7 @@ impl SyncCoordinator {
         callboard: Callboard,
         tools: Tools,
         stages: Stages,
+        alarms: Alarms,
         published: watch::Sender<SyncReport>,
     ) -> Self {
         callboard.set_phase(state.phase());
@@ -94,6 +96,7 @@ impl SyncCoordinator {
             fetches: BTreeMap::new(),
             pace: Pace::default(),
             catching_up_from: height,
+            alarms,
             published,
             started: Instant::now(),
             timers: Timers::default(),
@@ -111,6 +114,10 @@ impl SyncCoordinator {
             self.apply(effect, ctx);
         }
         self.pipeline.advance(self.state.front());
+        self.alarms
+            .set(Alarm::Diverged, self.state.divergence().map(|found| DivergenceReport::from(found).to_string()));
+        let dead = self.state.dead_branches().next();
+        self.alarms.set(Alarm::DeadBranch, dead.map(|found| DivergenceReport::from(&found).as_alarm()));
         let report = self.report();
         self.published.send_replace(report);
     }
@@ -267,7 +274,7 @@ impl SyncCoordinator {
             seed: found.url.to_string(),
             ours,
             theirs: found.genesis_hash,
-            newest_timestamp: wall_seconds(),
+            newest_timestamp: found.newest_timestamp.unwrap_or_else(wall_seconds),
         };
         self.tell(ctx, |state, now, wall| state.on_foreign_genesis(now, wall, found));
     }

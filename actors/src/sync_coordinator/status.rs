@@ -87,8 +87,6 @@ impl SyncCoordinator {
     }
 
     fn alerts(&self) -> Vec<String> {
-        let stopped = matches!(self.state.phase(), Phase::Stalled | Phase::Diverged).then(|| self.reason());
-        let dead = self.state.dead_branches().map(|found| DivergenceReport::from(&found).as_alarm());
-        stopped.into_iter().chain(dead).collect()
+        (self.state.phase() == Phase::Stalled).then(|| self.reason()).into_iter().collect()
     }
 }

@@ -15,6 +15,7 @@ mod peer;
 mod streams;
 mod transactions;
 mod trial;
+mod unconfirmable;
 mod victim;
 
 #[test]

@@ -146,6 +146,11 @@ impl PeerClient {
         Ok(PeerState { node_id: status.node_id, head, clock })
     }
 
+    /// The timestamp of the head of a node on another chain of the same authority, proven by its seal.
+    pub async fn head_time(&self, url: &PeerUrl, reach: Reach, chain: ChainIdentity) -> Result<u64, CallError> {
+        Ok(self.status(url, reach, chain, None).await?.head.timestamp())
+    }
+
     async fn status_body(
         &self,
         url: &PeerUrl,
