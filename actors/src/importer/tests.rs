@@ -112,6 +112,16 @@ async fn a_node_that_replays_its_chain_imports_nothing_and_counts_the_refusal() 
     assert!(bench.asked.try_next().is_none());
 }
 
+#[test]
+fn a_mailbox_that_is_full_or_slow_is_not_a_node_that_stops() {
+    let (actor, message) = ("ConfirmedState", "ImportBlock");
+    let full = ImportFailure::from(AskError::Full { actor, message, capacity: 1 });
+    let late = ImportFailure::from(AskError::Timeout { actor, message, deadline: Duration::from_secs(1) });
+    let gone = ImportFailure::from(AskError::Closed { actor, message });
+    let said = [full, late, gone].map(|failure| (failure.check(), failure.blame()));
+    assert_eq!(said, [("busy", Blame::Nobody), ("busy", Blame::Nobody), ("stopping", Blame::Nobody)]);
+}
+
 #[actix_rt::test]
 async fn a_backlogged_block_is_offered_again_once_the_disk_has_moved() {
     let mut first = true;

@@ -60,7 +60,8 @@ impl Dialler {
         let Some((genesis_hash, claimed)) = foreign_genesis(&error) else {
             return DialEnd { url, result: Err(failure(&error)), foreign: None };
         };
-        let known = known.filter(|known| known.genesis_hash == genesis_hash && !known.differences.is_empty());
+        // A seed's genesis that could not be had is asked for again: it may be this chain made anew.
+        let known = known.filter(|known| known.genesis_hash == genesis_hash && known.is_compared);
         let mut foreign = match known {
             Some(known) => known,
             None => self.explain(url.clone(), is_seed, genesis_hash, claimed).await,
@@ -91,6 +92,7 @@ impl Dialler {
             url,
             is_seed,
             genesis_hash,
+            is_compared: false,
             same_chain_and_authority: false,
             newest_timestamp: None,
             differences,
@@ -110,6 +112,7 @@ impl Dialler {
                 .then(|| (same, timestamp, found.iter().map(ToString::to_string).collect::<Vec<_>>()))
         };
         if let Ok(Some((same, timestamp, found))) = actix_rt::task::spawn_blocking(compare).await {
+            foreign.is_compared = true;
             foreign.same_chain_and_authority = same;
             foreign.newest_timestamp = same.then_some(timestamp);
             foreign.differences = found.into_iter().take(8).collect();

@@ -47,6 +47,8 @@ pub struct ForeignChain {
     pub is_seed: bool,
     /// Hash of its genesis block.
     pub genesis_hash: B256,
+    /// Whether its genesis was had and compared with ours; only the seeds' are asked for.
+    pub is_compared: bool,
     /// Whether it has this chain's id and authority: then it is a fork of this chain from the start.
     pub same_chain_and_authority: bool,
     /// Timestamp of its newest sealed block, unix seconds; known only where it has this chain's id and authority.

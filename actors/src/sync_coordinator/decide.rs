@@ -149,7 +149,7 @@ impl State {
 
     fn give_up_what_stands_still(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         let since = self.progress_at.max(self.front_asked_at);
-        if let Some(peer) = self.window.source_of_front()
+        if let Some(peer) = self.window.awaited_from()
             && now.saturating_sub(since) > self.setup.stall_after
         {
             effects.extend(stop(self.window.give_up(peer)));

@@ -72,6 +72,11 @@ impl Window {
         self.piece_of_front().map(|piece| piece.peer)
     }
 
+    /// From whom the block at the front is still awaited.
+    pub(super) fn awaited_from(&self) -> Option<NodeId> {
+        self.piece_of_front().filter(|piece| piece.fetch.is_some()).map(|piece| piece.peer)
+    }
+
     fn piece_of_front(&self) -> Option<&Piece> {
         self.pieces.range(..=self.front).next_back().map(|(_, piece)| piece).filter(|piece| piece.through >= self.front)
     }

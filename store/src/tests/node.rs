@@ -1,7 +1,7 @@
 //! `node.redb`: bounded, and still there after a restart.
 
 use super::fixture::{Action, Fixture};
-use crate::node::{MAX_REFUSED_BLOCKS, MAX_REFUSED_BYTES, MAX_REFUSED_TEXT};
+use crate::node::{MAX_ACCEPTED, MAX_REFUSED_BLOCKS, MAX_REFUSED_BYTES, MAX_REFUSED_TEXT};
 use crate::{Evidence, NodeStore, OpenError, RefusedBlock, SealedHeader};
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,20 @@ fn evidence_is_kept_once_a_height() {
     assert!(store.add_evidence(&evidence).unwrap());
     assert!(!store.add_evidence(&Evidence { time: 8, ..evidence.clone() }).unwrap());
     assert_eq!(store.evidence().unwrap(), [evidence]);
+}
+
+#[test]
+fn accepted_forks_are_bounded_and_there_after_a_restart() {
+    let (folder, store) = opened();
+    for height in (0..MAX_ACCEPTED).rev() {
+        assert!(store.accept_fork(height, B256::repeat_byte(1)).unwrap());
+    }
+    assert!(!store.accept_fork(7, B256::repeat_byte(2)).unwrap(), "no more room");
+    assert!(store.accept_fork(7, B256::repeat_byte(1)).unwrap(), "known already");
+    drop(store);
+    let store = NodeStore::open(folder.path().join("node.redb")).unwrap();
+    let expected = (0..MAX_ACCEPTED).map(|height| (height, B256::repeat_byte(1))).collect();
+    assert_eq!(store.accepted_forks().unwrap(), expected);
 }
 
 #[test]

@@ -170,6 +170,17 @@ fn a_range_that_stands_still_is_asked_of_another_peer() {
 }
 
 #[test]
+fn a_range_that_has_come_and_is_executed_slowly_is_nobodys_fault() {
+    let mut node = Node::follower(0);
+    node.connect(1, head(100));
+    let range = node.ranges()[0];
+    node.take();
+    node.ended(range.0, Some(100), FetchEnd::Done).at(100);
+    assert!(node.state.peers.is_usable(node.now, peer(1)));
+    assert_eq!(node.ranges(), []);
+}
+
+#[test]
 fn pauses_grow_with_failures_up_to_a_bound_and_a_block_ends_them() {
     let mut node = Node::follower(0);
     node.connect(1, head(100));
