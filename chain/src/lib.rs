@@ -22,6 +22,7 @@
 //! | [`trie`] | the state trie: roots, proofs, stored nodes |
 
 pub mod block;
+pub mod check;
 pub mod config;
 pub mod error;
 pub mod evidence;
@@ -35,6 +36,7 @@ pub mod recovery;
 pub mod seal;
 pub mod stage;
 pub mod state;
+pub mod state_proof;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transaction;
@@ -42,6 +44,7 @@ pub mod trie;
 pub mod verify;
 
 pub use block::{Block, Receipt, Transaction};
+pub use check::Check;
 pub use config::{BaseFeePolicy, ChainConfig, Hardfork};
 pub use error::Blame;
 pub use genesis::{Genesis, SealedGenesis};
@@ -50,4 +53,5 @@ pub use keys::SecretKey;
 pub use seal::Seal;
 pub use stage::{Confirmed, Verified};
 pub use state::{Account, AccountChange, BlockChanges, StateReadError, StateReader, StorageChange, TrieReader};
+pub use state_proof::{AccountProof, SlotProof};
 pub use trie::{StateTrie, TrieError, TrieUpdates};

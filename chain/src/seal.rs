@@ -43,6 +43,14 @@ impl SealError {
     pub fn blame(&self) -> Blame {
         Blame::Peer
     }
+
+    /// What was expected, and what came.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        match self {
+            Self::NoSignature { source, .. } => source.expected_and_actual(),
+            Self::WrongSigner { expected, actual, .. } => (expected.to_string(), actual.to_string()),
+        }
+    }
 }
 
 impl Seal {

@@ -4,7 +4,18 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 
 /// An account as it stands in the state trie (yellow paper §4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, alloy_rlp::RlpEncodable, alloy_rlp::RlpDecodable)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    alloy_rlp::RlpEncodable,
+    alloy_rlp::RlpDecodable,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
 pub struct Account {
     /// Transactions sent, or contracts created.
     pub nonce: u64,

@@ -482,6 +482,15 @@ pub enum BlockCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// What became of a block: each check in order, who sent it, when, to whom it went on, and what to do if it was
+    /// refused
+    Explain {
+        /// Height, block hash, or latest
+        block: String,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
 }
 
 /// `chain`

@@ -1,6 +1,8 @@
-//! `block get`.
+//! `block get`, `block explain`.
 
-use super::args::BlockCommand;
+mod explain;
+
+use super::args::{BlockCommand, ClientArgs};
 use super::output::{cell, fields, quantity};
 use super::{CliError, Output};
 use crate::rpc_client::RpcClient;
@@ -8,7 +10,13 @@ use alloy_primitives::{B256, U64};
 use serde_json::{Value, json};
 
 pub(super) async fn run(command: &BlockCommand) -> Result<(), CliError> {
-    let BlockCommand::Get { block, client } = command;
+    match command {
+        BlockCommand::Get { block, client } => get(block, client).await,
+        BlockCommand::Explain { block, client } => explain::run(block, client).await,
+    }
+}
+
+async fn get(block: &str, client: &ClientArgs) -> Result<(), CliError> {
     let rpc = RpcClient::new(client.rpc.as_deref())?;
     let found = find(&rpc, block).await?;
     if found.is_null() {
@@ -20,16 +28,22 @@ pub(super) async fn run(command: &BlockCommand) -> Result<(), CliError> {
 }
 
 async fn find(rpc: &RpcClient, block: &str) -> Result<Value, CliError> {
+    let id = block_id(block)?;
+    let method = if block.parse::<B256>().is_ok() { "eth_getBlockByHash" } else { "eth_getBlockByNumber" };
+    Ok(rpc.call(method, json!([id, true])).await?)
+}
+
+/// A block as it is typed, for JSON-RPC: a hash, a quantity or a tag.
+fn block_id(block: &str) -> Result<Value, CliError> {
     if let Ok(hash) = block.parse::<B256>() {
-        return Ok(rpc.call("eth_getBlockByHash", json!([hash, true])).await?);
+        return Ok(json!(hash));
     }
-    let number = match block {
-        "latest" | "pending" | "earliest" => json!(block),
-        _ => json!(U64::from(block.parse::<u64>().map_err(|_| {
+    match block {
+        "latest" | "pending" | "earliest" => Ok(json!(block)),
+        _ => Ok(json!(U64::from(block.parse::<u64>().map_err(|_| {
             CliError::usage(format!("\"{block}\" is no block: write a height, a block hash of 32 bytes, or latest"))
-        })?)),
-    };
-    Ok(rpc.call("eth_getBlockByNumber", json!([number, true])).await?)
+        })?))),
+    }
 }
 
 /// A block's lines, also for `chain head`.

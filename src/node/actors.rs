@@ -11,7 +11,7 @@ use callboard_actors::callboard::Role;
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::EventStream;
 use callboard_actors::guard::StopOrder;
-use callboard_actors::importer::{Importer, OwnBlocks, Refusals, SealWatch};
+use callboard_actors::importer::{Importer, OwnBlocks, Passports, Records, SealWatch};
 use callboard_actors::monitor::{Alarm, Alarms, Monitor};
 use callboard_actors::peer_discovery::{
     self, PeerDiscovery, PeerReport, PeersRequest, chain_identity, clock_alarm, future_head_alarm,
@@ -108,13 +108,13 @@ impl RunningNode {
             shared.stages.verify.clone(),
         )
         .map_err(|error| NodeError::Threads(error.to_string()))?;
-        let refusals = Refusals::new(parts.node_store.clone(), &shared.metrics);
+        let records = Records::new(parts.node_store.clone(), &shared.metrics);
         let importer = Importer::new(
             shared.callboard.clone(),
             verifier,
             mailboxes.confirmed_state.inbox(),
             head,
-            refusals,
+            records,
             parts.seal_watch(shared)?,
             mailboxes.own_blocks(),
         );
@@ -131,7 +131,7 @@ impl RunningNode {
             role,
             advertise: shared.configuration.peers.advertise.clone(),
         };
-        let peer_server = mailboxes.peer_server(shared, &parts, &identity, &sessions)?;
+        let peer_server = mailboxes.peer_server(shared, &parts, &identity, &sessions, importer.passports().clone())?;
         let (sync_report, sync) = watch::channel(SyncReport::before_genesis(role));
         let (peer_reports, peers) = watch::channel(Vec::new());
         publish_peers(mailboxes.discovery.inbox(), peer_reports, importer.watch_head(), shared.alarms.clone());
@@ -302,6 +302,7 @@ impl Mailboxes {
         parts: &Parts,
         identity: &Identity,
         sessions: &Sessions,
+        passports: Passports,
     ) -> Result<PeerServer, NodeError> {
         Ok(PeerServer::start(ServerConfig {
             listen: shared.configuration.peers.listen,
@@ -318,6 +319,7 @@ impl Mailboxes {
                 blocks: self.intake.inbox(),
             },
             metrics: shared.peer_metrics.clone(),
+            passports,
         })?)
     }
 
@@ -355,6 +357,7 @@ impl Mailboxes {
             events: self.events.inbox(),
             broadcast: self.broadcaster.inbox(),
             relay: self.broadcaster.inbox(),
+            passports: importer.passports().clone(),
         };
         let (board, config) = (callboard.clone(), parts.config.clone());
         let commits = CommitMetrics::register(&shared.metrics, stages.commit.clone());

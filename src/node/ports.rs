@@ -4,19 +4,20 @@ use super::Shared;
 use super::replay::{Replay, Replaying};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_actors::callboard::{Callboard, Phase, Provenance};
-use callboard_actors::importer::{ImportFailure, Importer};
+use callboard_actors::importer::{Explanation, ImportFailure, Importer, Refused, Rejection};
 use callboard_actors::monitor::{Alarms, Metrics};
 use callboard_actors::peer_discovery::PeerReport;
 use callboard_actors::reconciler::{Reconciled, VerifyRange, VerifyState};
 use callboard_actors::rpc_frontend::{
-    AdminPort, ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolInboxes, PoolPort,
-    PoolStatus, PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress, VerifyUnavailable,
+    AdminPort, ChainAccess, ExplainPort, ExplainQuestion, ImportError, ImportErrorKind, ImportPort, Imported, Pending,
+    PoolInboxes, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
+    VerifyUnavailable,
 };
 use callboard_actors::send::{ActorRegistry, Inbox};
 use callboard_actors::sync_coordinator::{DivergenceReport, HeadReport, SyncReport};
 use callboard_actors::tx_pool::Fate;
 use callboard_chain::live::ConfirmError;
-use callboard_store::Evidence;
+use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -151,7 +152,14 @@ impl NodePorts {
 
     pub(super) fn rpc_ports(&self, chain: ChainAccess) -> RpcPorts {
         let node = Arc::new(self.clone());
-        RpcPorts { chain, pool: node.clone(), import: node.clone(), status: node.clone(), admin: node }
+        RpcPorts {
+            chain,
+            pool: node.clone(),
+            import: node.clone(),
+            status: node.clone(),
+            admin: node.clone(),
+            blocks: node,
+        }
     }
 
     /// The actors run: from now on the RPC reaches them.
@@ -267,14 +275,27 @@ impl AdminPort for NodePorts {
 }
 
 impl ImportPort for NodePorts {
-    fn import(&self, bytes: Bytes, _from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>> {
+    fn import(&self, bytes: Bytes, from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>> {
         let running = self.running();
         Box::pin(async move {
             let running = running.ok_or_else(no_genesis)?;
-            let outcome =
-                running.importer.import(bytes, Provenance::OPERATOR).await.map_err(|failure| import_error(&failure))?;
+            let provenance = Provenance::operator(from);
+            let outcome = running.importer.import(bytes, provenance).await.map_err(|failure| import_error(&failure))?;
             Ok(Imported { imported: outcome.imported, height: outcome.height, hash: outcome.hash })
         })
+    }
+
+    fn refused(&self, bytes: Bytes, error: &ImportError, from: Option<SocketAddr>) {
+        let Some(running) = self.0.running.get() else { return };
+        let refused = Refused {
+            check: error.check.clone(),
+            passed: Vec::new(),
+            expected: error.expected.clone(),
+            actual: error.actual.clone(),
+            message: error.message.clone(),
+            blame: error.blame,
+        };
+        running.importer.refusals().record_unchecked(refused, Provenance::operator(from), &bytes);
     }
 }
 
@@ -297,9 +318,20 @@ fn import_error(failure: &ImportFailure) -> ImportError {
         }
         ImportFailure::Refused(_) | ImportFailure::Confirm(_) => ImportErrorKind::Invalid,
     };
-    let (expected, actual) = failure.expected_and_actual().unwrap_or_default();
+    let (expected, actual) = failure.expected_and_actual();
     let (check, message) = (failure.check().to_owned(), failure.to_string());
     ImportError { kind, check, expected, actual, message, blame: failure.blame() }
+}
+
+impl ExplainPort for NodePorts {
+    fn rejections(&self, limit: usize) -> Result<Vec<Rejection>, StorageError> {
+        self.0.running.get().map_or(Ok(Vec::new()), |running| running.importer.rejections(limit))
+    }
+
+    fn explain(&self, question: ExplainQuestion) -> Result<Option<Explanation>, StorageError> {
+        let ExplainQuestion { height, hash, confirmed, raw } = question;
+        self.0.running.get().map_or(Ok(None), |running| running.importer.explain(height, hash, confirmed, raw))
+    }
 }
 
 impl StatusPort for NodePorts {

@@ -15,6 +15,7 @@
 //! | [`state`] | [`LatestState`]: the newest durable state, for the executor |
 //! | [`history`] | [`HistoricState`]: the state at an old block |
 //! | [`scan`] | the flat state at one height, part by part |
+//! | [`proofs`] | [`ProvableState`]: proofs of accounts and slots at recent blocks |
 //! | [`root`] | the state root recomputed from the flat state |
 //! | [`build`] | the state trie built from the flat state |
 //! | [`compare`] | the flat state held against the stored trie |
@@ -36,6 +37,7 @@ mod keys;
 mod leaves;
 pub mod node;
 pub mod open;
+pub mod proofs;
 pub mod prune;
 pub mod rollback;
 pub mod root;
@@ -58,6 +60,7 @@ pub use history::{HistoricState, HistoryError};
 pub use keys::TransactionLocation;
 pub use node::{Evidence, MAX_ACCEPTED, MAX_EVIDENCE, NodeStore, RefusedBlock, SealedHeader};
 pub use open::OpenError;
+pub use proofs::{MAX_UNDONE_BLOCKS, ProvableError, ProvableState};
 pub use prune::{PruneError, Pruned};
 pub use rollback::{Rollback, RollbackError};
 pub use root::{RootComputation, RootError};

@@ -5,7 +5,7 @@ use crate::open::{open_or_create, unreadable};
 use crate::{OpenError, StorageError};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
-use callboard_chain::{Block, Seal, keccak256};
+use callboard_chain::{Blame, Block, Seal, keccak256};
 use redb::{
     Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction,
 };
@@ -34,6 +34,8 @@ const CACHE_BYTES: usize = 8 << 20;
 const PEERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("peers");
 /// Order of arrival → JSON record.
 const REFUSED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused_blocks");
+/// The same order → the bytes that were sent, where they are worth keeping.
+const REFUSED_BYTES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refused_bytes");
 /// Height → JSON record.
 const EVIDENCE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("evidence");
 /// Height and hash of a block of another branch that the operator knows.
@@ -44,23 +46,39 @@ const BOOKMARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("bookmark
 /// A block that was refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedBlock {
+    /// Its place in the order of arrival. Given by [`NodeStore::add_refused`].
+    #[serde(skip)]
+    pub number: u64,
     /// The height it claimed.
     pub height: u64,
     /// Its hash.
     pub hash: B256,
     /// The check that failed.
     pub check: String,
+    /// The checks it had passed, in order.
+    pub passed: Vec<String>,
     /// What the check expected.
     pub expected: String,
     /// What the block had.
     pub actual: String,
-    /// Who sent it: a node id, or an origin such as an operator's file.
+    /// The refusal as a sentence.
+    pub message: String,
+    /// Who is at fault.
+    pub blame: Blame,
+    /// Who sent it: a node id, or an operator with the address of the client.
     pub sender: String,
+    /// Where the sender answers, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Which way it came: a stream, live, a push, `importBlock`, a file.
+    pub path: String,
+    /// What was found out afterwards: the first key or transaction that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
     /// When, unix seconds.
     pub time: u64,
-    /// The bytes that were sent, where they are worth keeping.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<Bytes>,
+    /// How many bytes were sent.
+    pub length: u64,
 }
 
 /// A header and its seal: as much of a block as proves that the authority made it.
@@ -151,27 +169,71 @@ impl NodeStore {
         Ok(peers)
     }
 
-    /// Remembers a refused block, and forgets the oldest ones where there are too many or they are too large.
-    pub fn add_refused(&self, mut block: RefusedBlock) -> Result<(), StorageError> {
-        for text in [&mut block.check, &mut block.expected, &mut block.actual, &mut block.sender] {
-            shorten(text);
-        }
-        // The bytes are stored as hex, two characters each.
-        block.bytes = block.bytes.filter(|bytes| bytes.len() as u64 <= MAX_REFUSED_BYTES / 4);
+    /// Remembers a refused block and the bytes that were sent, and forgets the oldest ones where there are too many or
+    /// they are too large. Returns its place in the order of arrival.
+    pub fn add_refused(&self, mut block: RefusedBlock, bytes: &[u8]) -> Result<u64, StorageError> {
+        let RefusedBlock { check, expected, actual, message, sender, path, .. } = &mut block;
+        [check, expected, actual, message, sender, path].into_iter().for_each(shorten);
+        block.url.as_mut().map(shorten);
+        block.length = bytes.len() as u64;
         let record = encode("refused_blocks", &block)?;
         self.write(|write| {
-            let mut table = write.open_table(REFUSED)?;
-            let newest = table.last()?.map_or(0, |(number, _)| number.value());
-            table.insert(newest.saturating_add(1), record.as_slice())?;
-            forget_oldest(&mut table)
+            let mut records = write.open_table(REFUSED)?;
+            let mut kept = write.open_table(REFUSED_BYTES)?;
+            let number = records.last()?.map_or(0, |(number, _)| number.value()).saturating_add(1);
+            records.insert(number, record.as_slice())?;
+            if is_kept(block.length) {
+                kept.insert(number, bytes)?;
+            }
+            let oldest = oldest_too_many(&records)?;
+            records.retain_in(..=oldest, |_, _| false)?;
+            kept.retain_in(..=oldest, |_, _| false)?;
+            Ok(number)
+        })
+    }
+
+    /// Adds what was found out about a refused block; nothing where it was forgotten meanwhile.
+    pub fn add_finding(&self, number: u64, mut finding: String) -> Result<(), StorageError> {
+        shorten(&mut finding);
+        self.write(|write| {
+            let mut records = write.open_table(REFUSED)?;
+            let Some(record) = records.get(number)?.map(|record| record.value().to_vec()) else { return Ok(()) };
+            let block = RefusedBlock { finding: Some(finding), ..decode("refused_blocks", &record)? };
+            records.insert(number, encode("refused_blocks", &block)?.as_slice())?;
+            Ok(())
         })
     }
 
     /// The newest `limit` refused blocks, newest first.
     pub fn refused(&self, limit: usize) -> Result<Vec<RefusedBlock>, StorageError> {
+        self.refused_where(limit, |_| true)
+    }
+
+    /// As [`Self::refused`], of those for which `wanted` says yes.
+    pub fn refused_where(
+        &self,
+        limit: usize,
+        wanted: impl Fn(&RefusedBlock) -> bool,
+    ) -> Result<Vec<RefusedBlock>, StorageError> {
         let table = self.database.begin_read()?.open_table(REFUSED)?;
-        let newest = table.iter()?.rev().take(limit);
-        newest.map(|entry| decode("refused_blocks", entry?.1.value())).collect()
+        let mut found = Vec::new();
+        for entry in table.iter()?.rev() {
+            if found.len() >= limit {
+                break;
+            }
+            let (number, record) = entry?;
+            let block = RefusedBlock { number: number.value(), ..decode("refused_blocks", record.value())? };
+            if wanted(&block) {
+                found.push(block);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The bytes of a refused block, where they were kept.
+    pub fn refused_bytes(&self, number: u64) -> Result<Option<Bytes>, StorageError> {
+        let table = self.database.begin_read()?.open_table(REFUSED_BYTES)?;
+        Ok(table.get(number)?.map(|bytes| Bytes::copy_from_slice(bytes.value())))
     }
 
     /// Remembers two sealed blocks of one height; whether it was new. Of one height the first pair is kept.
@@ -240,6 +302,7 @@ impl NodeStore {
         self.write(|write| {
             write.open_table(PEERS)?;
             write.open_table(REFUSED)?;
+            write.open_table(REFUSED_BYTES)?;
             write.open_table(EVIDENCE)?;
             write.open_table(ACCEPTED)?;
             write.open_table(BOOKMARKS)?;
@@ -263,22 +326,32 @@ impl std::fmt::Debug for NodeStore {
     }
 }
 
-/// Removes from the oldest on until both bounds hold. The newest always stays.
-fn forget_oldest(table: &mut Table<'_, u64, &'static [u8]>) -> Result<(), StorageError> {
+/// Whether a block of this length is worth keeping: one alone must not push out all others.
+const fn is_kept(length: u64) -> bool {
+    length <= MAX_REFUSED_BYTES / 4
+}
+
+/// How much the newest record and those before it take together decides which is the first too many; 0 for none. The
+/// newest always stays.
+fn oldest_too_many(records: &Table<'_, u64, &'static [u8]>) -> Result<u64, StorageError> {
+    /// As much of a record as says how long its block is.
+    #[derive(Deserialize)]
+    struct Length {
+        length: u64,
+    }
     let mut bytes = 0u64;
     let mut kept = 0u64;
-    let mut oldest = 0;
-    for entry in table.iter()?.rev() {
+    for entry in records.iter()?.rev() {
         let (number, record) = entry?;
-        bytes = bytes.saturating_add(record.value().len() as u64);
+        let Length { length } = decode("refused_blocks", record.value())?;
+        let stored = if is_kept(length) { length } else { 0 };
+        bytes = bytes.saturating_add(record.value().len() as u64).saturating_add(stored);
         kept += 1;
         if kept > 1 && (kept > MAX_REFUSED_BLOCKS || bytes > MAX_REFUSED_BYTES) {
-            oldest = number.value();
-            break;
+            return Ok(number.value());
         }
     }
-    table.retain_in(..=oldest, |_, _| false)?;
-    Ok(())
+    Ok(0)
 }
 
 /// Cuts a text at a character's end.

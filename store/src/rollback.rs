@@ -157,7 +157,7 @@ fn target(snapshot: &Snapshot, to: u64) -> Result<Head, RollbackError> {
 }
 
 /// Every key that the blocks touched, ascending.
-fn touched(snapshot: &Snapshot, heights: RangeInclusive<u64>) -> Result<ChangeSet, StorageError> {
+pub(crate) fn touched(snapshot: &Snapshot, heights: RangeInclusive<u64>) -> Result<ChangeSet, StorageError> {
     let mut accounts: BTreeSet<Address> = BTreeSet::new();
     let mut slots: BTreeSet<(Address, U256)> = BTreeSet::new();
     for height in heights {

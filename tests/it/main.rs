@@ -24,6 +24,7 @@ mod large;
 mod manual_sync;
 mod message_graph;
 mod readme;
+mod refusals;
 mod refused_start;
 mod sealed_once;
 mod seeds;

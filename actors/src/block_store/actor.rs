@@ -11,6 +11,7 @@ use crate::callboard::{Callboard, Delivery, Kind, Provenance};
 use crate::confirmed_state::BatchStored;
 use crate::event_stream::BlocksStored as StreamBlocks;
 use crate::guard::Stop;
+use crate::importer::Passports;
 use crate::send::{Inbox, Timed};
 use crate::tx_pool::BlocksStored as PoolBlocks;
 use actix::{Actor, ActorContext, Context, Handler};
@@ -38,6 +39,8 @@ pub struct Ports {
     pub broadcast: Inbox<BroadcastBlock>,
     /// The broadcaster, for imported blocks.
     pub relay: Inbox<RelayBlock>,
+    /// Where each block's way is noted.
+    pub passports: Passports,
 }
 
 /// The actor.
@@ -113,6 +116,7 @@ impl BlockStore {
 
     /// What the routing table says happens to a block once it is durable.
     fn route(&self, block: &Durable<Block>, provenance: Provenance) {
+        let mut routes = Vec::new();
         for delivery in self.callboard.deliveries(provenance.origin, Kind::Block) {
             match delivery {
                 Delivery::BroadcastBlock => self.ports.broadcast.signal(BroadcastBlock { block: block.clone() }),
@@ -122,7 +126,9 @@ impl BlockStore {
                 _ => continue,
             }
             self.callboard.count(provenance.origin, Kind::Block, delivery);
+            routes.push(delivery);
         }
+        self.ports.passports.stored(block.value(), provenance, &routes);
     }
 }
 

@@ -10,5 +10,5 @@ mod table;
 mod tests;
 
 pub use board::{Callboard, RouteCount, Routes, TableEntry};
-pub use provenance::Provenance;
+pub use provenance::{Path, Provenance};
 pub use table::{Delivery, Kind, Origin, Phase, Role, route};

@@ -2,16 +2,24 @@
 //!
 //! Peers' streams, `importBlock` and files all come through here, so a block is treated alike whoever sent it.
 
+mod connected;
+mod difference;
+mod explain;
+mod passports;
 mod refusals;
 mod seals;
 #[cfg(test)]
 mod tests;
 
-pub use refusals::Refusals;
+pub use connected::Connected;
+pub use explain::{ConfirmedBlock, Explanation, Rejection};
+pub use passports::{MAX_PASSPORTS, Moment, Passport, Passports, Served};
+pub use refusals::{MAX_LISTED, Refusals, Refused};
 pub use seals::{Meeting, SealWatch};
 
 use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
 use crate::confirmed_state::{ImportBlock, ImportError, Imported};
+use crate::monitor::Metrics;
 use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
 use crate::sync_coordinator::OwnBlockMet;
@@ -20,8 +28,8 @@ use crate::verifier::{VerificationError, Verifier};
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::live::ConfirmError;
 use callboard_chain::verify::VerifyError;
-use callboard_chain::{Blame, Block, Verified};
-use callboard_store::{Head, StorageError};
+use callboard_chain::{Blame, Block, Check, Verified};
+use callboard_store::{Head, NodeStore, StorageError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -92,15 +100,24 @@ impl ImportFailure {
             Self::Stopping { .. } => "stopping",
         }
     }
-}
 
-impl ImportFailure {
-    /// What the check expected and what it found, where it compares two values.
-    pub fn expected_and_actual(&self) -> Option<(String, String)> {
+    /// The check that failed; `None` where the block was not judged.
+    pub fn failed(&self) -> Option<Check> {
         match self {
-            Self::Refused(error) => error.expected().zip(error.actual()),
-            Self::Confirm(error) => error.expected_and_actual(),
+            Self::Refused(error) => Some(error.failed()),
+            Self::Confirm(error) => error.failed(),
             Self::NotRouted { .. } | Self::Busy { .. } | Self::Stopping { .. } => None,
+        }
+    }
+
+    /// What was expected, and what came.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        match self {
+            Self::Refused(error) => error.expected_and_actual(),
+            Self::Confirm(error) => error.expected_and_actual(),
+            Self::NotRouted { phase, .. } => ("a phase that imports".to_owned(), phase.to_string()),
+            Self::Busy { reason } => ("a node with time for it".to_owned(), reason.clone()),
+            Self::Stopping { reason } => ("a running node".to_owned(), reason.clone()),
         }
     }
 }
@@ -139,6 +156,24 @@ pub struct OwnBlocks {
     pub met: Inbox<OwnBlockMet>,
 }
 
+/// What is kept of the blocks that come through here.
+#[derive(Debug, Clone)]
+pub struct Records {
+    /// Those that were refused.
+    pub refusals: Refusals,
+    /// The way of the newest ones.
+    pub passports: Passports,
+}
+
+impl Records {
+    /// Refused blocks go to `store`; see [`Refusals::new`].
+    pub fn new(store: NodeStore, metrics: &Metrics) -> Self {
+        let connected = Connected::default();
+        let refusals = Refusals::new(store, connected.clone(), metrics);
+        Self { refusals, passports: Passports::new(connected) }
+    }
+}
+
 /// Imports blocks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Importer {
@@ -147,6 +182,7 @@ pub struct Importer {
     confirmed_state: Inbox<ImportBlock>,
     head: watch::Receiver<Head>,
     refusals: Refusals,
+    passports: Passports,
     seals: SealWatch,
     own_blocks: Option<OwnBlocks>,
 }
@@ -158,11 +194,12 @@ impl Importer {
         verifier: Verifier,
         confirmed_state: Inbox<ImportBlock>,
         head: watch::Receiver<Head>,
-        refusals: Refusals,
+        records: Records,
         seals: SealWatch,
         own_blocks: Option<OwnBlocks>,
     ) -> Self {
-        Self { callboard, verifier, confirmed_state, head, refusals, seals, own_blocks }
+        let Records { refusals, passports } = records;
+        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks }
     }
 
     /// How many blocks can be verified at once, ahead of importing.
@@ -180,6 +217,11 @@ impl Importer {
         &self.refusals
     }
 
+    /// What became of the newest blocks.
+    pub fn passports(&self) -> &Passports {
+        &self.passports
+    }
+
     /// The durable head, as it moves.
     pub fn watch_head(&self) -> watch::Receiver<Head> {
         self.head.clone()
@@ -192,11 +234,18 @@ impl Importer {
 
     /// Verifies a block that is to be imported later. A refusal is recorded.
     pub async fn verify(&self, bytes: Bytes, provenance: Provenance) -> Result<Verified<Block>, ImportFailure> {
-        let verified = self.verifier.verify(bytes.clone()).await.map_err(ImportFailure::from);
-        verified.inspect_err(|failure| {
-            self.refusals.record(failure, provenance, &bytes);
-            self.meet_refused(failure, &bytes);
-        })
+        let received = Moment::now();
+        match self.verifier.verify(bytes.clone()).await.map_err(ImportFailure::from) {
+            Ok(block) => {
+                self.passports.verified(block.value(), provenance, received);
+                Ok(block)
+            }
+            Err(failure) => {
+                self.refusals.record(&failure, provenance, &bytes);
+                self.meet_refused(&failure, &bytes);
+                Err(failure)
+            }
+        }
     }
 
     /// What fails after the seal was checked is still under the authority's seal.
@@ -235,10 +284,16 @@ impl Importer {
         self.hold_proposing(block.value(), provenance).await?;
         let value = block.value().clone();
         let outcome = self.execute(block, provenance).await;
-        outcome.inspect_err(|failure| {
-            self.refusals.record(failure, provenance, value.bytes());
-            self.meet(&value);
-        })
+        match &outcome {
+            Ok(Outcome { imported: true, .. }) => self.passports.executed(value.height(), value.hash()),
+            Ok(_) => self.passports.dropped(value.hash(), provenance),
+            Err(failure) => {
+                self.passports.dropped(value.hash(), provenance);
+                self.refusals.record(failure, provenance, value.bytes());
+                self.meet(&value);
+            }
+        }
+        outcome
     }
 
     /// An authority that meets its own seal on a block it lacks seals nothing more until it has that block: whatever

@@ -35,12 +35,12 @@ impl Bench {
         let (confirmed_state, asked) = probe(answer).await;
         let store = NodeStore::open(chain.folder.path().join("node.redb")).unwrap();
         let metrics = Metrics::new();
-        let refusals = Refusals::new(store.clone(), &metrics);
+        let records = Records::new(store.clone(), &metrics);
         let commitment = chain.genesis.config().commitment();
         let alarms = Alarms::new(&metrics);
         let seals =
             SealWatch::new(chain.store.clone(), commitment, store.clone(), None, alarms.clone(), &metrics).unwrap();
-        let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, refusals, seals, None);
+        let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, records, seals, None);
         Self { importer, callboard, asked, head, store, alarms, block, chain }
     }
 
@@ -160,7 +160,7 @@ async fn a_forged_block_never_reaches_confirmed_state_and_is_recorded() {
         }
     };
     let refused = tokio::time::timeout(Duration::from_secs(20), written).await.unwrap();
-    let (expected, actual) = failure.expected_and_actual().unwrap();
+    let (expected, actual) = failure.expected_and_actual();
     assert_eq!(
         (refused.hash, refused.check, refused.expected, refused.actual),
         (forged.hash(), "seal".into(), expected, actual)

@@ -180,7 +180,7 @@ fn result_of(taken: Taken) -> TransactionResult {
 }
 
 async fn import(ports: Ports, importer: Importer, block: PeerBlock) {
-    let provenance = Provenance::peer(block.from);
+    let provenance = Provenance::pushed(block.from);
     let Err(failure) = importer.import(block.canonical.into(), provenance).await else { return };
     let detail = failure.to_string();
     tracing::debug!(peer = %block.from, detail, "a pushed block was not imported");

@@ -32,7 +32,8 @@ pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
 pub use pool::PoolInboxes;
 pub use ports::{
-    AdminPort, Chain, ChainAccess, ImportError, ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus,
-    PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress, VerifyUnavailable,
+    AdminPort, Chain, ChainAccess, ExplainPort, ExplainQuestion, ImportError, ImportErrorKind, ImportPort, Imported,
+    Pending, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
+    VerifyUnavailable,
 };
 pub use server::{BindError, RpcServer};

@@ -1,10 +1,11 @@
 //! All that the frontend knows of the rest of the node. Everything here can be faked in a test.
 
+use crate::importer::{ConfirmedBlock, Explanation, Rejection};
 use crate::reconciler::VerifyState;
 use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Transaction};
-use callboard_store::{Evidence, Store};
+use callboard_store::{Evidence, StorageError, Store};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ pub struct RpcPorts {
     pub status: Arc<dyn StatusPort>,
     /// What only operators ask for.
     pub admin: Arc<dyn AdminPort>,
+    /// What became of blocks.
+    pub blocks: Arc<dyn ExplainPort>,
 }
 
 /// The chain's store, from the moment the genesis is known. Before that everything about the chain is answered
@@ -161,6 +164,29 @@ pub trait ImportPort: Send + Sync {
     /// Imports the block with these canonical bytes; when it returns, the block is durable and executed.
     /// `from` is the operator's address.
     fn import(&self, bytes: Bytes, from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>>;
+    /// Records a block that was refused before it came this far.
+    fn refused(&self, bytes: Bytes, error: &ImportError, from: Option<SocketAddr>);
+}
+
+/// What is asked of [`ExplainPort::explain`].
+#[derive(Debug, Clone, Copy)]
+pub struct ExplainQuestion {
+    /// The height that was asked for.
+    pub height: Option<u64>,
+    /// The hash that was asked for.
+    pub hash: Option<B256>,
+    /// The block of the chain that this is.
+    pub confirmed: Option<ConfirmedBlock>,
+    /// Whether the bytes of the newest refused block are wanted.
+    pub raw: bool,
+}
+
+/// What became of blocks. Reads the disk.
+pub trait ExplainPort: Send + Sync {
+    /// The newest refused blocks.
+    fn rejections(&self, limit: usize) -> Result<Vec<Rejection>, StorageError>;
+    /// All that is known of a block; `None` where that is nothing.
+    fn explain(&self, question: ExplainQuestion) -> Result<Option<Explanation>, StorageError>;
 }
 
 /// A check of a range is not running, and why.

@@ -50,7 +50,8 @@ impl View {
         }
     }
 
-    fn unknown_block(&self, id: BlockId) -> RpcError {
+    /// The error for a block that is nowhere.
+    pub(crate) fn unknown_block(&self, id: BlockId) -> RpcError {
         match id {
             BlockId::Hash(hash) => RpcError::refused(format!("unknown block: {}", hash.block_hash)),
             BlockId::Number(number) => {

@@ -353,6 +353,7 @@ impl Handler<Timed<PeerConnected>> for SyncCoordinator {
     fn handle(&mut self, message: Timed<PeerConnected>, ctx: &mut Context<Self>) {
         message.answer(ctx, |PeerConnected { session, .. }, ctx| {
             let (peer, url) = (session.node_id(), session.url().to_string());
+            self.tools.importer.refusals().connected().insert(session.clone());
             self.sessions.insert(peer, session);
             self.tell(ctx, |state, now, wall| state.on_peer_connected(now, wall, peer, &url));
         });
@@ -364,6 +365,7 @@ impl Handler<Timed<PeerLost>> for SyncCoordinator {
 
     fn handle(&mut self, message: Timed<PeerLost>, ctx: &mut Context<Self>) {
         message.answer(ctx, |PeerLost { node_id, .. }, ctx| {
+            self.tools.importer.refusals().connected().remove(node_id);
             self.sessions.remove(&node_id);
             self.tell(ctx, |state, now, wall| state.on_peer_lost(now, wall, node_id));
         });

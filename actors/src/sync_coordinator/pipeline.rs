@@ -34,6 +34,7 @@ pub struct HandedOver {
 /// A block on its way to the importer.
 pub(super) struct Fetched {
     pub(super) peer: NodeId,
+    pub(super) provenance: Provenance,
     pub(super) block: FetchedBlock,
     /// Its bytes count until it is dropped.
     pub(super) _held: Held,
@@ -149,8 +150,8 @@ impl Pipeline {
         loop {
             let run = self.run();
             let (height, fetched) = self.wait_for(|shared| shared.staging.lock().take()).await;
-            let (peer, block) = (fetched.peer, &fetched.block);
-            match import(&importer, peer, block).await {
+            let (peer, provenance, block) = (fetched.peer, fetched.provenance, &fetched.block);
+            match import(&importer, provenance, block).await {
                 Ok(()) => {
                     self.0.imported.fetch_max(height, Ordering::AcqRel);
                     drop(fetched);
@@ -181,10 +182,10 @@ impl Pipeline {
     }
 }
 
-async fn import(importer: &Importer, peer: NodeId, block: &FetchedBlock) -> Result<(), ImportFailure> {
+async fn import(importer: &Importer, provenance: Provenance, block: &FetchedBlock) -> Result<(), ImportFailure> {
     let (block, error) = match block {
         FetchedBlock::Verified(block) => {
-            return importer.import_verified(block.clone(), Provenance::peer(peer)).await.map(drop);
+            return importer.import_verified(block.clone(), provenance).await.map(drop);
         }
         FetchedBlock::Unconfirmable(block, error) => (block, error),
     };

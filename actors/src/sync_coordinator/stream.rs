@@ -124,8 +124,11 @@ async fn bring(
     from: u64,
     through: Option<u64>,
 ) -> (Option<u64>, Option<Trouble>) {
+    let peer = session.node_id();
+    // A range has an end, and what is live has none.
+    let provenance = if through.is_some() { Provenance::peer(peer) } else { Provenance::live(peer) };
     let verified = frames(tools, pipeline, blocks, from, through)
-        .map(|frame| verify(&tools.importer, session, frame))
+        .map(|frame| verify(&tools.importer, peer, provenance, frame))
         .buffered(tools.importer.verifies_at_once());
     let mut verified = std::pin::pin!(verified);
     let (mut last, mut expected) = (None, from);
@@ -178,16 +181,16 @@ fn frames(
 
 async fn verify(
     importer: &Importer,
-    session: &Session,
+    peer: NodeId,
+    provenance: Provenance,
     frame: Result<(Bytes, Held), CallError>,
 ) -> Result<Fetched, Trouble> {
     let (bytes, held) = frame.map_err(|error| broken(&error))?;
-    let peer = session.node_id();
-    let block = match importer.verify(bytes.clone(), Provenance::peer(peer)).await {
+    let block = match importer.verify(bytes.clone(), provenance).await {
         Ok(block) => FetchedBlock::Verified(block),
         Err(failure) => against_a_rule(bytes, failure)?,
     };
-    Ok(Fetched { peer, block, _held: held })
+    Ok(Fetched { peer, provenance, block, _held: held })
 }
 
 /// A sealed block that breaks a rule is nobody's forgery: it waits for its turn like any other.

@@ -11,6 +11,7 @@ use crate::broadcaster::{
 };
 use crate::callboard::{Callboard, Delivery, Origin, Role};
 use crate::guard::DeathWatch;
+use crate::importer::Passports;
 use crate::peer_discovery::{AddressesTold, PeerConnected, PeerGreeted, SessionBroken, chain_identity};
 use crate::send::probe::{Probe, probe};
 use crate::send::{ActorRegistry, Inbox, Mailbox};
@@ -142,6 +143,7 @@ impl TestNode {
             sessions: sessions.clone(),
             ports,
             metrics: metrics.clone(),
+            passports: Passports::default(),
         })
         .unwrap();
         let url = format!("http://127.0.0.1:{}", server.address().port()).parse().unwrap();

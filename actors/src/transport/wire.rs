@@ -2,8 +2,8 @@
 
 use super::{ChainFacts, NodeId, PeerUrl, SealedHead};
 use crate::callboard::Role;
-use alloy_primitives::{B256, Bytes};
-use callboard_chain::genesis;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use callboard_chain::{AccountProof, genesis};
 use serde::{Deserialize, Serialize};
 
 /// Request header that carries the session token.
@@ -24,6 +24,16 @@ pub const MAX_TRANSACTIONS_BYTES: u64 = 1 << 20;
 pub const MAX_TRANSACTION_BYTES: u64 = 128 << 10;
 /// Longest answer to transactions, bytes.
 pub const MAX_ANSWERS_BYTES: u64 = 1 << 20;
+/// Most accounts and slots in one question for proofs.
+pub const MAX_PROVEN_KEYS: usize = 256;
+/// Longest question for proofs, bytes.
+pub const MAX_PROOF_QUESTION_BYTES: u64 = 64 << 10;
+/// Trie nodes in an answer, bytes; a usual key takes 4 KiB of them. As JSON they are twice as long.
+pub const MAX_PROOF_NODES: usize = 3 << 20;
+/// Longest answer with proofs, bytes.
+pub const MAX_PROOF_BYTES: u64 = 8 << 20;
+/// Longest list of a block's receipts, bytes: a gas limit of 30 million pays for half of it.
+pub const MAX_RECEIPTS_BYTES: u64 = 8 << 20;
 /// Longest refusal that is read, bytes.
 pub const MAX_REFUSAL_BYTES: u64 = 8 << 10;
 /// Longest reason that is passed on, characters: a sentence.
@@ -56,6 +66,35 @@ pub struct StatusBody {
     /// Its clock as it answers, unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_ms: Option<u64>,
+}
+
+/// Body of `POST proof`: prove these accounts and slots under the state root of a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofQuestion {
+    /// The block's height.
+    pub height: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Together at most [`MAX_PROVEN_KEYS`] accounts and slots.
+    pub accounts: Vec<AccountQuestion>,
+}
+
+/// See [`ProofQuestion`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountQuestion {
+    /// Which account.
+    pub address: Address,
+    /// Which of its slots.
+    pub slots: Vec<U256>,
+}
+
+/// Answer to `POST proof`: in the order of the question, as many from the first on as fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofBody {
+    /// One for each account.
+    pub accounts: Vec<AccountProof>,
 }
 
 /// One peer's address.

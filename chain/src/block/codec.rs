@@ -58,6 +58,19 @@ impl DecodeBlockError {
     pub fn blame(&self) -> Blame {
         Blame::Peer
     }
+
+    /// What was expected, and what came.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        match self {
+            Self::TooLong { actual, limit } => (format!("at most {limit} bytes"), format!("{actual} bytes")),
+            Self::Malformed { part, source } => (format!("a well-formed {part}"), source.to_string()),
+            Self::Transaction { index, source } => (format!("a well-formed transaction {index}"), source.to_string()),
+            Self::TrailingBytes { count, after } => (format!("nothing after {after}"), format!("{count} bytes")),
+            Self::NotCanonical { offset } => {
+                ("the canonical form".to_owned(), format!("another form from byte {offset} on"))
+            }
+        }
+    }
 }
 
 pub(super) fn encode(header: &Header, transactions: &[Transaction], seal: &Seal) -> Vec<u8> {

@@ -223,6 +223,23 @@ pub enum ExecuteError {
 }
 
 impl ExecuteError {
+    /// What would have let it run, and what stood in its way.
+    fn expected_and_actual(&self) -> (String, String) {
+        match self {
+            Self::Invalid(
+                InvalidTransaction::NonceTooLow { expected, actual }
+                | InvalidTransaction::NonceTooHigh { expected, actual },
+            ) => (format!("nonce {expected}"), format!("nonce {actual}")),
+            Self::Invalid(InvalidTransaction::InsufficientFunds { required, balance }) => {
+                (format!("a balance of at least {required}"), balance.to_string())
+            }
+            Self::BlockGasExhausted { gas_limit, available } => {
+                (format!("{gas_limit} gas left in the block"), available.to_string())
+            }
+            _ => ("that it can run here".to_owned(), self.to_string()),
+        }
+    }
+
     /// Whose fault.
     pub const fn blame(&self) -> Blame {
         match self {
@@ -272,6 +289,17 @@ impl ExecutionError {
     /// wrong.
     pub const fn blame(&self) -> Blame {
         Blame::Local
+    }
+
+    /// What was expected, and what came.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        match self {
+            Self::Transaction { index, hash, reason } => {
+                let (expected, actual) = reason.expected_and_actual();
+                (format!("transaction {index} ({hash}): {expected}"), actual)
+            }
+            Self::State(_) | Self::Evm { .. } => ("a state that can be read".to_owned(), self.to_string()),
+        }
     }
 
     pub(super) fn of_transaction(index: usize, hash: B256, error: ExecuteError) -> Self {

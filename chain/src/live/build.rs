@@ -77,6 +77,7 @@ impl<R: DurableState> LiveState<R> {
     /// Builds the next block from `proposal` and keeps it until it is sealed, another is built, or another block is
     /// confirmed. `out_of_time` is asked before each transaction; once true, the block closes with what it has.
     pub fn build(&mut self, proposal: Proposal, out_of_time: &dyn Fn() -> bool) -> Result<Built, BuildError> {
+        self.check_trie()?;
         self.discard_candidate()?;
         let mut header = self.next_header(proposal.timestamp)?;
         let (chosen, executed) = self.fill(&header, proposal.candidates, out_of_time)?;

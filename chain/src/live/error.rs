@@ -4,8 +4,9 @@ use crate::execution::ExecutionError;
 use crate::seal::SealError;
 use crate::trie::TrieError;
 use crate::verify::HeaderError;
-use crate::{Blame, StateReadError};
+use crate::{Blame, BlockChanges, Check, Receipt, StateReadError};
 use alloy_primitives::{B256, Bloom};
+use std::sync::Arc;
 
 /// Why a verified block does not extend the confirmed state.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,8 @@ pub enum ConfirmError {
         expected: u64,
         /// What execution used.
         actual: u64,
+        /// What execution gave.
+        receipts: Arc<[Receipt]>,
     },
     /// The receipts have another root than the header says.
     #[error("receipts root of block {height} differs: the header says {expected}, execution gives {actual}")]
@@ -59,6 +62,8 @@ pub enum ConfirmError {
         expected: B256,
         /// What execution gives.
         actual: B256,
+        /// What execution gave.
+        receipts: Arc<[Receipt]>,
     },
     /// The logs have another bloom filter than the header says.
     #[error("logs bloom of block {height} differs: the header says {expected}, execution gives {actual}")]
@@ -79,6 +84,8 @@ pub enum ConfirmError {
         expected: B256,
         /// What execution gives.
         actual: B256,
+        /// What the block changed here.
+        changes: Arc<BlockChanges>,
     },
     /// The trie could not be read or written.
     #[error(transparent)]
@@ -99,37 +106,47 @@ impl ConfirmError {
         }
     }
 
-    /// A short stable name of the check that failed, for metrics and refusal records.
+    /// The check that failed; `None` where the block was not judged: it is known already, or the state cannot be read.
+    pub fn failed(&self) -> Option<Check> {
+        Some(match self {
+            Self::Known { .. } | Self::Trie(_) | Self::State(_) => return None,
+            Self::Conflict { .. } => Check::Hash,
+            Self::Gap { .. } => Check::Parent,
+            Self::Header(error) => error.failed(),
+            Self::Execution(_) => Check::Execution,
+            Self::GasUsed { .. } => Check::GasUsed,
+            Self::ReceiptsRoot { .. } => Check::ReceiptsRoot,
+            Self::LogsBloom { .. } => Check::LogsBloom,
+            Self::StateRoot { .. } => Check::StateRoot,
+        })
+    }
+
+    /// A short stable name of the check that failed, for metrics and refusal records; `known` or `state` where the
+    /// block was not judged.
     pub fn check(&self) -> &'static str {
         match self {
             Self::Known { .. } => "known",
-            Self::Conflict { .. } => "hash",
-            Self::Gap { .. } => "parent",
-            Self::Header(error) => error.check(),
-            Self::Execution(_) => "execution",
-            Self::GasUsed { .. } => "gasUsed",
-            Self::ReceiptsRoot { .. } => "receiptsRoot",
-            Self::LogsBloom { .. } => "logsBloom",
-            Self::StateRoot { .. } => "stateRoot",
-            Self::Trie(_) | Self::State(_) => "state",
+            _ => self.failed().map_or("state", Check::name),
         }
     }
 
-    /// What the check expected and what it found, where it compares two values.
-    pub fn expected_and_actual(&self) -> Option<(String, String)> {
-        fn both(expected: impl ToString, actual: impl ToString) -> Option<(String, String)> {
-            Some((expected.to_string(), actual.to_string()))
+    /// What the check expected, and what it found.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        fn both(expected: impl ToString, actual: impl ToString) -> (String, String) {
+            (expected.to_string(), actual.to_string())
         }
         match self {
+            Self::Known { height } => both("a new block", format!("block {height}, which is confirmed")),
             Self::Conflict { ours, theirs, .. } => both(ours, theirs),
             Self::Gap { expected, actual } => both(expected, actual),
-            Self::Header(error) => both(error.expected(), error.actual()),
+            Self::Header(error) => error.expected_and_actual(),
+            Self::Execution(error) => error.expected_and_actual(),
             Self::GasUsed { expected, actual, .. } => both(expected, actual),
             Self::ReceiptsRoot { expected, actual, .. } | Self::StateRoot { expected, actual, .. } => {
                 both(expected, actual)
             }
             Self::LogsBloom { expected, actual, .. } => both(expected, actual),
-            Self::Known { .. } | Self::Execution(_) | Self::Trie(_) | Self::State(_) => None,
+            Self::Trie(_) | Self::State(_) => both("a state that can be read", self),
         }
     }
 

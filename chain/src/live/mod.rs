@@ -15,7 +15,7 @@ pub use error::{BuildError, ConfirmError, SealCandidateError};
 
 use crate::execution::{Executed, execute_block};
 use crate::proof::receipts_root;
-use crate::trie::{StateTrie, TrieUpdates};
+use crate::trie::{StateTrie, TrieError, TrieUpdates};
 use crate::verify::verify_child;
 use crate::{Block, BlockChanges, ChainConfig, Confirmed, Receipt, StateReader, TrieReader, Verified};
 use alloy_consensus::Header;
@@ -42,6 +42,7 @@ pub struct LiveState<R> {
     candidate: Option<Candidate>,
     unstored: Vec<Confirmed<Block>>,
     recent: VecDeque<(u64, B256)>,
+    lost: Option<TrieError>,
 }
 
 /// A step of confirming a block.
@@ -81,6 +82,7 @@ impl<R: DurableState> LiveState<R> {
             candidate: None,
             unstored: Vec::new(),
             recent,
+            lost: None,
         }
     }
 
@@ -118,6 +120,7 @@ impl<R: DurableState> LiveState<R> {
         begin: &mut dyn FnMut(Step),
     ) -> Result<Confirmed<Block>, ConfirmError> {
         begin(Step::Execute);
+        self.check_trie()?;
         self.check_position(block.value())?;
         verify_child(block.value().header(), &self.head, &self.config)?;
         self.discard_candidate()?;
@@ -177,8 +180,32 @@ impl<R: DurableState> LiveState<R> {
         if actual == expected {
             return Ok(());
         }
-        self.trie.revert(&self.base, changes)?;
-        Err(ConfirmError::StateRoot { height: block.height(), expected, actual })
+        self.take_back(changes);
+        Err(ConfirmError::StateRoot { height: block.height(), expected, actual, changes: Arc::new(changes.clone()) })
+    }
+
+    /// Undoes changes that do not lead to the header's state root. What the block found before it may be what is wrong,
+    /// so where everything is durable the trie is opened anew rather than made of that. Otherwise it must come out as
+    /// it was, or nothing can be built on it any more.
+    fn take_back(&mut self, changes: &BlockChanges) {
+        let expected = self.head.state_root;
+        if self.overlay.is_empty() {
+            self.trie = StateTrie::new(expected);
+            return;
+        }
+        let error = match self.trie.revert(&self.base, changes) {
+            Ok(actual) if actual == expected => return,
+            Ok(actual) => TrieError::NotTakenBack { expected, actual },
+            Err(error) => error,
+        };
+        // What is not stored yet would be stored with this trie; it is fetched again instead.
+        self.unstored.clear();
+        self.lost = Some(error);
+    }
+
+    /// An error where the trie was lost; the caller stops the node.
+    fn check_trie(&mut self) -> Result<(), TrieError> {
+        self.lost.take().map_or(Ok(()), Err)
     }
 
     fn advance(&mut self, block: Verified<Block>, receipts: Arc<[Receipt]>, changes: BlockChanges) -> Confirmed<Block> {
@@ -206,11 +233,13 @@ impl<R> std::fmt::Debug for LiveState<R> {
 pub fn check_execution(header: &Header, executed: &Executed) -> Result<(), ConfirmError> {
     let height = header.number;
     if executed.gas_used != header.gas_used {
-        return Err(ConfirmError::GasUsed { height, expected: header.gas_used, actual: executed.gas_used });
+        let receipts = executed.receipts.clone().into();
+        return Err(ConfirmError::GasUsed { height, expected: header.gas_used, actual: executed.gas_used, receipts });
     }
     let actual = receipts_root(&executed.receipts);
     if actual != header.receipts_root {
-        return Err(ConfirmError::ReceiptsRoot { height, expected: header.receipts_root, actual });
+        let receipts = executed.receipts.clone().into();
+        return Err(ConfirmError::ReceiptsRoot { height, expected: header.receipts_root, actual, receipts });
     }
     check_bloom(height, &header.logs_bloom, &executed.logs_bloom)
 }

@@ -39,7 +39,7 @@ impl Overlay {
         self.block_hashes = self.block_hashes.split_off(&height.saturating_add(1));
     }
 
-    #[cfg(test)]
+    /// Whether everything that is confirmed is durable.
     pub(super) fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.storage.is_empty() && self.code.is_empty() && self.block_hashes.is_empty()
     }

@@ -1,3 +1,5 @@
+mod checks;
+
 use super::*;
 use crate::testing::{authority, legacy, sender as owner, sign};
 use crate::verify::{child_header, mix_hash, verify_block};

@@ -57,6 +57,18 @@ impl RecoverError {
     pub fn blame(&self) -> Blame {
         Blame::Peer
     }
+
+    /// What was expected, and what came.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        let (expected, actual) = match self {
+            Self::YParity { actual } => ("yParity 0 or 1", format!("yParity {actual}")),
+            Self::ROutOfRange { actual } => ("r from 1 to the group order minus 1", format!("r {actual}")),
+            Self::SOutOfRange { actual } => ("s from 1 to half the group order", format!("s {actual}")),
+            Self::HighS { actual } => ("s of at most half the group order", format!("s {actual}")),
+            Self::NoKey { hash } => ("a signature of some key", format!("one of no key over {hash}")),
+        };
+        (expected.to_owned(), actual)
+    }
 }
 
 /// The address whose key signed `hash`; `signature` is r ‖ s ‖ yParity. By the faster library that is compiled in.

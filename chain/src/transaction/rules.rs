@@ -103,6 +103,31 @@ impl TransactionError {
     pub fn blame(&self) -> Blame {
         Blame::Peer
     }
+
+    /// What the rule asks for, and what the transaction has.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        fn at_most(limit: impl ToString, actual: impl ToString, what: &str) -> (String, String) {
+            (format!("{what} of at most {}", limit.to_string()), actual.to_string())
+        }
+        match self {
+            Self::TypeNotSupported { transaction_type, hardfork } => {
+                (format!("a type of {hardfork}, without blobs"), format!("type {transaction_type}"))
+            }
+            Self::NoChainId { expected } => (format!("chain id {expected}"), "no chain id".to_owned()),
+            Self::WrongChainId { expected, actual } => (format!("chain id {expected}"), format!("chain id {actual}")),
+            Self::NonceMax { nonce } => at_most(u64::MAX - 1, nonce, "a nonce"),
+            Self::InitcodeTooLarge { limit, actual } => at_most(limit, actual, "init code bytes"),
+            Self::GasLimitTooHigh { limit, actual } => at_most(limit, actual, "a gas limit (EIP-7825)"),
+            Self::ExceedsBlockGasLimit { limit, actual } => at_most(limit, actual, "a gas limit"),
+            Self::IntrinsicGasTooLow { required, actual } => {
+                (format!("a gas limit of at least {required}"), actual.to_string())
+            }
+            Self::TipAboveCap { tip, cap } => at_most(cap, tip, "a tip"),
+            Self::CapBelowBaseFee { cap, base_fee } => (format!("a fee of at least {base_fee}"), cap.to_string()),
+            Self::CostOverflow => at_most("256 bits", "more", "a cost"),
+            Self::NoAuthorizations => ("an authorization".to_owned(), "none".to_owned()),
+        }
+    }
 }
 
 /// Checks everything about a transaction that neither its signature nor the state says, for the block at `height`

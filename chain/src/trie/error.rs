@@ -47,6 +47,14 @@ pub enum TrieError {
         /// The root of the storage trie.
         actual: B256,
     },
+    /// A block was undone, and another state came out than the one before it.
+    #[error("the state before a refused block cannot be restored: its root is {actual}, expected {expected}")]
+    NotTakenBack {
+        /// The root before the block.
+        expected: B256,
+        /// The root that came out.
+        actual: B256,
+    },
     /// A slot changed, but its account is not in the list of changed accounts, or the lists are not sorted.
     #[error("storage of {address} changed, but the account is not listed as changed")]
     AccountNotListed {

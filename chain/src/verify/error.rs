@@ -1,6 +1,8 @@
 //! Why a block or header is refused: the check, both sides of it, and who is to blame.
 
-use crate::{Blame, block::DecodeBlockError, recovery::RecoverError, seal::SealError, transaction::TransactionError};
+use crate::{
+    Blame, Check, block::DecodeBlockError, recovery::RecoverError, seal::SealError, transaction::TransactionError,
+};
 use alloy_primitives::{Address, B64, B256, Bytes, U256};
 
 /// How a header's value is shown in an error.
@@ -25,7 +27,7 @@ impl<T: Shown> Shown for Option<T> {
 
 /// One variant a header field: what it should be and what it is.
 macro_rules! header_error {
-    ($($(#[$doc:meta])* $variant:ident($type:ty) = $name:literal, $relation:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident($type:ty) = $check:ident, $relation:literal;)*) => {
         /// A header field is not what the rules, the configuration or the parent make it.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum HeaderError {
@@ -38,9 +40,14 @@ macro_rules! header_error {
         }
 
         impl HeaderError {
+            /// The check that failed.
+            pub fn failed(&self) -> Check {
+                match self { $(Self::$variant { .. } => Check::$check,)* }
+            }
+
             /// The field, as in Ethereum's JSON.
             pub fn check(&self) -> &'static str {
-                match self { $(Self::$variant { .. } => $name,)* }
+                self.failed().name()
             }
 
             /// What the field should be.
@@ -63,43 +70,45 @@ macro_rules! header_error {
 
 header_error! {
     /// Not the height after the parent's.
-    Number(u64) = "number", "";
+    Number(u64) = Number, "";
     /// Not the parent's hash.
-    ParentHash(B256) = "parentHash", "";
+    ParentHash(B256) = ParentHash, "";
     /// Before the parent's; `expected` is the least possible.
-    Timestamp(u64) = "timestamp", "at least ";
+    Timestamp(u64) = Timestamp, "at least ";
     /// Not what the base fee policy makes of the parent, wei.
-    BaseFeePerGas(Option<u64>) = "baseFeePerGas", "";
+    BaseFeePerGas(Option<u64>) = BaseFee, "";
+    /// Not zero, though this chain's gas is free, wei.
+    ZeroBaseFee(Option<u64>) = ZeroBaseFee, "";
     /// Not keccak256("callboard/mix/1" ‖ parentHash), or in block 0 not zero.
-    MixHash(B256) = "mixHash", "";
+    MixHash(B256) = MixHash, "";
     /// Not the commitment to this chain's configuration.
-    ExtraData(Bytes) = "extraData", "";
+    ExtraData(Bytes) = ExtraData, "";
     /// Not the hash of no ommers.
-    OmmersHash(B256) = "sha3Uncles", "";
+    OmmersHash(B256) = OmmersHash, "";
     /// Not the authority.
-    Beneficiary(Address) = "miner", "";
+    Beneficiary(Address) = Beneficiary, "";
     /// Not zero.
-    Difficulty(U256) = "difficulty", "";
+    Difficulty(U256) = Difficulty, "";
     /// Not the chain's gas limit.
-    GasLimit(u64) = "gasLimit", "";
+    GasLimit(u64) = GasLimit, "";
     /// Above the gas limit; `expected` is the most possible.
-    GasUsed(u64) = "gasUsed", "at most ";
+    GasUsed(u64) = GasWithinLimit, "at most ";
     /// Not zero.
-    Nonce(B64) = "nonce", "";
+    Nonce(B64) = Nonce, "";
     /// Not the root of no withdrawals.
-    WithdrawalsRoot(Option<B256>) = "withdrawalsRoot", "";
+    WithdrawalsRoot(Option<B256>) = WithdrawalsRoot, "";
     /// Not zero.
-    BlobGasUsed(Option<u64>) = "blobGasUsed", "";
+    BlobGasUsed(Option<u64>) = BlobGasUsed, "";
     /// Not zero.
-    ExcessBlobGas(Option<u64>) = "excessBlobGas", "";
+    ExcessBlobGas(Option<u64>) = ExcessBlobGas, "";
     /// Not zero.
-    ParentBeaconBlockRoot(Option<B256>) = "parentBeaconBlockRoot", "";
+    ParentBeaconBlockRoot(Option<B256>) = ParentBeaconBlockRoot, "";
     /// Not the hash of no requests, from Prague on; before it, there.
-    RequestsHash(Option<B256>) = "requestsHash", "";
+    RequestsHash(Option<B256>) = RequestsHash, "";
     /// There, though no supported hardfork has it.
-    BlockAccessListHash(Option<B256>) = "blockAccessListHash", "";
+    BlockAccessListHash(Option<B256>) = BlockAccessListHash, "";
     /// There, though no supported hardfork has it.
-    SlotNumber(Option<u64>) = "slotNumber", "";
+    SlotNumber(Option<u64>) = SlotNumber, "";
 }
 
 impl std::fmt::Display for HeaderError {
@@ -111,6 +120,11 @@ impl std::fmt::Display for HeaderError {
 impl std::error::Error for HeaderError {}
 
 impl HeaderError {
+    /// What the field should be, in words where that is no single value, and what it is.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        (format!("{}{}", self.relation(), self.expected()), self.actual())
+    }
+
     /// Who is to blame, where the seal over the header is the authority's. Another chain's commitment: the sender,
     /// who should not have sent it. Number and parent: nobody, the block belongs elsewhere. Any other field: this
     /// node's rules differ from the authority's.
@@ -170,38 +184,37 @@ pub enum VerifyError {
 }
 
 impl VerifyError {
-    /// The check that failed: a short name for counters and reports.
+    /// The check that failed.
+    pub fn failed(&self) -> Check {
+        match self {
+            Self::Decode(_) => Check::Decode,
+            Self::Seal(_) => Check::Seal,
+            Self::TransactionsRoot { .. } => Check::TransactionsRoot,
+            Self::Header(error) => error.failed(),
+            Self::TooLong { .. } => Check::MaxBlockBytes,
+            Self::Transaction { .. } => Check::Transaction,
+            Self::Sender { .. } => Check::Sender,
+        }
+    }
+
+    /// Its name.
     pub fn check(&self) -> &'static str {
-        match self {
-            Self::Decode(_) => "decode",
-            Self::Seal(_) => "seal",
-            Self::TransactionsRoot { .. } => "transactionsRoot",
-            Self::Header(error) => error.check(),
-            Self::TooLong { .. } => "maxBlockBytes",
-            Self::Transaction { .. } => "transaction",
-            Self::Sender { .. } => "sender",
-        }
+        self.failed().name()
     }
 
-    /// What the check expected, where it compares two values.
-    pub fn expected(&self) -> Option<String> {
+    /// What the check expected, and what it found.
+    pub fn expected_and_actual(&self) -> (String, String) {
+        let in_transaction = |index: &usize, (expected, actual): (String, String)| {
+            (format!("transaction {index}: {expected}"), format!("transaction {index}: {actual}"))
+        };
         match self {
-            Self::Seal(SealError::WrongSigner { expected, .. }) => Some(expected.shown()),
-            Self::TransactionsRoot { expected, .. } => Some(expected.shown()),
-            Self::Header(error) => Some(error.expected()),
-            Self::TooLong { limit, .. } => Some(limit.shown()),
-            _ => None,
-        }
-    }
-
-    /// What the check found, where it compares two values.
-    pub fn actual(&self) -> Option<String> {
-        match self {
-            Self::Seal(SealError::WrongSigner { actual, .. }) => Some(actual.shown()),
-            Self::TransactionsRoot { actual, .. } => Some(actual.shown()),
-            Self::Header(error) => Some(error.actual()),
-            Self::TooLong { actual, .. } => Some(actual.shown()),
-            _ => None,
+            Self::Decode(error) => error.expected_and_actual(),
+            Self::Seal(error) => error.expected_and_actual(),
+            Self::TransactionsRoot { expected, actual } => (expected.shown(), actual.shown()),
+            Self::Header(error) => error.expected_and_actual(),
+            Self::TooLong { limit, actual } => (format!("at most {limit} bytes"), format!("{actual} bytes")),
+            Self::Transaction { index, source } => in_transaction(index, source.expected_and_actual()),
+            Self::Sender { index, source } => in_transaction(index, source.expected_and_actual()),
         }
     }
 

@@ -97,7 +97,7 @@ pub fn verify_header(header: &Header, config: &ChainConfig) -> Result<(), Header
     check!(Nonce, B64::ZERO, nonce);
     if config.base_fee_policy == BaseFeePolicy::Zero {
         // Otherwise its parent decides.
-        check!(BaseFeePerGas, Some(0), base_fee_per_gas);
+        check!(ZeroBaseFee, Some(0), base_fee_per_gas);
     }
     check!(WithdrawalsRoot, Some(EMPTY_ROOT_HASH), withdrawals_root);
     check!(BlobGasUsed, Some(0), blob_gas_used);

@@ -160,8 +160,8 @@ fn block_sealed_by_somebody_else_is_the_senders_fault() {
     let error = verify(&Block::sealed(child(), Vec::new(), &stranger)).unwrap_err();
     assert!(matches!(error, VerifyError::Seal(SealError::WrongSigner { .. })), "{error}");
     assert_eq!((error.check(), error.blame()), ("seal", Blame::Peer));
-    assert_eq!(error.expected(), Some(authority().address().to_string()));
-    assert_eq!(error.actual(), Some(stranger.address().to_string()));
+    let both = (authority().address().to_string(), stranger.address().to_string());
+    assert_eq!(error.expected_and_actual(), both);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod files;
 pub(crate) mod fixture;
 mod flat;
 mod node;
+mod proofs;
 mod writer;
 
 use crate::{RootComputation, RootError, Snapshot};

@@ -4,6 +4,7 @@ use super::fixture::{Action, Fixture};
 use crate::node::{MAX_ACCEPTED, MAX_REFUSED_BLOCKS, MAX_REFUSED_BYTES, MAX_REFUSED_TEXT};
 use crate::{Evidence, NodeStore, OpenError, RefusedBlock, SealedHeader};
 use alloy_primitives::B256;
+use callboard_chain::Blame;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -23,17 +24,28 @@ fn opened() -> (TempDir, NodeStore) {
     (folder, store)
 }
 
-fn refused_block(height: u64, bytes: usize) -> RefusedBlock {
+fn refused_block(height: u64) -> RefusedBlock {
     RefusedBlock {
+        number: 0,
         height,
         hash: B256::with_last_byte(height as u8),
-        check: "state root".to_owned(),
+        check: "stateRoot".to_owned(),
+        passed: vec!["decode".to_owned(), "seal".to_owned()],
         expected: "0x01".to_owned(),
         actual: "0x02".to_owned(),
+        message: "state root differs".to_owned(),
+        blame: Blame::Local,
         sender: "node".to_owned(),
+        url: Some("http://127.0.0.1:1".to_owned()),
+        path: "live".to_owned(),
+        finding: None,
         time: 5,
-        bytes: (bytes > 0).then(|| vec![7; bytes].into()),
+        length: 0,
     }
+}
+
+fn heights(refused: &[RefusedBlock]) -> Vec<u64> {
+    refused.iter().map(|block| block.height).collect()
 }
 
 #[test]
@@ -53,35 +65,54 @@ fn peers_are_replaced_forgotten_and_there_after_a_restart() {
 fn the_newest_refused_blocks_are_kept_by_number() {
     let (_folder, store) = opened();
     for height in 0..MAX_REFUSED_BLOCKS + 20 {
-        store.add_refused(refused_block(height, 0)).unwrap();
+        assert_eq!(store.add_refused(refused_block(height), &[7]).unwrap(), height + 1);
     }
     let all = store.refused(usize::MAX).unwrap();
-    let heights: Vec<u64> = all.iter().map(|block| block.height).collect();
-    assert_eq!(heights, (20..MAX_REFUSED_BLOCKS + 20).rev().collect::<Vec<_>>());
-    assert_eq!(store.refused(1).unwrap(), [refused_block(MAX_REFUSED_BLOCKS + 19, 0)]);
+    assert_eq!(heights(&all), (20..MAX_REFUSED_BLOCKS + 20).rev().collect::<Vec<_>>());
+    let newest = MAX_REFUSED_BLOCKS + 19;
+    let expected = RefusedBlock { number: newest + 1, length: 1, ..refused_block(newest) };
+    assert_eq!(store.refused(1).unwrap(), [expected]);
+    assert_eq!(store.refused_bytes(20).unwrap(), None, "forgotten with its record");
+    assert_eq!(store.refused_bytes(21).unwrap(), Some(vec![7].into()));
 }
 
 #[test]
 fn the_newest_refused_blocks_are_kept_by_bytes() {
     let (_folder, store) = opened();
-    let each = (MAX_REFUSED_BYTES / 10) as usize;
+    let each = vec![7; (MAX_REFUSED_BYTES / 5) as usize];
     for height in 0..8 {
-        store.add_refused(refused_block(height, each)).unwrap();
+        store.add_refused(refused_block(height), &each).unwrap();
     }
-    // As hex, and with the rest of the record, four of them fit.
-    let heights: Vec<u64> = store.refused(100).unwrap().iter().map(|block| block.height).collect();
-    assert_eq!(heights, [7, 6, 5, 4]);
+    // With the rest of their records, four of them fit.
+    assert_eq!(heights(&store.refused(100).unwrap()), [7, 6, 5, 4]);
+    let kept: Vec<bool> = (1..=8).map(|number| store.refused_bytes(number).unwrap().is_some()).collect();
+    assert_eq!(kept, [false, false, false, false, true, true, true, true]);
 }
 
 #[test]
 fn an_oversized_refused_block_is_kept_without_its_bytes_and_long_texts_are_cut() {
     let (_folder, store) = opened();
-    let mut block = refused_block(1, (MAX_REFUSED_BYTES / 4) as usize + 1);
-    block.actual = "ü".repeat(MAX_REFUSED_TEXT);
-    store.add_refused(block).unwrap();
+    let bytes = vec![0; (MAX_REFUSED_BYTES / 4) as usize + 1];
+    let long = "ü".repeat(MAX_REFUSED_TEXT);
+    let number = store.add_refused(RefusedBlock { actual: long.clone(), ..refused_block(1) }, &bytes).unwrap();
+    store.add_finding(number, long).unwrap();
     let kept = store.refused(1).unwrap().remove(0);
-    assert_eq!(kept.bytes, None);
-    assert_eq!(kept.actual, "ü".repeat(MAX_REFUSED_TEXT / 2));
+    assert_eq!((kept.length, store.refused_bytes(number).unwrap()), (bytes.len() as u64, None));
+    let cut = "ü".repeat(MAX_REFUSED_TEXT / 2);
+    assert_eq!((kept.actual, kept.finding), (cut.clone(), Some(cut)));
+}
+
+#[test]
+fn refused_blocks_are_found_by_what_they_are() {
+    let (_folder, store) = opened();
+    for height in [5, 6, 5, 7] {
+        store.add_refused(refused_block(height), &[]).unwrap();
+    }
+    let found = store.refused_where(10, |block| block.height == 5).unwrap();
+    assert_eq!(found.iter().map(|block| block.number).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(heights(&store.refused_where(1, |block| block.height < 7).unwrap()), [5]);
+    store.add_finding(99, "of a block that was forgotten".to_owned()).unwrap();
+    assert!(store.refused(10).unwrap().iter().all(|block| block.finding.is_none()));
 }
 
 #[test]

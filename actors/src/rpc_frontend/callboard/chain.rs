@@ -66,7 +66,7 @@ pub(super) async fn transactions_by_address(frontend: &Frontend, params: &Params
 }
 
 /// A block by JSON number, or as Ethereum's methods name it.
-struct NumberOrHash(BlockId);
+pub(super) struct NumberOrHash(pub(super) BlockId);
 
 impl<'de> Deserialize<'de> for NumberOrHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod chain;
 mod evidence;
+mod explain;
 mod fate;
 mod proof;
 
@@ -17,12 +18,14 @@ use std::net::SocketAddr;
 pub(crate) const METHODS: &[&str] = &[
     "callboard_actors",
     "callboard_evidence",
+    "callboard_explainBlock",
     "callboard_genesis",
     "callboard_getSealedBlock",
     "callboard_getTransactionProof",
     "callboard_getTransactionsByAddress",
     "callboard_importBlock",
     "callboard_peers",
+    "callboard_rejections",
     "callboard_routes",
     "callboard_syncStatus",
     "callboard_transactionStatus",
@@ -43,6 +46,8 @@ pub(crate) async fn call(
         "callboard_routes" => json(status.routes()),
         "callboard_syncStatus" => json(status.sync_status()),
         "callboard_evidence" => evidence::evidence(frontend, params).await,
+        "callboard_explainBlock" => explain::explain(frontend, params).await,
+        "callboard_rejections" => explain::rejections(frontend, params).await,
         "callboard_genesis" => chain::genesis(frontend).await,
         "callboard_getSealedBlock" => chain::sealed_block(frontend, params).await,
         "callboard_getTransactionProof" => proof::prove(frontend, params).await,

@@ -6,6 +6,7 @@ mod fees;
 mod logs;
 mod node;
 mod param;
+mod proof;
 mod send;
 pub(crate) mod shape;
 mod state;
@@ -43,6 +44,7 @@ pub(crate) const METHODS: &[&str] = &[
     "eth_getBlockTransactionCountByNumber",
     "eth_getCode",
     "eth_getLogs",
+    "eth_getProof",
     "eth_getRawTransactionByHash",
     "eth_getStorageAt",
     "eth_getTransactionByBlockHashAndIndex",
@@ -82,6 +84,7 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "eth_estimateGas" => calls::estimate_gas(frontend, params).await,
         "eth_getBalance" => state::balance(frontend, params).await,
         "eth_getCode" => state::code(frontend, params).await,
+        "eth_getProof" => proof::proof(frontend, params).await,
         "eth_getStorageAt" => state::storage(frontend, params).await,
         "eth_getTransactionCount" => state::nonce(frontend, params).await,
         "eth_getBlockByHash" | "eth_getBlockByNumber" => blocks::block(frontend, params).await,

@@ -1,7 +1,7 @@
 //! POST /rpc/importBlock.
 
 use super::limit::{LONGEST_WAIT, Pacer, TooMany};
-use super::posted::canonical_bytes;
+use super::posted::{canonical_bytes, sent_bytes};
 use crate::rpc_frontend::body::read_body;
 use crate::rpc_frontend::guard::refuse;
 use crate::rpc_frontend::jsonrpc::RpcError;
@@ -80,9 +80,12 @@ async fn answer(frontend: &Frontend, from: Option<SocketAddr>, payload: web::Pay
         Ok(body) => body,
         Err(error) => return refuse(error.status(), &error.to_string()),
     };
-    match frontend.gate.read(move || Ok(canonical_bytes(&body))).await {
+    match frontend.gate.read(move || Ok(canonical_bytes(&body).map_err(|error| (error, sent_bytes(&body))))).await {
         Err(error) => super::RestError::from(error).error_response(),
-        Ok(Err(error)) => refused(&error, from),
+        Ok(Err((error, bytes))) => {
+            frontend.ports.import.refused(bytes, &error, from);
+            refused(&error, from)
+        }
         Ok(Ok(bytes)) => match frontend.ports.import.import(bytes, from).await {
             Ok(Imported { imported, height, hash }) => HttpResponse::Ok()
                 .json(json!({ "success": true, "imported": imported, "height": height, "hash": hash })),

@@ -51,6 +51,12 @@ pub(super) fn canonical_bytes(body: &[u8]) -> Result<Bytes, ImportError> {
     Ok(raw)
 }
 
+/// What of a refused body is worth keeping: `raw`, and the body itself where there is none.
+pub(super) fn sent_bytes(body: &[u8]) -> Bytes {
+    let posted: Option<Posted<'_>> = serde_json::from_slice(body).ok();
+    posted.and_then(|posted| posted.raw).unwrap_or_else(|| Bytes::copy_from_slice(body))
+}
+
 impl Posted<'_> {
     fn agrees_with(self, block: &Block) -> Result<(), ImportError> {
         let header = block.header();

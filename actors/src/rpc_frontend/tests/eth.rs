@@ -5,7 +5,7 @@ use super::harness::Harness;
 use crate::rpc_frontend::SyncProgress;
 use alloy_consensus::TxLegacy;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use callboard_chain::{BaseFeePolicy, Transaction};
+use callboard_chain::{Account, AccountProof, BaseFeePolicy, SlotProof, Transaction};
 use serde_json::{Value, json};
 
 /// Blocks 1 (a transfer and a contract call) and 2 (a contract creation) over the genesis.
@@ -184,6 +184,46 @@ async fn storage_slots_are_read_in_every_form_clients_send() {
     for slot in [&format!("0x{}", "0".repeat(70)), "0x", "0", "0xg"] {
         assert_eq!(harness.error("eth_getStorageAt", json!([CONTRACT, slot, "latest"])).await.0, -32602, "{slot}");
     }
+}
+
+#[actix_web::test]
+async fn accounts_and_slots_are_proven_at_the_head_and_before_it() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let word = format!("0x{}", "0".repeat(64));
+    for (address, block) in [(CONTRACT, "0x1"), (user(2).address(), "0x0"), (Address::repeat_byte(1), "latest")] {
+        let answer = harness.result("eth_getProof", json!([address, ["0x0", word], block])).await;
+        let header = harness.result("eth_getBlockByNumber", json!([block, false])).await;
+        let read = |value: &Value| serde_json::from_value::<U256>(value.clone()).unwrap();
+        let nodes = |value: &Value| serde_json::from_value::<Vec<Bytes>>(value.clone()).unwrap();
+        let hash = |value: &Value| serde_json::from_value::<B256>(value.clone()).unwrap();
+        let account = Account {
+            nonce: read(&answer["nonce"]).to(),
+            balance: read(&answer["balance"]),
+            storage_root: hash(&answer["storageHash"]),
+            code_hash: hash(&answer["codeHash"]),
+        };
+        let slot = |slot: &Value| SlotProof {
+            slot: read(&slot["key"]),
+            value: read(&slot["value"]),
+            nodes: nodes(&slot["proof"]),
+        };
+        let proof = AccountProof {
+            address,
+            account: (!account.is_empty()).then_some(account),
+            nodes: nodes(&answer["accountProof"]),
+            slots: answer["storageProof"].as_array().unwrap().iter().map(slot).collect(),
+        };
+        proof.verify(hash(&header["stateRoot"])).unwrap();
+        assert_eq!(proof.account.is_none(), address == Address::repeat_byte(1));
+        let expected = if address == CONTRACT { 0x2a } else { 0 };
+        assert!(proof.slots.len() == 2 && proof.slots.iter().all(|slot| slot.value == U256::from(expected)));
+        let keys: Vec<&Value> = answer["storageProof"].as_array().unwrap().iter().map(|slot| &slot["key"]).collect();
+        assert_eq!(keys, [&json!("0x0"), &json!(word)], "in the form of the question");
+    }
+    assert_eq!(harness.error("eth_getProof", json!([CONTRACT, vec!["0x0"; 1_025], "latest"])).await.0, -32602);
+    let (code, message) = harness.error("eth_getProof", json!([CONTRACT, [], "0x9"])).await;
+    assert!(code == -32000 && message.starts_with("unknown block"), "{message}");
 }
 
 #[actix_web::test]

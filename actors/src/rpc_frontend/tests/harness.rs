@@ -1,11 +1,12 @@
 //! A running frontend, the fakes behind it, and an HTTP client that shows every byte.
 
 use super::chain::TestChain;
+use crate::importer::{Explanation, Rejection};
 use crate::reconciler::VerifyState;
 use crate::rpc_frontend::*;
 use crate::tx_pool::Fate;
 use alloy_primitives::{Address, B256, Bytes};
-use callboard_store::Evidence;
+use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -68,13 +69,14 @@ impl PoolPort for FakePool {
 /// An importer that keeps what it is given and answers as it is told.
 pub(super) struct FakeImport {
     pub(super) received: Mutex<Vec<Bytes>>,
+    pub(super) refused: Mutex<Vec<(Bytes, String)>>,
     pub(super) answer: Mutex<Result<Imported, ImportError>>,
 }
 
 impl Default for FakeImport {
     fn default() -> Self {
         let imported = Imported { imported: true, height: 1, hash: B256::ZERO };
-        Self { received: Mutex::default(), answer: Mutex::new(Ok(imported)) }
+        Self { received: Mutex::default(), refused: Mutex::default(), answer: Mutex::new(Ok(imported)) }
     }
 }
 
@@ -83,6 +85,34 @@ impl ImportPort for FakeImport {
         self.received.lock().push(bytes);
         let answer = self.answer.lock().clone();
         async move { answer }.boxed()
+    }
+
+    fn refused(&self, bytes: Bytes, error: &ImportError, _from: Option<SocketAddr>) {
+        self.refused.lock().push((bytes, error.check.clone()));
+    }
+}
+
+/// Explanations out of a list of refusals, and a record of the questions.
+#[derive(Default)]
+pub(super) struct FakeExplain {
+    pub(super) rejections: Mutex<Vec<Rejection>>,
+    pub(super) asked: Mutex<Vec<ExplainQuestion>>,
+}
+
+impl ExplainPort for FakeExplain {
+    fn rejections(&self, limit: usize) -> Result<Vec<Rejection>, StorageError> {
+        Ok(self.rejections.lock().iter().take(limit).cloned().collect())
+    }
+
+    fn explain(&self, question: ExplainQuestion) -> Result<Option<Explanation>, StorageError> {
+        self.asked.lock().push(question);
+        let found = question.confirmed.map(|block| Explanation {
+            height: block.height,
+            hash: block.hash,
+            confirmed: None,
+            refusals: self.rejections.lock().clone(),
+        });
+        Ok(found)
     }
 }
 
@@ -162,6 +192,7 @@ pub(super) struct Harness {
     pub(super) import: Arc<FakeImport>,
     pub(super) status: Arc<FakeStatus>,
     pub(super) admin: Arc<FakeAdmin>,
+    pub(super) blocks: Arc<FakeExplain>,
 }
 
 impl Harness {
@@ -186,16 +217,18 @@ impl Harness {
         let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
         let status = Arc::<FakeStatus>::default();
         let admin = Arc::<FakeAdmin>::default();
+        let blocks = Arc::<FakeExplain>::default();
         let ports = RpcPorts {
             chain,
             pool: pool.clone(),
             import: import.clone(),
             status: status.clone(),
             admin: admin.clone(),
+            blocks: blocks.clone(),
         };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
         let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics).unwrap();
-        Self { server, pool, import, status, admin }
+        Self { server, pool, import, status, admin, blocks }
     }
 
     /// POSTs a JSON body.

@@ -3,12 +3,13 @@
 use super::chain::user;
 use super::eth::busy_chain;
 use super::harness::Harness;
+use crate::importer::Rejection;
 use crate::rpc_frontend::EvidenceDocument;
 use crate::transport::NodeId;
 use crate::tx_pool::{DropReason, Fate, PoolError};
 use alloy_primitives::{B256, Bytes};
-use callboard_chain::Block;
-use callboard_store::{Evidence, SealedHeader};
+use callboard_chain::{Blame, Block};
+use callboard_store::{Evidence, RefusedBlock, SealedHeader};
 use serde_json::{Value, json};
 
 #[actix_web::test]
@@ -154,4 +155,71 @@ async fn a_transactions_status_says_where_it_is_and_why() {
     assert_eq!(harness.result("callboard_transactionStatus", json!([hash])).await, expected);
     let error = harness.error("callboard_transactionStatus", json!([B256::repeat_byte(9)])).await;
     assert!(error.0 == -32000 && error.1.starts_with("unknown transaction"), "{error:?}");
+}
+
+fn refused(height: u64) -> Rejection {
+    RefusedBlock {
+        number: 1,
+        height,
+        hash: B256::repeat_byte(7),
+        check: "transactionsRoot".to_owned(),
+        passed: vec!["decode".to_owned(), "seal".to_owned()],
+        expected: "0x01".to_owned(),
+        actual: "0x02".to_owned(),
+        message: "the body is another one".to_owned(),
+        blame: Blame::Peer,
+        sender: "03aa".to_owned(),
+        url: None,
+        path: "live".to_owned(),
+        finding: None,
+        time: 5,
+        length: 600,
+    }
+    .into()
+}
+
+#[actix_web::test]
+async fn refusals_are_listed_newest_first_with_a_bounded_limit() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    assert_eq!(harness.result("callboard_rejections", json!([])).await, json!([]));
+    *harness.blocks.rejections.lock() = vec![refused(9), refused(8)];
+    let one = harness.result("callboard_rejections", json!([{ "limit": 1 }])).await;
+    let failed = json!({ "check": "transactionsRoot", "stage": "verify",
+        "demands": "the transactions are those of the header", "passed": false, "expected": "0x01", "actual": "0x02" });
+    let checks = one[0]["checks"].as_array().unwrap();
+    let names: Vec<_> = checks.iter().map(|check| (&check["check"], &check["passed"])).collect();
+    let (yes, no) = (json!(true), json!(false));
+    assert_eq!(names, [(&json!("decode"), &yes), (&json!("seal"), &yes), (&json!("transactionsRoot"), &no)]);
+    assert_eq!(checks[2], failed);
+    assert_eq!((&one[0]["height"], &one[0]["bytes"], one.as_array().unwrap().len()), (&json!(9), &json!(600), 1));
+    assert!(one[0]["remedy"].as_str().unwrap().starts_with("nothing is wrong on this node"));
+    for options in [json!({ "limit": 101 }), json!({ "limit": -1 }), json!({ "before": 1 })] {
+        assert_eq!(harness.error("callboard_rejections", json!([options])).await.0, -32602, "{options}");
+    }
+}
+
+#[actix_web::test]
+async fn a_block_is_explained_by_number_hash_and_tag() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let bytes: Bytes = serde_json::from_value(harness.result("callboard_getSealedBlock", json!([1])).await).unwrap();
+    let block = Block::decode(bytes).unwrap();
+    for id in [json!(1), json!("0x1"), json!(block.hash())] {
+        assert_eq!(harness.result("callboard_explainBlock", json!([id])).await["hash"], json!(block.hash()));
+        let asked = harness.blocks.asked.lock().pop().unwrap();
+        let confirmed = asked.confirmed.unwrap();
+        assert_eq!((confirmed.height, confirmed.hash), (1, block.hash()));
+        assert_eq!(confirmed.proposer, block.header().beneficiary);
+        assert!(asked.height == Some(1) && asked.hash.is_none() || asked.hash == Some(block.hash()));
+    }
+    harness.result("callboard_explainBlock", json!(["latest", { "raw": true }])).await;
+    let asked = harness.blocks.asked.lock().pop().unwrap();
+    assert_eq!((asked.height, asked.raw), (Some(2), true));
+    // Nobody knows them: refused ones would be told.
+    for id in [json!(3), json!(B256::ZERO)] {
+        let error = harness.error("callboard_explainBlock", json!([id])).await;
+        assert!(error.0 == -32000 && error.1.starts_with("unknown block"), "{error:?}");
+        assert!(harness.blocks.asked.lock().pop().unwrap().confirmed.is_none());
+    }
 }

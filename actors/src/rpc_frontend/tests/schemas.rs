@@ -54,6 +54,7 @@ fn calls(transactions: &[Transaction], block: &Value) -> Vec<(&'static str, Valu
         ("eth_getBlockTransactionCountByNumber", json!(["0x1"])),
         ("eth_getCode", json!([CONTRACT, "latest"])),
         ("eth_getLogs", json!([{ "fromBlock": "0x0" }])),
+        ("eth_getProof", json!([CONTRACT, ["0x0"], "latest"])),
         ("eth_getStorageAt", json!([CONTRACT, "0x0", "latest"])),
         ("eth_getTransactionByBlockHashAndIndex", json!([block["hash"], "0x0"])),
         ("eth_getTransactionByBlockNumberAndIndex", json!(["0x1", "0x1"])),

@@ -5,11 +5,13 @@ use crate::callboard::Role;
 use crate::transport::frames::frame_prefix;
 use crate::transport::hello::{Greeted, Party, Token};
 use crate::transport::wire::{
-    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_ANSWERS_BYTES, PeerAddress, SESSION_HEADER,
-    TransactionAnswer,
+    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_ANSWERS_BYTES, MAX_PROOF_BYTES,
+    MAX_RECEIPTS_BYTES, PeerAddress, ProofBody, ProofQuestion, SESSION_HEADER, TransactionAnswer,
 };
 use crate::transport::{NodeId, PeerUrl};
+use alloy_primitives::B256;
 use bytes::{Bytes, BytesMut};
+use callboard_chain::{AccountProof, Receipt};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// A peer that has proven who it is and let this node in. Cheap to clone.
@@ -123,6 +125,35 @@ impl Session {
             return Err(answer.fail(Problem::Malformed { expected: "an answer for each transaction", actual }));
         }
         Ok(body.answers)
+    }
+
+    /// Proofs of accounts and slots under the state root of one of its blocks: for the first accounts of the question,
+    /// at least one. Unchecked.
+    pub async fn prove(&self, question: &ProofQuestion) -> Result<Vec<AccountProof>, CallError> {
+        let body = serde_json::to_vec(question).expect("numbers and hashes are plain text");
+        let mut answer = self.post("proof", "application/json", body.into()).await?;
+        let body: ProofBody = answer.json(MAX_PROOF_BYTES, "proofs").await?;
+        let asked = question.accounts.iter().map(|account| account.address);
+        let proven = body.accounts.iter().map(|account| account.address);
+        if body.accounts.is_empty()
+            || body.accounts.len() > question.accounts.len()
+            || !asked.zip(proven).all(|(asked, proven)| asked == proven)
+        {
+            let actual = "others came".to_owned();
+            return Err(answer.fail(Problem::Malformed { expected: "proofs of the accounts asked for", actual }));
+        }
+        Ok(body.accounts)
+    }
+
+    /// The receipts of one of its blocks. Unchecked.
+    pub async fn receipts(&self, height: u64, hash: B256) -> Result<Vec<Receipt>, CallError> {
+        let mut route = self.0.url.route("receipts");
+        route.set_query(Some(&format!("height={height}&hash={hash}")));
+        let mut answer = self.0.client.get(route, self.0.reach, Some(self)).await?;
+        let bytes = answer.bytes(MAX_RECEIPTS_BYTES).await?;
+        let malformed =
+            |error: alloy_rlp::Error| Problem::Malformed { expected: "receipts", actual: error.to_string() };
+        alloy_rlp::Decodable::decode(&mut bytes.as_ref()).map_err(|error| answer.fail(malformed(error)))
     }
 
     /// Pushes a block's canonical bytes; it comes to its other streams as if it had been fetched.

@@ -7,6 +7,7 @@
 mod body;
 mod meter;
 mod ports;
+mod proof;
 mod refused;
 mod routes;
 mod stream;
@@ -22,6 +23,7 @@ use super::sessions::Sessions;
 use super::wire::StatusBody;
 use super::{ChainFacts, NodeId, PeerMetrics, SealedHead};
 use crate::callboard::Role;
+use crate::importer::Passports;
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use alloy_primitives::B256;
 use callboard_store::{StorageError, Store};
@@ -46,6 +48,9 @@ const STOP_SECONDS: u64 = 2;
 /// Blocks being pushed at a time, each in memory.
 const MAX_PUSHES: usize = 4;
 
+/// Questions for proofs answered at a time: each may put back what hundreds of blocks changed.
+const MAX_PROOFS: usize = 1;
+
 /// What the server needs.
 #[derive(Debug)]
 pub struct ServerConfig {
@@ -63,6 +68,8 @@ pub struct ServerConfig {
     pub ports: ServerPorts,
     /// What was refused.
     pub metrics: PeerMetrics,
+    /// Who got which block is noted there.
+    pub passports: Passports,
 }
 
 /// The listener could not be opened.
@@ -100,6 +107,8 @@ struct Shared {
     /// The status as of the head it names; made anew when the head is another.
     status: Mutex<Option<StatusBody>>,
     pushes: Semaphore,
+    proofs: Semaphore,
+    passports: Passports,
     stop: watch::Receiver<bool>,
 }
 
@@ -141,7 +150,7 @@ impl PeerServer {
 
 impl Shared {
     fn new(config: ServerConfig, stop: watch::Receiver<bool>) -> Self {
-        let ServerConfig { identity, chain, store, sessions, ports, metrics, .. } = config;
+        let ServerConfig { identity, chain, store, sessions, ports, metrics, passports, .. } = config;
         Self {
             node_id: identity.node_id(),
             role: identity.role,
@@ -157,6 +166,8 @@ impl Shared {
             meter: Mutex::default(),
             status: Mutex::default(),
             pushes: Semaphore::new(MAX_PUSHES),
+            proofs: Semaphore::new(MAX_PROOFS),
+            passports,
             stop,
         }
     }

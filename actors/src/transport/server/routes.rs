@@ -1,19 +1,20 @@
 //! The routes of `/peer/v1`.
 
 use super::stream::{self, Blocks};
-use super::{PeerBlock, PeerTransactions, Shared, body, refused::Refused};
+use super::{PeerBlock, PeerTransactions, Shared, body, proof, refused::Refused};
 use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
 use crate::transport::frames::max_frame;
 use crate::transport::hello::{HelloAnswerer, HelloError, HelloRefusal, HelloReply, MAX_HELLO_BYTES, Token};
 use crate::transport::sessions::{Guest, TurnedAway, Work};
 use crate::transport::wire::{
-    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS,
-    MAX_TRANSACTIONS_BYTES, SESSION_HEADER,
+    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_PROOF_QUESTION_BYTES, MAX_TRANSACTION_BYTES,
+    MAX_TRANSACTIONS, MAX_TRANSACTIONS_BYTES, ProofQuestion, SESSION_HEADER,
 };
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
+use alloy_primitives::B256;
 use serde::Deserialize;
 use std::{
     net::IpAddr,
@@ -37,7 +38,9 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
             .route("/peers", web::post().to(told_peers))
             .route("/blocks", web::get().to(blocks))
             .route("/blocks", web::post().to(pushed_block))
-            .route("/transactions", web::post().to(transactions)),
+            .route("/transactions", web::post().to(transactions))
+            .route("/proof", web::post().to(proof))
+            .route("/receipts", web::get().to(receipts)),
     );
     config.default_service(web::to(no_such_route));
 }
@@ -188,6 +191,35 @@ async fn transactions(request: HttpRequest, payload: web::Payload, state: State)
     }
     let answers = state.ports.transactions.ask(PeerTransactions { from, transactions }, ASK_DEADLINE).await?;
     Ok(HttpResponse::Ok().json(AnswersBody { answers }))
+}
+
+async fn proof(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
+    guest(&request, &state)?;
+    let _permit = state.proofs.try_acquire().map_err(|_| Refused::busy("another proof is being made"))?;
+    let message = body::read(payload, MAX_PROOF_QUESTION_BYTES).await?;
+    let question: ProofQuestion = serde_json::from_slice(&message).map_err(Refused::malformed)?;
+    let store = state.store.clone();
+    let proven = web::block(move || proof::prove(&store, &question)).await.map_err(Refused::internal)??;
+    Ok(HttpResponse::Ok().json(proven))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceiptsQuery {
+    height: u64,
+    hash: B256,
+}
+
+async fn receipts(
+    request: HttpRequest,
+    query: web::Query<ReceiptsQuery>,
+    state: State,
+) -> Result<HttpResponse, Refused> {
+    guest(&request, &state)?;
+    let _permit = state.proofs.try_acquire().map_err(|_| Refused::busy("another proof is being made"))?;
+    let (store, ReceiptsQuery { height, hash }) = (state.store.clone(), query.into_inner());
+    let receipts = web::block(move || proof::receipts(&store, height, hash)).await.map_err(Refused::internal)??;
+    Ok(HttpResponse::Ok().content_type("application/octet-stream").body(receipts))
 }
 
 async fn no_such_route() -> Result<HttpResponse, Refused> {

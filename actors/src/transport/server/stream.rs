@@ -81,7 +81,9 @@ impl Blocks {
                 let subscribe = Subscribe { peer: self.peer };
                 self.news = Some(self.shared.ports.subscribe.ask(subscribe, SUBSCRIBE_DEADLINE).await?);
             }
+            let from = self.next;
             if let Some(piece) = self.read_store(u64::MAX).await? {
+                (from..self.next).for_each(|height| self.shared.passports.served(height, self.peer));
                 return Ok(piece);
             }
             if let Some(piece) = self.announced().await {
@@ -103,8 +105,10 @@ impl Blocks {
                 Ok(Some(announcement)) if announcement.height < self.next => {}
                 Ok(Some(announcement)) if announcement.height > self.next => return None,
                 Ok(Some(Announcement { canonical, .. })) => {
+                    let height = self.next;
                     self.next += 1;
                     if let Some(canonical) = canonical {
+                        self.shared.passports.served(height, self.peer);
                         let mut piece = BytesMut::with_capacity(canonical.len() + 4);
                         push_frame(&mut piece, &canonical);
                         return Some(piece.freeze());
