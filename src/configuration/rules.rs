@@ -11,6 +11,7 @@ pub(super) fn check(configuration: &Configuration) -> Result<(), ConfigurationEr
     development_is_an_authority(configuration)?;
     seeds_are_other_nodes(configuration)?;
     listeners_are_distinct(configuration)?;
+    tls_is_whole(configuration)?;
     one_source_of_accounts(configuration)
 }
 
@@ -55,6 +56,28 @@ fn seeds_are_other_nodes(configuration: &Configuration) -> Result<(), Configurat
                 "the addresses of other nodes, and {seed} is this node's own (peers.listen or peers.advertise)"
             );
             Err(not_allowed(configuration, "peers.seeds", &allowed))
+        }
+    }
+}
+
+fn tls_is_whole(configuration: &Configuration) -> Result<(), ConfigurationError> {
+    let peers = &configuration.peers;
+    let files =
+        [("peers.tls_cert", &peers.tls_cert), ("peers.tls_key", &peers.tls_key), ("peers.tls_ca", &peers.tls_ca)];
+    if files.iter().all(|(_, file)| file.is_none()) {
+        return Ok(());
+    }
+    if let Some((key, _)) = files.iter().find(|(_, file)| file.is_none()) {
+        let allowed = "a file, because TLS between peers needs all of peers.tls_cert, peers.tls_key and peers.tls_ca";
+        return Err(not_allowed(configuration, key, allowed));
+    }
+    let urls = peers.seeds.iter().map(|seed| ("peers.seeds", seed));
+    let mut urls = urls.chain(peers.advertise.iter().map(|url| ("peers.advertise", url)));
+    match urls.find(|(_, url)| url.scheme() != "https") {
+        None => Ok(()),
+        Some((key, url)) => {
+            let allowed = format!("https:// addresses while peers.tls_cert is given, and {url} is none");
+            Err(not_allowed(configuration, key, &allowed))
         }
     }
 }

@@ -135,6 +135,12 @@ pub struct PeersSection {
     pub max: usize,
     /// Nodes that may connect; empty = any.
     pub allow: Vec<NodeId>,
+    /// This node's certificate for TLS between peers.
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of that certificate.
+    pub tls_key: Option<PathBuf>,
+    /// The authority whose certificates peers must have.
+    pub tls_ca: Option<PathBuf>,
     /// Learn further peers from peers.
     pub discovery: bool,
 }

@@ -42,6 +42,9 @@ fn every_known_key_can_be_written_and_is_read() {
         ("address", "\"0x00000000000000000000000000000000000000aa\""),
         ("password_file", "\"p\""),
         ("advertise", "\"https://node.example.org:9545\""),
+        ("tls_cert", "\"node.pem\""),
+        ("tls_key", "\"node.key.pem\""),
+        ("tls_ca", "\"ca.pem\""),
         ("webhook", "\"https://example.org/hook\""),
     ] {
         let unset = text.lines().find(|line| line.starts_with(&format!("# {key} "))).expect(key).to_owned();
@@ -178,4 +181,20 @@ fn wrong_variables_and_flags_are_named() {
     let flag = Flag { flag: "--role", key: "node.role", values: vec!["king".into()] };
     let refusal = load_with("", &[], vec![flag]).expect_err("must be refused").to_string();
     assert!(refusal.starts_with("--role: node.role = \"king\" is not allowed"), "{refusal}");
+}
+
+#[test]
+fn tls_between_peers_is_whole_or_not_at_all_and_goes_with_https() {
+    let whole = "[peers]\ntls_cert = \"c\"\ntls_key = \"k\"\ntls_ca = \"a\"\n";
+    assert_eq!(load(whole).expect("all three").peers.tls_ca.as_deref(), Some(Path::new("/base/a")));
+    assert!(load(&format!("{whole}seeds = [\"https://seed:9545\"]")).is_ok());
+    for (text, named) in [
+        ("[peers]\ntls_cert = \"c\"\ntls_key = \"k\"", "peers.tls_ca"),
+        ("[peers]\ntls_ca = \"a\"", "peers.tls_cert"),
+        (&format!("{whole}seeds = [\"https://a:1\", \"http://seed:9545\"]"), "http://seed:9545"),
+        (&format!("{whole}advertise = \"http://me:9545\""), "peers.advertise"),
+    ] {
+        let sentence = sentence(text);
+        assert!(sentence.contains(named), "{sentence}");
+    }
 }

@@ -306,6 +306,7 @@ impl Mailboxes {
     ) -> Result<PeerServer, NodeError> {
         Ok(PeerServer::start(ServerConfig {
             listen: shared.configuration.peers.listen,
+            tls: shared.tls.clone(),
             identity: identity.clone(),
             chain: chain_identity(&parts.chain.genesis),
             store: parts.chain.store.clone(),

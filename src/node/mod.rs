@@ -22,10 +22,10 @@ use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::proposer::HighWaterError;
 use callboard_actors::rpc_frontend::{AdminSurface, BindError, ChainAccess, RpcMetrics, RpcPorts, RpcServer};
 use callboard_actors::send::ActorRegistry;
-use callboard_actors::transport::PeerMetrics;
 use callboard_actors::transport::client::{ClientSetupError, PeerClient};
 use callboard_actors::transport::genesis_fetch::fetch_genesis;
 use callboard_actors::transport::server::ListenError;
+use callboard_actors::transport::{PeerMetrics, Tls, TlsError};
 use callboard_chain::seal::SealError;
 use ports::NodePorts;
 use replay::Replay;
@@ -74,6 +74,9 @@ pub enum NodeError {
     /// A file in the data folder could not be written.
     #[error("{0}")]
     File(String),
+    /// Certificates for TLS between peers.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The HTTP client for peers could not be set up.
     #[error("the client for peers cannot be set up: {0}")]
     Client(#[from] ClientSetupError),
@@ -103,7 +106,7 @@ impl NodeError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Start(error) => error.is_configuration(),
-            Self::Rpc(_) | Self::Peers(_) | Self::Setting { .. } => true,
+            Self::Rpc(_) | Self::Peers(_) | Self::Tls(_) | Self::Setting { .. } => true,
             Self::HighWater(error) => matches!(error, HighWaterError::InUse { .. }),
             Self::Recovery(error) => error.is_configuration(),
             _ => false,
@@ -120,6 +123,7 @@ struct Shared {
     metrics: Metrics,
     alarms: Alarms,
     peer_metrics: PeerMetrics,
+    tls: Option<Tls>,
     client: PeerClient,
     replay: Replay,
 }
@@ -136,10 +140,11 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         None => None,
     };
     check_address(configuration.peers.listen)?;
+    let tls = peer_tls(&configuration)?;
     let Some(start) = open(&configuration, &mut stop).await? else { return Ok(()) };
     warn_of_idle_keys(&configuration);
     let (registry, mut deaths) = ActorRegistry::new();
-    let shared = Shared::new(configuration, registry)?;
+    let shared = Shared::new(configuration, registry, tls)?;
     let ports = NodePorts::new(&shared);
     let chain_access = ChainAccess::new();
     let rpc = RpcServers::start(&shared, rpc_listener, admin_listener, &ports, &chain_access)?;
@@ -191,16 +196,15 @@ async fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Sen
 }
 
 impl Shared {
-    fn new(configuration: Configuration, registry: ActorRegistry) -> Result<Self, NodeError> {
-        crate::install_tls();
+    fn new(configuration: Configuration, registry: ActorRegistry, tls: Option<Tls>) -> Result<Self, NodeError> {
         // Until the genesis is known every node is a follower of it.
         let callboard = Callboard::new(Role::Follower);
         let stages = Stages::new(settings::workers(&configuration));
         let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
         let alarms = Alarms::new(&metrics);
-        let client = PeerClient::new(Default::default())?;
+        let client = PeerClient::new(Default::default(), tls.clone())?;
         let (peer_metrics, replay) = (PeerMetrics::register(&metrics), Replay::default());
-        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, client, replay })
+        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, tls, client, replay })
     }
 }
 
@@ -335,6 +339,16 @@ const IDLE_KEYS: [&str; 10] = [
 fn warn_of_idle_keys(configuration: &Configuration) {
     for key in IDLE_KEYS.into_iter().filter(|key| configuration.is_given(key)) {
         tracing::warn!(key, "this key has no effect yet");
+    }
+}
+
+/// Read before anything is written: a certificate that is of no use is a mistake in the configuration.
+fn peer_tls(configuration: &Configuration) -> Result<Option<Tls>, NodeError> {
+    crate::install_tls();
+    let peers = &configuration.peers;
+    match (&peers.tls_cert, &peers.tls_key, &peers.tls_ca) {
+        (Some(cert), Some(key), Some(ca)) => Ok(Some(Tls::read(cert, key, ca)?)),
+        _ => Ok(None),
     }
 }
 

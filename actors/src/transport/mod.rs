@@ -27,6 +27,7 @@ pub mod server;
 pub mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod tls;
 mod url;
 pub mod wire;
 
@@ -35,6 +36,7 @@ pub use metrics::PeerMetrics;
 pub use node_id::{BootId, InvalidNodeId, NodeId};
 pub use range::{AddressRange, is_exempt};
 pub use sealed_head::{SealedHead, StatusError};
+pub use tls::{Tls, TlsError};
 pub use url::{InvalidPeerUrl, MAX_URL_BYTES, PeerUrl, is_local_only};
 
 /// Fresh random bytes of the operating system.

@@ -5,7 +5,7 @@ use super::hello::{Greeted, Identity, Party, Token};
 use super::server::{PeerBlock, PeerServer, PeerTransactions, ServerConfig, ServerPorts};
 use super::sessions::{Admission, Sessions};
 use super::wire::{PeerAddress, TransactionAnswer, TransactionResult};
-use super::{BootId, ChainFacts, PeerMetrics, PeerUrl};
+use super::{BootId, ChainFacts, PeerMetrics, PeerUrl, Tls};
 use crate::broadcaster::{
     BroadcastBlock, BroadcastCountsRequest, BroadcastMetrics, Broadcaster, Ports, RelayBlock, TransactionForwarded,
 };
@@ -68,7 +68,7 @@ pub(crate) fn identity(byte: u8, genesis: &SealedGenesis) -> Identity {
 /// A client that loses patience within a test's time.
 pub(crate) fn client() -> PeerClient {
     rustls::crypto::ring::default_provider().install_default().ok();
-    PeerClient::new(Pace { window: Duration::from_secs(2), min_bytes: 64 }).unwrap()
+    PeerClient::new(Pace { window: Duration::from_secs(2), min_bytes: 64 }, None).unwrap()
 }
 
 /// A session with node 5 at `url`, whatever answers there.
@@ -84,7 +84,7 @@ pub(crate) fn session_at(url: PeerUrl) -> Session {
         advertise: None,
     };
     let greeted = Greeted { party, token: Token::from_hex(&"00".repeat(32)).unwrap() };
-    Session::new(client(), url, Reach::Anywhere, chain_identity(&genesis), greeted, None)
+    Session::new(client(), reqwest::Client::new(), url, chain_identity(&genesis), greeted, None)
 }
 
 /// A server with a real broadcaster behind it; the other actors are probes.
@@ -111,6 +111,17 @@ pub(crate) struct TestNode {
 impl TestNode {
     /// Node `byte` serves `store` on a free port.
     pub(crate) async fn start(byte: u8, genesis: &SealedGenesis, store: Store) -> Self {
+        Self::start_at("127.0.0.1:0", byte, genesis, store, None).await
+    }
+
+    /// The same at this address, over TLS if so told.
+    pub(crate) async fn start_at(
+        listen: &str,
+        byte: u8,
+        genesis: &SealedGenesis,
+        store: Store,
+        tls: Option<Tls>,
+    ) -> Self {
         let (forwarded_to, forwarded) = probe(|_: &TransactionForwarded| ()).await;
         let (broken_to, broken) = probe(|_: &SessionBroken| ()).await;
         let (registry, deaths) = ActorRegistry::new();
@@ -136,7 +147,8 @@ impl TestNode {
         let sessions = Sessions::new(Admission { max_peers: 8, allow: HashSet::new() });
         let metrics = PeerMetrics::default();
         let server = PeerServer::start(ServerConfig {
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: listen.parse().unwrap(),
+            tls: tls.clone(),
             identity: identity(byte, genesis),
             chain: chain_identity(genesis),
             store,
@@ -146,7 +158,8 @@ impl TestNode {
             passports: Passports::default(),
         })
         .unwrap();
-        let url = format!("http://127.0.0.1:{}", server.address().port()).parse().unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", server.address()).parse().unwrap();
         let callboard = Callboard::new(Role::Follower);
         let node = Self {
             server,

@@ -31,6 +31,11 @@ impl PeerUrl {
         self.0.join("/peer/v1/").and_then(|base| base.join(route)).expect("routes are plain relative paths")
     }
 
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &str {
+        self.0.scheme()
+    }
+
     /// Host name or address.
     pub fn host(&self) -> Host<&str> {
         self.0.host().expect("a peer address without a host is refused")

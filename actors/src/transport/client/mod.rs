@@ -1,7 +1,8 @@
 //! Asking other nodes.
 //!
 //! No proxy, no redirect, no compression; each connection within [`CONNECT_TIMEOUT`], each answer bounded in length
-//! and slowness ([`Pace`]). Host names are resolved on each new connection.
+//! and slowness ([`Pace`]). Every dial has connections of its own, so that host names are looked up again for each:
+//! a pooled connection would lead to where the name pointed before.
 
 mod blocks;
 mod body;
@@ -19,7 +20,7 @@ pub use session::Session;
 use super::clock::{ClockSample, wall_millis};
 use super::hello::{Identity, MAX_HELLO_BYTES, OpenedHello, PROTOCOL_VERSION};
 use super::wire::{MAX_GENESIS_BYTES, MAX_STATUS_BYTES, StatusBody};
-use super::{NodeId, PeerUrl, SealedHead};
+use super::{NodeId, PeerUrl, SealedHead, Tls, tls};
 use alloy_primitives::{Address, B256};
 use body::Answer;
 use bytes::Bytes;
@@ -57,10 +58,10 @@ pub struct ChainIdentity {
 }
 
 /// The client side of the peer protocol. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PeerClient {
-    anywhere: reqwest::Client,
-    not_local: reqwest::Client,
+    look_up: resolver::LookUp,
+    tls: Option<Tls>,
     pace: Pace,
 }
 
@@ -82,12 +83,42 @@ pub struct PeerState {
 
 impl PeerClient {
     /// A client with the given patience. The process must have installed a rustls crypto provider.
-    pub fn new(pace: Pace) -> Result<Self, ClientSetupError> {
-        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(ClientSetupError);
-        Ok(Self {
-            anywhere: build(plain_client())?,
-            not_local: build(plain_client().dns_resolver(Arc::new(resolver::NotLocal)))?,
-            pace,
+    /// With `tls`, a peer that speaks https must have a certificate of that authority, and is shown this node's.
+    pub fn new(pace: Pace, tls: Option<Tls>) -> Result<Self, ClientSetupError> {
+        let client = Self { look_up: resolver::system(), tls, pace };
+        // What can go wrong goes wrong at start.
+        client.connections("https", Reach::Anywhere).map_err(ClientSetupError)?;
+        Ok(client)
+    }
+
+    /// One that looks names up in its own way.
+    #[cfg(test)]
+    pub(crate) fn with_names(
+        mut self,
+        look_up: impl Fn(String) -> std::io::Result<Vec<std::net::SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.look_up = Arc::new(move |name| Box::pin(std::future::ready(look_up(name))));
+        self
+    }
+
+    /// Connections for one dial and the session that comes of it.
+    fn connections(&self, scheme: &str, reach: Reach) -> Result<reqwest::Client, reqwest::Error> {
+        let resolver = resolver::Resolver { look_up: self.look_up.clone(), reach };
+        let builder = plain_client().dns_resolver(Arc::new(resolver));
+        match (&self.tls, scheme) {
+            (Some(tls), _) => builder.tls_backend_preconfigured(tls.client()),
+            // Reading the system's certificates takes a while, and none is needed.
+            (None, "http") => builder.tls_backend_preconfigured(tls::trusting_nobody()),
+            (None, _) => builder,
+        }
+        .build()
+    }
+
+    fn dial(&self, url: &PeerUrl, reach: Reach) -> Result<reqwest::Client, CallError> {
+        self.check_reach(url, reach)?;
+        self.connections(url.scheme(), reach).map_err(|error| {
+            let reason = super::wire::printable(&error.to_string());
+            CallError { url: url.to_string(), problem: Problem::Unreachable { reason } }
         })
     }
 
@@ -100,38 +131,38 @@ impl PeerClient {
         chain: ChainIdentity,
         expected: Option<NodeId>,
     ) -> Result<Session, CallError> {
-        self.check_reach(url, reach)?;
+        let http = self.dial(url, reach)?;
         let route = url.route("hello");
         let fail = |problem: super::hello::HelloError| CallError { url: route.to_string(), problem: problem.into() };
         let (opened, open) = OpenedHello::open(identity, expected, super::random());
-        let (challenge, _) = self.post_hello(url, reach, open).await?;
+        let (challenge, _) = self.post_hello(&http, url, open).await?;
         let (proved, proof) = opened.on_challenge(identity, &challenge).map_err(fail)?;
-        let (session, remote) = self.post_hello(url, reach, proof).await?;
+        let (session, remote) = self.post_hello(&http, url, proof).await?;
         let greeted = proved.on_session(&session).map_err(fail)?;
-        Ok(Session::new(self.clone(), url.clone(), reach, chain, greeted, remote))
+        Ok(Session::new(self.clone(), http, url.clone(), chain, greeted, remote))
     }
 
     /// The signed `genesis.json` of the node at `url`, unchecked.
     pub async fn genesis(&self, url: &PeerUrl, reach: Reach) -> Result<Bytes, CallError> {
-        self.check_reach(url, reach)?;
-        self.get(url.route("genesis"), reach, None).await?.bytes(MAX_GENESIS_BYTES).await
+        let http = self.dial(url, reach)?;
+        self.get(&http, url.route("genesis"), None).await?.bytes(MAX_GENESIS_BYTES).await
     }
 
     /// What the node at `url` says of itself, unchecked.
     pub async fn raw_status(&self, url: &PeerUrl, reach: Reach) -> Result<StatusBody, CallError> {
-        self.status_body(url, reach, None).await
+        self.status_body(&self.dial(url, reach)?, url, None).await
     }
 
     /// The head of the node at `url`, proven by its seal. With a session, whether that still lives is found out, too.
     async fn status(
         &self,
+        http: &reqwest::Client,
         url: &PeerUrl,
-        reach: Reach,
         chain: ChainIdentity,
         session: Option<&Session>,
     ) -> Result<PeerState, CallError> {
         let (asked, began) = (wall_millis(), Instant::now());
-        let status = self.status_body(url, reach, session).await?;
+        let status = self.status_body(http, url, session).await?;
         let clock = status.time_ms.map(|theirs| ClockSample::new(asked, began.elapsed(), theirs));
         let fail = |problem: Problem| CallError { url: url.route("status").to_string(), problem };
         if status.version != PROTOCOL_VERSION {
@@ -153,39 +184,36 @@ impl PeerClient {
 
     async fn status_body(
         &self,
+        http: &reqwest::Client,
         url: &PeerUrl,
-        reach: Reach,
         session: Option<&Session>,
     ) -> Result<StatusBody, CallError> {
-        self.check_reach(url, reach)?;
-        self.get(url.route("status"), reach, session).await?.json(MAX_STATUS_BYTES, "a status").await
+        self.get(http, url.route("status"), session).await?.json(MAX_STATUS_BYTES, "a status").await
     }
 
     async fn post_hello(
         &self,
+        http: &reqwest::Client,
         url: &PeerUrl,
-        reach: Reach,
         message: Vec<u8>,
     ) -> Result<(Bytes, Option<std::net::IpAddr>), CallError> {
         let route = url.route("hello");
-        let request = self.http(reach).post(route.clone()).header("content-type", "application/json").body(message);
+        let request = http.post(route.clone()).header("content-type", "application/json").body(message);
         let mut answer = Answer::to(request, &route, self.pace).await?;
         Ok((answer.bytes(MAX_HELLO_BYTES as u64).await?, answer.remote()))
     }
 
-    async fn get(&self, route: reqwest::Url, reach: Reach, session: Option<&Session>) -> Result<Answer, CallError> {
-        let mut request = self.http(reach).get(route.clone());
+    async fn get(
+        &self,
+        http: &reqwest::Client,
+        route: reqwest::Url,
+        session: Option<&Session>,
+    ) -> Result<Answer, CallError> {
+        let mut request = http.get(route.clone());
         if let Some(session) = session {
             request = request.header(super::wire::SESSION_HEADER, session.token().to_hex());
         }
         Answer::to(request, &route, self.pace).await
-    }
-
-    fn http(&self, reach: Reach) -> &reqwest::Client {
-        match reach {
-            Reach::Anywhere => &self.anywhere,
-            Reach::NotLocal => &self.not_local,
-        }
     }
 
     /// Addresses written as numbers never reach the resolver.
@@ -195,6 +223,12 @@ impl PeerClient {
             return Err(CallError { url: url.to_string(), problem: Problem::Unreachable { reason } });
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for PeerClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerClient").field("tls", &self.tls).field("pace", &self.pace).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Asking a node that knows who asks.
 
-use super::{BlockStream, CallError, ChainIdentity, PeerClient, PeerState, Problem, Reach, body::Answer};
+use super::{BlockStream, CallError, ChainIdentity, PeerClient, PeerState, Problem, body::Answer};
 use crate::callboard::Role;
 use crate::transport::frames::frame_prefix;
 use crate::transport::hello::{Greeted, Party, Token};
@@ -21,8 +21,8 @@ pub struct Session(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     client: PeerClient,
+    http: reqwest::Client,
     url: PeerUrl,
-    reach: Reach,
     chain: ChainIdentity,
     party: Party,
     token: Token,
@@ -32,14 +32,14 @@ struct Inner {
 impl Session {
     pub(in crate::transport) fn new(
         client: PeerClient,
+        http: reqwest::Client,
         url: PeerUrl,
-        reach: Reach,
         chain: ChainIdentity,
         greeted: Greeted,
         remote: Option<IpAddr>,
     ) -> Self {
         let Greeted { party, token } = greeted;
-        Self(Arc::new(Inner { client, url, reach, chain, party, token, remote }))
+        Self(Arc::new(Inner { client, http, url, chain, party, token, remote }))
     }
 
     /// Who it is.
@@ -74,7 +74,7 @@ impl Session {
     /// Its head, proven by the seal. Keeps the session alive; refused where the peer has forgotten it, or where
     /// another node has begun to answer at its address.
     pub async fn status(&self) -> Result<PeerState, CallError> {
-        let state = self.0.client.status(&self.0.url, self.0.reach, self.0.chain, Some(self)).await?;
+        let state = self.0.client.status(&self.0.http, &self.0.url, self.0.chain, Some(self)).await?;
         if state.node_id != self.node_id() {
             let (expected, actual) = (self.node_id(), state.node_id);
             let problem = crate::transport::hello::HelloError::OtherNode { expected, actual }.into();
@@ -97,13 +97,13 @@ impl Session {
     async fn block_stream(&self, query: &str, silence: Option<Duration>) -> Result<BlockStream, CallError> {
         let mut route = self.0.url.route("blocks");
         route.set_query(Some(query));
-        let answer = self.0.client.get(route, self.0.reach, Some(self)).await?;
+        let answer = self.0.client.get(&self.0.http, route, Some(self)).await?;
         Ok(BlockStream::new(answer, self.0.chain.max_block_bytes, silence))
     }
 
     /// The addresses of other nodes that it knows.
     pub async fn addresses(&self) -> Result<Vec<PeerAddress>, CallError> {
-        let mut answer = self.0.client.get(self.0.url.route("peers"), self.0.reach, Some(self)).await?;
+        let mut answer = self.0.client.get(&self.0.http, self.0.url.route("peers"), Some(self)).await?;
         let mut body: AddressesBody = answer.json(MAX_ADDRESSES_BYTES, "a list of peers").await?;
         body.peers.truncate(MAX_ADDRESSES);
         Ok(body.peers)
@@ -163,7 +163,7 @@ impl Session {
 
     async fn post(&self, route: &str, content_type: &str, body: Bytes) -> Result<Answer, CallError> {
         let route = self.0.url.route(route);
-        let request = self.0.client.http(self.0.reach).post(route.clone());
+        let request = self.0.http.post(route.clone());
         let request = request.header(SESSION_HEADER, self.0.token.to_hex()).header("content-type", content_type);
         Answer::to(request.body(body), &route, self.0.client.pace).await
     }

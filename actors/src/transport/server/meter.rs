@@ -1,60 +1,110 @@
-//! How many hellos an address may try: each one costs a signature and perhaps a recovery.
+//! What an address may try before it has a session: each hello costs a signature and perhaps a recovery.
 
+use crate::transport::bucket::{Bucket, Rate};
+use crate::transport::is_exempt;
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     time::{Duration, Instant},
 };
 
-/// Hello messages at once: ten hellos.
-const BURST: u32 = 20;
-/// One more for each of these.
-const REFILL: Duration = Duration::from_millis(500);
+/// Ten hellos at once.
+const HELLOS: Rate = Rate { burst: 20, per_second: 2 };
 /// Addresses remembered at a time; beyond them nobody is metered who was not before.
 const MAX_ADDRESSES: usize = 4_096;
+/// Hellos within [`FADE`] that were none, or bore a signature of nobody, until an address is banned.
+pub(super) const MAX_ABUSES: u32 = 5;
+/// Offences of an address are forgotten after this.
+const FADE: Duration = Duration::from_secs(60);
+/// How long an address is banned.
+pub(super) const ADDRESS_BAN: Duration = Duration::from_secs(600);
 
-/// A bucket for each address, except those of this machine and of private networks, behind which a whole deployment
-/// may sit.
+/// What is known of each address, except those of this machine and of private networks, behind which a whole
+/// deployment may sit. An address is all there is to go by before the hello; afterwards bans go by node id.
 #[derive(Debug, Default)]
-pub(super) struct HelloMeter(HashMap<IpAddr, (u32, Instant)>);
+pub(super) struct HelloMeter(HashMap<IpAddr, Known>);
+
+#[derive(Debug)]
+struct Known {
+    hellos: Bucket,
+    abuses: u32,
+    first_abuse: Instant,
+    banned_until: Option<Instant>,
+}
+
+/// See [`HelloMeter::admit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotAdmitted {
+    /// Later.
+    TooManyHellos,
+    /// Much later.
+    Banned {
+        /// When.
+        seconds: u64,
+    },
+}
 
 impl HelloMeter {
     /// Whether `remote` may send another hello message.
-    pub(super) fn admit(&mut self, now: Instant, remote: IpAddr) -> bool {
+    pub(super) fn admit(&mut self, now: Instant, remote: IpAddr) -> Result<(), NotAdmitted> {
+        self.check_ban(now, remote)?;
+        match self.known(now, remote).is_none_or(|known| known.hellos.take(HELLOS, now, 1)) {
+            true => Ok(()),
+            false => Err(NotAdmitted::TooManyHellos),
+        }
+    }
+
+    /// Whether `remote` is banned.
+    pub(super) fn check_ban(&self, now: Instant, remote: IpAddr) -> Result<(), NotAdmitted> {
+        let until = self.0.get(&one_host(remote)).and_then(|known| known.banned_until);
+        match until.filter(|until| now < *until) {
+            Some(until) => Err(NotAdmitted::Banned { seconds: (until - now).as_secs().max(1) }),
+            None => Ok(()),
+        }
+    }
+
+    /// `remote` sent what no honest node sends, and has not proven who it is. Whether it is banned for it.
+    pub(super) fn on_abuse(&mut self, now: Instant, remote: IpAddr) -> bool {
+        let Some(known) = self.known(now, remote) else { return false };
+        if now.saturating_duration_since(known.first_abuse) > FADE {
+            (known.abuses, known.first_abuse) = (0, now);
+        }
+        known.abuses += 1;
+        let is_banned = known.abuses >= MAX_ABUSES;
+        if is_banned {
+            (known.abuses, known.banned_until) = (0, Some(now + ADDRESS_BAN));
+        }
+        is_banned
+    }
+
+    fn known(&mut self, now: Instant, remote: IpAddr) -> Option<&mut Known> {
         if is_exempt(remote) {
-            return true;
+            return None;
         }
         if self.0.len() >= MAX_ADDRESSES {
-            self.0.retain(|_, (left, since)| *left + refilled(*since, now) < BURST);
+            self.0.retain(|_, known| !known.is_forgettable(now));
         }
-        if self.0.len() >= MAX_ADDRESSES && !self.0.contains_key(&remote) {
-            return true;
+        let host = one_host(remote);
+        if self.0.len() >= MAX_ADDRESSES && !self.0.contains_key(&host) {
+            return None;
         }
-        let (left, since) = self.0.entry(remote).or_insert((BURST, now));
-        let refill = refilled(*since, now);
-        if refill > 0 {
-            *left = left.saturating_add(refill).min(BURST);
-            *since = now;
-        }
-        match left.checked_sub(1) {
-            Some(rest) => {
-                *left = rest;
-                true
-            }
-            None => false,
-        }
+        let fresh = || Known { hellos: Bucket::full(HELLOS, now), abuses: 0, first_abuse: now, banned_until: None };
+        Some(self.0.entry(host).or_insert_with(fresh))
     }
 }
 
-fn refilled(since: Instant, now: Instant) -> u32 {
-    let refills = now.saturating_duration_since(since).as_millis() / REFILL.as_millis();
-    u32::try_from(refills).unwrap_or(BURST).min(BURST)
+impl Known {
+    fn is_forgettable(&self, now: Instant) -> bool {
+        let has_faded = self.abuses == 0 || now.saturating_duration_since(self.first_abuse) > FADE;
+        has_faded && self.hellos.is_full(HELLOS, now) && self.banned_until.is_none_or(|until| now >= until)
+    }
 }
 
-fn is_exempt(remote: IpAddr) -> bool {
-    match remote.to_canonical() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+/// A host of IPv6 has a /64 to itself.
+fn one_host(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -62,22 +112,43 @@ fn is_exempt(remote: IpAddr) -> bool {
 mod tests {
     use super::*;
 
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn stranger_is_metered_and_earns_further_hellos_with_time() {
         let (mut meter, now) = (HelloMeter::default(), Instant::now());
-        let stranger: IpAddr = "203.0.113.5".parse().unwrap();
-        let admitted = (0..100).filter(|_| meter.admit(now, stranger)).count();
-        assert_eq!(admitted, BURST as usize);
-        assert!(meter.admit(now + REFILL, stranger));
-        assert!(!meter.admit(now + REFILL, stranger));
-        assert!(meter.admit(now, "203.0.113.6".parse().unwrap()), "another address has a bucket of its own");
+        let admitted = (0..100).filter(|_| meter.admit(now, ip("203.0.113.5")).is_ok()).count();
+        assert_eq!(admitted, HELLOS.burst as usize);
+        let later = now + Duration::from_millis(500);
+        assert!(meter.admit(later, ip("203.0.113.5")).is_ok());
+        assert_eq!(meter.admit(later, ip("203.0.113.5")), Err(NotAdmitted::TooManyHellos));
+        assert!(meter.admit(now, ip("203.0.113.6")).is_ok(), "another address has a bucket of its own");
+    }
+
+    #[test]
+    fn address_that_sends_rubbish_before_a_hello_is_banned_for_a_time() {
+        let (mut meter, now) = (HelloMeter::default(), Instant::now());
+        let abuser = ip("2001:db8::5");
+        assert!((1..MAX_ABUSES).all(|_| !meter.on_abuse(now, abuser)));
+        assert!(meter.on_abuse(now, ip("2001:db8::6")), "the same host, by its /64");
+        let seconds = ADDRESS_BAN.as_secs();
+        assert_eq!(meter.admit(now, abuser), Err(NotAdmitted::Banned { seconds }));
+        assert!(meter.admit(now, ip("2001:db8:0:1::5")).is_ok(), "its neighbour is not");
+        assert!(meter.admit(now + ADDRESS_BAN, abuser).is_ok());
+        let mut now = now + ADDRESS_BAN;
+        for _ in 0..100 {
+            now += FADE / 2;
+            assert!(!meter.on_abuse(now, abuser), "one now and then is forgiven");
+        }
     }
 
     #[test]
     fn this_machine_and_private_networks_are_exempt() {
-        for ip in ["127.0.0.1", "10.1.2.3", "192.168.0.9", "::1", "fd00::1", "::ffff:10.0.0.1"] {
-            let mut meter = HelloMeter::default();
-            assert!((0..100).all(|_| meter.admit(Instant::now(), ip.parse().unwrap())), "{ip}");
+        for text in ["127.0.0.1", "10.1.2.3", "192.168.0.9", "::1", "fd00::1", "::ffff:10.0.0.1"] {
+            let (mut meter, now) = (HelloMeter::default(), Instant::now());
+            assert!((0..100).all(|_| !meter.on_abuse(now, ip(text)) && meter.admit(now, ip(text)).is_ok()), "{text}");
         }
     }
 
@@ -85,7 +156,7 @@ mod tests {
     fn table_of_addresses_is_bounded() {
         let (mut meter, now) = (HelloMeter::default(), Instant::now());
         for number in 0..2 * MAX_ADDRESSES as u32 {
-            meter.admit(now, IpAddr::from((0xcb00_0000 + number).to_be_bytes()));
+            meter.admit(now, IpAddr::from((0xcb00_0000 + number).to_be_bytes())).unwrap();
         }
         assert!(meter.0.len() <= MAX_ADDRESSES);
     }

@@ -5,6 +5,8 @@
 //! nobody but itself.
 
 mod body;
+mod connections;
+mod downloads;
 mod meter;
 mod ports;
 mod proof;
@@ -21,23 +23,27 @@ use super::clock::wall_millis;
 use super::hello::{HelloAnswerer, Identity};
 use super::sessions::Sessions;
 use super::wire::StatusBody;
-use super::{ChainFacts, NodeId, PeerMetrics, SealedHead};
+use super::{ChainFacts, NodeId, PeerMetrics, SealedHead, Tls};
 use crate::callboard::Role;
 use crate::importer::Passports;
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use alloy_primitives::B256;
 use callboard_store::{StorageError, Store};
+use connections::Connections;
+use downloads::Downloads;
 use parking_lot::Mutex;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 
 /// Threads that serve peers. Blocks are read on others; two keep up with the disk.
 const WORKERS: usize = 2;
-/// Connections of each thread; together more than a full table of peers needs.
+/// Connections of each thread; together more than a full table of peers and all strangers need.
 const CONNECTIONS_PER_WORKER: usize = 256;
 /// A request's head that is not there within this time does not come.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
@@ -56,6 +62,8 @@ const MAX_PROOFS: usize = 1;
 pub struct ServerConfig {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// To speak TLS, and to ask for a certificate.
+    pub tls: Option<Tls>,
     /// What this node says in hellos.
     pub identity: Identity,
     /// The chain.
@@ -104,6 +112,8 @@ struct Shared {
     metrics: PeerMetrics,
     answerer: Mutex<HelloAnswerer>,
     meter: Mutex<meter::HelloMeter>,
+    connections: Connections,
+    downloads: Downloads,
     /// The status as of the head it names; made anew when the head is another.
     status: Mutex<Option<StatusBody>>,
     pushes: Semaphore,
@@ -120,17 +130,28 @@ impl PeerServer {
         let listener = TcpListener::bind(listen).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let (stop, stopped) = watch::channel(false);
-        let shared = web::Data::new(Shared::new(config, stopped));
+        let connections = Connections::new(config.metrics.clone());
+        let tls = config.tls.clone();
+        let shared = web::Data::new(Shared::new(config, connections.clone(), stopped));
         let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes::configure))
             .workers(WORKERS)
+            .on_connect(move |socket, extensions| {
+                let plain = socket.downcast_ref::<TcpStream>();
+                let socket = plain.or_else(|| Some(socket.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));
+                if let Some(socket) = socket {
+                    extensions.insert(connections.open(socket));
+                }
+            })
             .max_connections(CONNECTIONS_PER_WORKER)
             .client_request_timeout(REQUEST_DEADLINE)
             .keep_alive(KEEP_ALIVE)
             .shutdown_timeout(STOP_SECONDS)
-            .disable_signals()
-            .listen(listener)
-            .map_err(fail)?
-            .run();
+            .disable_signals();
+        let server = match tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls.server()),
+            None => server.listen(listener),
+        };
+        let server = server.map_err(fail)?.run();
         let handle = server.handle();
         actix_rt::spawn(server);
         Ok(Self { address, handle, stop })
@@ -149,7 +170,7 @@ impl PeerServer {
 }
 
 impl Shared {
-    fn new(config: ServerConfig, stop: watch::Receiver<bool>) -> Self {
+    fn new(config: ServerConfig, connections: Connections, stop: watch::Receiver<bool>) -> Self {
         let ServerConfig { identity, chain, store, sessions, ports, metrics, passports, .. } = config;
         Self {
             node_id: identity.node_id(),
@@ -164,6 +185,8 @@ impl Shared {
             metrics,
             answerer: Mutex::new(HelloAnswerer::new(identity)),
             meter: Mutex::default(),
+            connections,
+            downloads: Downloads::default(),
             status: Mutex::default(),
             pushes: Semaphore::new(MAX_PUSHES),
             proofs: Semaphore::new(MAX_PROOFS),

@@ -1,5 +1,6 @@
 //! Refusals, so that the other side can read why.
 
+use super::meter::NotAdmitted;
 use crate::send::{AskError, OfferError};
 use crate::transport::ChainFacts;
 use crate::transport::hello::HelloError;
@@ -89,6 +90,18 @@ impl From<HelloError> for Refused {
             refused.refusal.message = format!("wrong chain: this node's genesis is {expected}, yours is {actual}");
         }
         refused
+    }
+}
+
+impl From<NotAdmitted> for Refused {
+    fn from(refused: NotAdmitted) -> Self {
+        match refused {
+            NotAdmitted::TooManyHellos => Self::too_many("too_many_hellos", "too many hellos from your address"),
+            NotAdmitted::Banned { seconds } => {
+                let message = format!("your address is banned here for another {seconds} s");
+                Self::new(StatusCode::FORBIDDEN, "banned_address", message)
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The routes of `/peer/v1`.
 
+use super::connections::Connection;
 use super::stream::{self, Blocks};
 use super::{PeerBlock, PeerTransactions, Shared, body, proof, refused::Refused};
 use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
@@ -15,6 +16,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, http::StatusCode, web};
 use alloy_primitives::B256;
+use callboard_chain::Blame;
 use serde::Deserialize;
 use std::{
     net::IpAddr,
@@ -58,12 +60,8 @@ async fn count_refusals<B: MessageBody>(request: ServiceRequest, next: Next<B>) 
 async fn hello(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
     let remote = request.peer_addr().map(|address| address.ip());
     let now = Instant::now();
-    if remote.is_some_and(|remote| !state.meter.lock().admit(now, remote)) {
-        return Err(Refused::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_hellos",
-            "too many hellos from your address",
-        ));
+    if let Some(remote) = remote {
+        state.meter.lock().admit(now, remote)?;
     }
     let message = body::read(payload, MAX_HELLO_BYTES as u64).await?;
     let reply = state.answerer.lock().on_message(now, super::super::random(), &message);
@@ -87,6 +85,13 @@ async fn hello(request: HttpRequest, payload: web::Payload, state: State) -> Res
 /// Says and remembers who was turned away, and why: the operator of either node should find the reason at hand.
 fn turn_away(state: &Shared, now: Instant, remote: Option<IpAddr>, refusal: HelloRefusal) -> Refused {
     let HelloRefusal { error, party, differences } = refusal;
+    // No node stands for it yet: the address does.
+    if let Some(remote) = remote.filter(|_| error.blame() == Blame::Peer)
+        && state.meter.lock().on_abuse(now, remote)
+    {
+        tracing::warn!(%remote, %error, "an address is banned: it does not say hello as nodes do");
+        state.metrics.banned("address");
+    }
     let reason = match differences.is_empty() {
         true => error.to_string(),
         false => format!("wrong chain: {}", differences.join("; ")),
@@ -104,16 +109,22 @@ fn turn_away(state: &Shared, now: Instant, remote: Option<IpAddr>, refusal: Hell
     if is_foreign { refused.with_chain(state.facts.clone()) } else { refused }
 }
 
-async fn genesis(state: State) -> Result<HttpResponse, Refused> {
+async fn genesis(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
+    check_ban(&request, &state)?;
+    let remote = request.peer_addr().map(|address| address.ip());
+    let connection = request.conn_data::<Connection>().map(Connection::number).unwrap_or_default();
+    let slot = state.downloads.take(Instant::now(), remote, connection, &state.connections);
+    let slot = slot.ok_or_else(|| Refused::busy("too many nodes are fetching the genesis; ask again"))?;
     let store = state.store.clone();
     let length = web::block(move || store.snapshot()?.genesis_length()).await;
     let length = length.map_err(Refused::internal)?.map_err(Refused::internal)?;
-    let stream = stream::genesis(state.store.clone());
+    let stream = stream::genesis(state.store.clone(), slot);
     Ok(HttpResponse::Ok().content_type("application/json").no_chunking(length).streaming(stream))
 }
 
 /// For everybody; but who sends a token wants to know whether it still counts.
 async fn status(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
+    check_ban(&request, &state)?;
     if request.headers().contains_key(SESSION_HEADER) {
         guest(&request, &state)?;
     }
@@ -226,10 +237,23 @@ async fn no_such_route() -> Result<HttpResponse, Refused> {
     Err(Refused::new(StatusCode::NOT_FOUND, "no_such_route", "this is a Callboard peer listener; see /peer/v1"))
 }
 
+fn check_ban(request: &HttpRequest, state: &Shared) -> Result<(), Refused> {
+    match request.peer_addr() {
+        Some(remote) => Ok(state.meter.lock().check_ban(Instant::now(), remote.ip())?),
+        None => Ok(()),
+    }
+}
+
 fn guest(request: &HttpRequest, state: &Shared) -> Result<Guest, Refused> {
     let header = request.headers().get(SESSION_HEADER).and_then(|value| value.to_str().ok());
     let token = header.and_then(Token::from_hex).ok_or_else(Refused::no_session)?;
-    Ok(state.sessions.find(Instant::now(), &token)?)
+    let guest = state.sessions.find(Instant::now(), &token)?;
+    match request.conn_data::<Connection>() {
+        Some(connection) if !connection.greet(guest.party.node_id) => {
+            Err(Refused::too_many("too_many_connections", "your node has too many connections open"))
+        }
+        _ => Ok(guest),
+    }
 }
 
 fn too_much_work(what: &str) -> Refused {

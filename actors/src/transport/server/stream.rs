@@ -3,7 +3,7 @@
 //! Each chunk opens a snapshot of its own on a blocking thread, so no snapshot lives across an await and a slow
 //! reader costs a chunk of memory and nobody's time.
 
-use super::Shared;
+use super::{Shared, downloads::Slot};
 use crate::broadcaster::{Announcement, Announcements, Subscribe};
 use crate::send::AskError;
 use crate::transport::{NodeId, frames::frame_prefix, sessions::StreamSlot};
@@ -149,12 +149,12 @@ fn push_frame(piece: &mut BytesMut, canonical: &Bytes) {
     piece.extend_from_slice(canonical);
 }
 
-/// The signed `genesis.json`, byte for byte.
-pub(super) fn genesis(store: Store) -> impl Stream<Item = Result<Bytes, StreamError>> {
-    try_unfold((store, 0), |(store, index)| async move {
+/// The signed `genesis.json`, byte for byte. Holds its place until its end.
+pub(super) fn genesis(store: Store, slot: Slot) -> impl Stream<Item = Result<Bytes, StreamError>> {
+    try_unfold((store, slot, 0), |(store, slot, index)| async move {
         let reader = store.clone();
         let chunk = web::block(move || reader.snapshot()?.genesis_chunk(index)).await;
         let chunk = chunk.map_err(|_| StreamError::Cancelled)??;
-        Ok(chunk.map(|chunk| (chunk.0, (store, index + 1))))
+        Ok(chunk.map(|chunk| (chunk.0, (store, slot, index + 1))))
     })
 }

@@ -359,6 +359,68 @@ async fn second_process_with_a_copied_key_makes_the_first_one_hear_of_it() {
 }
 
 #[actix_rt::test]
+async fn name_is_looked_up_again_on_every_dial_although_the_old_address_still_answers() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU8, Ordering};
+    let chain = TestChain::new();
+    let old = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let port = old.server.address().port();
+    let listen = format!("127.0.0.2:{port}");
+    let new = TestNode::start_at(&listen, 3, &chain.genesis, chain.store.clone(), None).await;
+    let last_byte = Arc::new(AtomicU8::new(1));
+    let looked_up = last_byte.clone();
+    let client = client().with_names(move |name| {
+        assert_eq!(name, "seed.example");
+        Ok(vec![([127, 0, 0, looked_up.load(Ordering::SeqCst)], 0).into()])
+    });
+    let url: PeerUrl = format!("http://seed.example:{port}").parse().unwrap();
+    let (us, id) = (identity(2, &chain.genesis), chain_identity(&chain.genesis));
+    let first = client.hello(&url, Reach::Anywhere, &us, id, None).await.unwrap();
+    first.status().await.unwrap();
+    last_byte.store(2, Ordering::SeqCst);
+    let second = client.hello(&url, Reach::Anywhere, &us, id, None).await.unwrap();
+    assert_eq!(first.node_id(), identity(1, &chain.genesis).node_id());
+    assert_eq!(second.node_id(), identity(3, &chain.genesis).node_id(), "the name has moved");
+    assert!(second.status().await.is_ok() && first.status().await.is_ok(), "each session stays with its node");
+    let error = client.hello(&url, Reach::NotLocal, &us, id, None).await.unwrap_err();
+    assert!(error.to_string().contains("no address beyond this machine"), "{error}");
+    drop(new);
+}
+
+#[actix_rt::test]
+async fn storm_of_idle_connections_keeps_no_node_out() {
+    use tokio::io::AsyncReadExt;
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let mut stream = session.follow(0, SILENCE).await.unwrap();
+    take(&mut stream, 1).await;
+    let mut storm = Vec::new();
+    for _ in 0..2 * super::connections::MAX_STRANGERS {
+        storm.push(tokio::net::TcpStream::connect(node.server.address()).await.unwrap());
+    }
+    let first = tokio::time::timeout(Duration::from_secs(4), storm[0].read(&mut [0; 8])).await;
+    assert!(matches!(first, Ok(Ok(0))), "the oldest gives way before it times out: {first:?}");
+    let started = Instant::now();
+    node.greet(3, &chain.genesis).await;
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(session.status().await.is_ok());
+    let waiting = tokio::time::timeout(Duration::from_millis(10), stream.next_block()).await;
+    assert!(waiting.is_err(), "the stream of a node goes on");
+    assert!(node.metrics.refusals("too_many_connections") > 0);
+}
+
+#[actix_rt::test]
+async fn genesis_downloads_take_a_place_and_give_it_back() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    for _ in 0..3 * super::downloads::MAX_DOWNLOADS {
+        let genesis = client().genesis(&node.url, Reach::Anywhere).await.unwrap();
+        assert_eq!(genesis, chain.genesis.json().0);
+    }
+}
+
+#[actix_rt::test]
 async fn stop_ends_follow_streams_and_takes_seconds_at_most() {
     let chain = TestChain::new();
     let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
