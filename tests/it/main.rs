@@ -23,6 +23,7 @@ mod import_limit;
 mod large;
 mod manual_sync;
 mod message_graph;
+mod peers;
 mod readme;
 mod refusals;
 mod refused_start;
