@@ -149,7 +149,7 @@ impl Session {
     pub async fn receipts(&self, height: u64, hash: B256) -> Result<Vec<Receipt>, CallError> {
         let mut route = self.0.url.route("receipts");
         route.set_query(Some(&format!("height={height}&hash={hash}")));
-        let mut answer = self.0.client.get(route, self.0.reach, Some(self)).await?;
+        let mut answer = self.0.client.get(&self.0.http, route, Some(self)).await?;
         let bytes = answer.bytes(MAX_RECEIPTS_BYTES).await?;
         let malformed =
             |error: alloy_rlp::Error| Problem::Malformed { expected: "receipts", actual: error.to_string() };
