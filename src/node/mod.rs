@@ -343,7 +343,7 @@ fn warn_of_idle_keys(configuration: &Configuration) {
 }
 
 /// Read before anything is written: a certificate that is of no use is a mistake in the configuration.
-fn peer_tls(configuration: &Configuration) -> Result<Option<Tls>, NodeError> {
+pub(crate) fn peer_tls(configuration: &Configuration) -> Result<Option<Tls>, TlsError> {
     crate::install_tls();
     let peers = &configuration.peers;
     match (&peers.tls_cert, &peers.tls_key, &peers.tls_ca) {

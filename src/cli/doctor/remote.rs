@@ -49,8 +49,11 @@ async fn peers(client: &RpcClient) -> Finding {
 
 /// Whether each seed answers, is on this chain, and has the same time.
 pub(super) async fn seeds(configuration: &Configuration) -> Vec<Finding> {
-    crate::install_tls();
-    let client = match PeerClient::new(Default::default()) {
+    let tls = match crate::node::peer_tls(configuration) {
+        Ok(tls) => tls,
+        Err(error) => return vec![Finding::fail("seed", error.to_string(), "give the files that belong there")],
+    };
+    let client = match PeerClient::new(Default::default(), tls) {
         Ok(client) => client,
         Err(error) => return vec![Finding::fail("seed", error.to_string(), "look at the system's TLS settings")],
     };

@@ -35,7 +35,7 @@ impl Guest {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let url = node.peer_url().parse().expect("a URL");
         let session = runtime.block_on(async {
-            let client = PeerClient::new(Pace::default()).expect("a client");
+            let client = PeerClient::new(Pace::default(), None).expect("a client");
             client.hello(&url, Reach::Anywhere, &identity, chain_identity(&genesis), None).await.expect("a session")
         });
         Self { runtime, session }
