@@ -79,8 +79,9 @@ fn one_teller_fills_no_more_than_its_part_of_the_table() {
 fn list_of_a_hundred_thousand_addresses_costs_no_more_than_a_short_one() {
     let now = Instant::now();
     let mut state = State::new(now, settings(0), Vec::new());
+    let node_id = node(2);
     let address = |n: u32| PeerAddress {
-        node_id: node(2),
+        node_id,
         url: url(&format!("http://{}.{}.{}.1:1", 11 + n / 65_536, n / 256 % 256, n % 256)),
     };
     let ignored = state.on_told(now, node(50), stranger(), (0..100_000).map(address).collect());

@@ -333,11 +333,12 @@ async fn list_of_a_hundred_thousand_addresses_is_refused_unread() {
     let chain = TestChain::new();
     let mut node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
     let session = node.greet(2, &chain.genesis).await;
+    let node_id = identity(3, &chain.genesis).node_id();
     let address = |n: u32| PeerAddress {
-        node_id: identity(3, &chain.genesis).node_id(),
-        url: format!("http://203.{}.{}.1:1", n / 256, n % 256).parse().unwrap(),
+        node_id,
+        url: format!("http://{}.{}.{}.1:1", 11 + n / 65_536, n / 256 % 256, n % 256).parse().unwrap(),
     };
-    assert!(session.tell_addresses((0..60_000).map(address).collect()).await.is_err());
+    assert!(session.tell_addresses((0..100_000).map(address).collect()).await.is_err());
     let told = tokio::time::timeout(Duration::from_millis(10), node.told.next()).await;
     assert!(told.is_err(), "nothing of it reached anybody");
     assert!(session.status().await.is_ok());
