@@ -179,7 +179,7 @@ impl PeerClient {
 
     /// The timestamp of the head of a node on another chain of the same authority, proven by its seal.
     pub async fn head_time(&self, url: &PeerUrl, reach: Reach, chain: ChainIdentity) -> Result<u64, CallError> {
-        Ok(self.status(url, reach, chain, None).await?.head.timestamp())
+        Ok(self.status(&self.dial(url, reach)?, url, chain, None).await?.head.timestamp())
     }
 
     async fn status_body(
