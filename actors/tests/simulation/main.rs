@@ -1,0 +1,124 @@
+//! A simulation of whole networks: the real cores and real blocks, in virtual time, out of one seed.
+//!
+//! What the shells of the actors do around the cores is modelled here; the network, the disks, the clocks and the
+//! liars too. Nothing looks at a clock, a hash map's order or another thread, so a seed gives the same run wherever it
+//! runs.
+
+mod chain;
+mod disk;
+mod env;
+mod fetch;
+mod import;
+mod liar;
+mod network;
+mod node;
+mod properties;
+mod rng;
+mod seal;
+mod serve;
+mod story;
+mod talk;
+mod world;
+
+use env::Guard;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use world::run;
+
+/// Runs these seeds on two threads; what is wrong with those that fail, with the command that runs each again.
+fn failures(seeds: Range<u64>) -> Vec<String> {
+    let next = AtomicU64::new(seeds.start);
+    let search = || {
+        let mut failed = Vec::new();
+        loop {
+            let seed = next.fetch_add(1, Relaxed);
+            if seed >= seeds.end {
+                return failed;
+            }
+            if let Some(violation) = run(seed, None, false).violation {
+                failed.push((seed, violation));
+            }
+        }
+    };
+    let mut failed = std::thread::scope(|scope| {
+        let threads = [scope.spawn(search), scope.spawn(search)];
+        threads.map(|thread| thread.join().expect("a run does not panic")).concat()
+    });
+    failed.sort();
+    failed.into_iter().map(|(seed, violation)| format!("{violation}\n    just simulate-seed {seed}")).collect()
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.replace('_', "").parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
+}
+
+fn assert_none(failed: &[String]) {
+    assert!(failed.is_empty(), "{} seeds fail:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn every_property_holds_for_200_seeds() {
+    assert_none(&failures(0..200));
+}
+
+#[test]
+#[ignore = "as many seeds as CALLBOARD_SIMULATION_SEEDS says, 100,000 if it does not"]
+fn every_property_holds_for_many_seeds() {
+    assert_none(&failures(0..number("CALLBOARD_SIMULATION_SEEDS").unwrap_or(100_000)));
+}
+
+#[test]
+#[ignore = "prints the run of the seed CALLBOARD_SIMULATION_SEED"]
+fn one_seed() {
+    let seed = number("CALLBOARD_SIMULATION_SEED").expect("CALLBOARD_SIMULATION_SEED says which");
+    let ending = run(seed, None, true);
+    println!("{ending:#?}");
+    assert_eq!(ending.violation, None);
+}
+
+#[test]
+fn one_seed_run_twice_gives_the_same_events() {
+    for seed in [1, 2, 3] {
+        assert_eq!(run(seed, None, false), run(seed, None, false));
+    }
+    assert_ne!(run(1, None, false).log, run(8, None, false).log);
+}
+
+/// Whether the properties notice that the guard is gone, and how they say it.
+fn notices(guard: Guard, said: &str) {
+    let violations = (0..60).filter_map(|seed| run(seed, Some(guard), false).violation);
+    let mut others = Vec::new();
+    for violation in violations {
+        if violation.contains(said) {
+            return;
+        }
+        others.push(violation);
+    }
+    panic!("without {guard:?} nothing says {said:?}, but {others:#?}");
+}
+
+#[test]
+fn announcing_a_block_before_it_is_durable_is_noticed() {
+    notices(Guard::DurableBeforeAnnounced, "has lost it");
+}
+
+#[test]
+fn sealing_without_the_high_water_mark_is_noticed() {
+    notices(Guard::HighWater, "the authority sealed");
+}
+
+#[test]
+fn believing_a_height_that_no_seal_bears_out_is_noticed() {
+    notices(Guard::SealedHeads, "and the authority at");
+}
+
+#[test]
+fn importing_a_block_without_the_authoritys_seal_is_noticed() {
+    notices(Guard::SealedBlocks, "agreement");
+}
+
+#[test]
+fn overlooking_a_block_that_differs_is_noticed() {
+    notices(Guard::Differences, "says it is in sync, and differs");
+}
