@@ -31,7 +31,7 @@ use callboard_actors::tx_pool::{self, AccountState, PoolMetrics, ReadAccount, Tx
 use callboard_actors::verifier::Verifier;
 use callboard_chain::live::LiveState;
 use callboard_chain::verify::next_base_fee;
-use callboard_chain::{ChainConfig, SecretKey, StateReader};
+use callboard_chain::{Block, ChainConfig, SecretKey, StateReader};
 use callboard_store::{Head, LatestState, NodeStore, Store};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -119,6 +119,9 @@ impl RunningNode {
             mailboxes.own_blocks(),
         );
         settle_seals(importer.seals().clone(), importer.watch_head());
+        if let Some(sealed) = parts.sealed_above_head() {
+            actix::spawn(recovery::take_up_when_reached(sealed, importer.clone()));
+        }
         let sessions = Sessions::new(Admission {
             max_peers: shared.configuration.peers.max,
             allow: shared.configuration.peers.allow.iter().copied().collect(),
@@ -222,6 +225,12 @@ impl Parts {
         };
         let head = chain.store.snapshot()?.head();
         Ok(Self { config, chain, node_store, authority, head })
+    }
+
+    /// The highest block this authority ever sealed, where its database is older.
+    fn sealed_above_head(&self) -> Option<Block> {
+        let (_, mark) = self.authority.as_ref()?;
+        mark.sealed().filter(|block| block.height() > self.head.height).cloned()
     }
 
     /// Knows what was sealed, as the high-water file has it.

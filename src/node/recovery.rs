@@ -3,6 +3,8 @@
 //! A sealed block is in the high-water file before its seal leaves the signer. If the process died between that and
 //! the commit, the same block is confirmed now, before anything else happens: it is never sealed anew.
 
+use callboard_actors::callboard::Provenance;
+use callboard_actors::importer::Importer;
 use callboard_actors::proposer::{HighWater, HighWaterError};
 use callboard_chain::live::{ConfirmError, LiveState};
 use callboard_chain::verify::{VerifyError, verify_block};
@@ -97,6 +99,24 @@ pub(super) fn take_up(
         writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie })?;
     }
     Ok(())
+}
+
+/// Imports the sealed block once its parent is the head. An authority that takes its blocks back from its peers may
+/// find the newest of them nowhere but in its own high-water file.
+pub(super) async fn take_up_when_reached(sealed: Block, importer: Importer) {
+    let below = sealed.height().saturating_sub(1);
+    let mut head = importer.watch_head();
+    if head.wait_for(|head| head.height >= below).await.is_err() {
+        return;
+    }
+    let is_next = head.borrow().hash == sealed.header().parent_hash;
+    if !is_next {
+        return;
+    }
+    tracing::info!(height = sealed.height(), hash = %sealed.hash(), "taking up the block that was sealed and not stored");
+    if let Err(error) = importer.import(sealed.bytes().clone(), Provenance::OPERATOR).await {
+        tracing::error!(%error, "the block that was sealed and not stored is not taken up");
+    }
 }
 
 fn check_is_ours(store: &Store, sealed: &Block) -> Result<(), RecoveryError> {

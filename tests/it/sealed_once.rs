@@ -85,6 +85,28 @@ fn an_authority_with_an_older_database_takes_its_own_blocks_back_before_it_seals
 }
 
 #[test]
+fn an_authority_with_an_older_database_finds_the_block_that_no_peer_has_in_its_high_water_file() {
+    let (mut authority, mut follower) = network();
+    authority.stop();
+    let copy = authority.path("older.redb");
+    fs::copy(authority.database(), &copy).expect("copied");
+    authority.start();
+    make_blocks(&authority, 5, 4);
+    follower.reaches(9);
+    follower.stop();
+    make_blocks(&authority, 9, 1);
+    let sealed = authority.hashes();
+    authority.kill();
+    fs::copy(&copy, authority.database()).expect("copied back");
+    authority.start();
+    follower.start();
+    authority.reaches(10);
+    assert_eq!(authority.hashes()[..sealed.len()], sealed);
+    follower.reaches(10);
+    assert_taken_back(&authority, &follower, 10);
+}
+
+#[test]
 fn an_authority_with_an_older_database_and_no_peer_seals_nothing_and_says_so() {
     let (mut authority, mut follower) = network_with_an_older_database();
     follower.stop();
