@@ -24,6 +24,14 @@ docs:
     cargo doc --workspace --no-deps
     if command -v mdbook >/dev/null; then mdbook build docs; else echo "the book is in docs/src; mdbook makes pages of it"; fi
 
+# Simulated networks: `just simulate` runs 100,000 seeds, `just simulate 5000` fewer.
+simulate seeds="100000":
+    CALLBOARD_SIMULATION_SEEDS={{seeds}} cargo test --release -p callboard-actors --test simulation many_seeds -- --ignored
+
+# One simulated network, event by event, as a failing test names it.
+simulate-seed seed:
+    CALLBOARD_SIMULATION_SEED={{seed}} cargo test -p callboard-actors --test simulation one_seed -- --ignored --nocapture
+
 # The official Ethereum test vectors in the folder CALLBOARD_VECTORS.
 vectors:
     test -n "${CALLBOARD_VECTORS:-}"

@@ -118,6 +118,7 @@ impl RunningNode {
             parts.seal_watch(shared)?,
             mailboxes.own_blocks(),
         );
+        importer.seals().report_to(mailboxes.sync.inbox());
         settle_seals(importer.seals().clone(), importer.watch_head());
         if let Some(sealed) = parts.sealed_above_head() {
             actix::spawn(recovery::take_up_when_reached(sealed, importer.clone()));

@@ -2,6 +2,8 @@
 //! this chain, and proof where it shows that the authority sealed two blocks of one height.
 
 use crate::monitor::{Alarm, Alarms, Metrics};
+use crate::send::Inbox;
+use crate::sync_coordinator::{KnownHead, OtherBlockMet};
 use crate::transport::SealedHead;
 use alloy_primitives::B256;
 use callboard_chain::Block;
@@ -9,7 +11,7 @@ use callboard_store::{Evidence, MAX_EVIDENCE, NodeStore, SealedHeader, StorageEr
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
@@ -52,6 +54,8 @@ struct Inner {
     pairs: Gauge,
     seen: Mutex<Seen>,
     writes: Arc<Semaphore>,
+    /// Hears of every block that differs from ours.
+    others: OnceLock<Inbox<OtherBlockMet>>,
 }
 
 #[derive(Default)]
@@ -59,25 +63,26 @@ struct Seen {
     /// Heights of which two sealed blocks are kept, and the two hashes of the lowest.
     proven: BTreeSet<u64>,
     lowest: Option<[B256; 2]>,
-    /// Above the head, by height.
-    ahead: BTreeMap<u64, Sealed>,
+    /// Above the head, by height and hash.
+    ahead: BTreeMap<(u64, B256), Sealed>,
 }
 
 #[derive(Clone)]
 struct Sealed {
     hash: B256,
+    timestamp: u64,
     record: SealedHeader,
 }
 
 impl From<&SealedHead> for Sealed {
     fn from(head: &SealedHead) -> Self {
-        Self { hash: head.hash(), record: SealedHeader::new(head.header(), head.seal()) }
+        Self { hash: head.hash(), timestamp: head.timestamp(), record: SealedHeader::new(head.header(), head.seal()) }
     }
 }
 
 impl From<&Block> for Sealed {
     fn from(block: &Block) -> Self {
-        Self { hash: block.hash(), record: SealedHeader::of(block) }
+        Self { hash: block.hash(), timestamp: block.header().timestamp, record: SealedHeader::of(block) }
     }
 }
 
@@ -108,11 +113,26 @@ impl SealWatch {
         });
         let seen = Mutex::default();
         let writes = Arc::new(Semaphore::new(WRITES_AT_A_TIME));
-        let watch = Self(Arc::new(Inner { chain, commitment, kept, high_water, alarms, pairs, seen, writes }));
+        let watch = Self(Arc::new(Inner {
+            chain,
+            commitment,
+            kept,
+            high_water,
+            alarms,
+            pairs,
+            seen,
+            writes,
+            others: OnceLock::new(),
+        }));
         for evidence in watch.0.kept.evidence()? {
             watch.prove(evidence.height, [&evidence.ours, &evidence.theirs].map(SealedHeader::hash));
         }
         Ok(watch)
+    }
+
+    /// From now on the sync coordinator hears of every block that differs from ours. Assembly calls it once.
+    pub fn report_to(&self, others: Inbox<OtherBlockMet>) {
+        self.0.others.get_or_init(|| others);
     }
 
     /// A block or head under the authority's valid seal was met. Call it within a tokio runtime.
@@ -149,12 +169,12 @@ impl SealWatch {
         let head = self.0.chain.snapshot()?.head().height;
         let reached = {
             let mut seen = self.0.seen.lock();
-            let above = seen.ahead.split_off(&head.saturating_add(1));
+            let above = seen.ahead.split_off(&(head.saturating_add(1), B256::ZERO));
             std::mem::replace(&mut seen.ahead, above)
         };
-        for (height, met) in reached {
+        for ((height, hash), met) in reached {
             if !self.compare_with_ours(height, met.clone())? {
-                self.0.seen.lock().ahead.insert(height, met);
+                self.0.seen.lock().ahead.insert((height, hash), met);
             }
         }
         Ok(())
@@ -163,7 +183,15 @@ impl SealWatch {
     /// `false` where it is proof and could not be kept.
     fn compare_with_ours(&self, height: u64, met: Sealed) -> Result<bool, StorageError> {
         let snapshot = self.0.chain.snapshot()?;
-        if self.is_proven(height) || snapshot.hash_of(height)? == Some(met.hash) {
+        let ours = snapshot.hash_of(height)?;
+        if ours == Some(met.hash) {
+            return Ok(true);
+        }
+        if let (Some(ours), Some(others)) = (ours, self.0.others.get()) {
+            let block = KnownHead { height, hash: met.hash, timestamp: met.timestamp };
+            others.offer(OtherBlockMet { block, ours }).ok();
+        }
+        if self.is_proven(height) {
             return Ok(true);
         }
         Ok(snapshot.block(height)?.is_none_or(|ours| self.keep(height, Sealed::from(&ours), met)))
@@ -172,21 +200,19 @@ impl SealWatch {
     /// Two peers may show two heads of one height before this chain has either.
     fn remember(&self, height: u64, met: Sealed) {
         let mut seen = self.0.seen.lock();
-        match seen.ahead.get(&height) {
-            Some(first) if first.hash == met.hash => {}
-            Some(first) => {
-                let first = first.clone();
-                drop(seen);
-                if !self.is_proven(height) {
-                    self.keep(height, first, met);
-                }
-            }
-            None => {
-                if seen.ahead.len() >= MAX_AHEAD {
-                    seen.ahead.pop_first();
-                }
-                seen.ahead.insert(height, met);
-            }
+        let first = seen.ahead.range((height, B256::ZERO)..).next().filter(|((at, _), _)| *at == height);
+        let first = first.map(|(_, first)| first.clone());
+        let key = (height, met.hash);
+        if seen.ahead.contains_key(&key) {
+            return;
+        }
+        if seen.ahead.len() >= MAX_AHEAD {
+            seen.ahead.pop_first();
+        }
+        seen.ahead.insert(key, met.clone());
+        drop(seen);
+        if let Some(first) = first.filter(|_| !self.is_proven(height)) {
+            self.keep(height, first, met);
         }
     }
 

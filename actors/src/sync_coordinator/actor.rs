@@ -1,11 +1,13 @@
 //! *Role*: decides what the node is doing (phase), from whom it fetches, whether its chain differs from a peer's, and
 //! whether it may propose. *Owns*: phase, target, fetches, the blocks that wait for their turn. *Receives*:
-//! PeerConnected, PeerLost, PeerStatus, ForeignChain, FirstDialsEnded, HeadStored, OwnBlockMet, FetchEnded,
+//! PeerConnected, PeerLost, PeerStatus, ForeignChain, FirstDialsEnded, HeadStored, OwnBlockMet, OtherBlockMet, FetchEnded,
 //! HandedOver, BlockAnswered. *Sends*: CommitPace to ConfirmedState, ProposePermission to the proposer, SessionBroken and
 //! PeerMisbehaved to peer discovery; publishes a SyncReport.
 //! *When behind*: heads coalesce, only the newest counts. *On failure*: the death guard stops the node.
 
-use super::messages::{Answer, Effect, FetchId, ForeignGenesis, ImportEnd, KnownHead, OwnBlockMet, QuestionId};
+use super::messages::{
+    Answer, Effect, FetchId, ForeignGenesis, ImportEnd, KnownHead, OtherBlockMet, OwnBlockMet, QuestionId,
+};
 use super::pipeline::{HandedOver, Pipeline};
 use super::report::{DivergenceReport, Pace, SyncReport};
 use super::state::State;
@@ -414,6 +416,16 @@ impl Handler<Timed<OwnBlockMet>> for SyncCoordinator {
     fn handle(&mut self, message: Timed<OwnBlockMet>, ctx: &mut Context<Self>) {
         message.answer(ctx, |OwnBlockMet { height }, ctx| {
             self.tell(ctx, |state, now, wall| state.on_own_block(now, wall, height));
+        });
+    }
+}
+
+impl Handler<Timed<OtherBlockMet>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<OtherBlockMet>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |OtherBlockMet { block, ours }, ctx| {
+            self.tell(ctx, |state, now, wall| state.on_other_block(now, wall, block, ours));
         });
     }
 }

@@ -177,7 +177,11 @@ impl State {
             .usable(now)
             .filter_map(|(peer, view)| Some((peer, view, super::peers::Peers::leads_through(view, peer, goal)?)))
             .filter(|(peer, _, through)| *through >= from && window.fetches_of(*peer) < FETCHES_PER_PEER)
-            .min_by_key(|(peer, view, _)| (window.fetches_of(*peer), view.failures(), *peer != goal.peer))
+            .min_by_key(|(peer, view, _)| {
+                // What is at the front holds everything up: whoever has helped before comes first, however busy.
+                let is_unproven = from == window.front() && !view.has_helped();
+                (is_unproven, window.fetches_of(*peer), view.failures(), *peer != goal.peer)
+            })
             .map(|(peer, _, through)| (peer, through))
     }
 
@@ -335,7 +339,7 @@ impl State {
         !self.is_stale(self.head.timestamp, wall) && now.saturating_sub(self.head_since) <= self.stale_after()
     }
 
-    fn is_stale(&self, timestamp: u64, wall: u64) -> bool {
+    pub(super) fn is_stale(&self, timestamp: u64, wall: u64) -> bool {
         wall.saturating_sub(timestamp) > self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS)
     }
 

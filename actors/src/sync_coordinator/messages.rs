@@ -16,6 +16,17 @@ pub struct OwnBlockMet {
     pub height: u64,
 }
 
+/// A block that carries the authority's seal and differs from ours, whoever brought it, asked for or not. Offered by
+/// whoever watches over seals; where the mailbox is full, the next block or status that shows it tells it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct OtherBlockMet {
+    /// The block.
+    pub block: KnownHead,
+    /// The hash of our block of that height.
+    pub ours: B256,
+}
+
 /// Names one fetch for as long as the process lives.
 pub type FetchId = u64;
 /// Names one question to a peer for as long as the process lives.
@@ -78,6 +89,8 @@ pub enum Witness {
     Peer(NodeId),
     /// A configured seed with another genesis, by its URL: no session stands.
     Seed(String),
+    /// The sealed block itself, which somebody brought who is not asked for blocks.
+    Block(B256),
 }
 
 impl std::fmt::Display for Witness {
@@ -85,6 +98,7 @@ impl std::fmt::Display for Witness {
         match self {
             Self::Peer(peer) => peer.fmt(f),
             Self::Seed(url) => f.write_str(url),
+            Self::Block(hash) => write!(f, "block {hash}"),
         }
     }
 }

@@ -21,8 +21,8 @@ mod window;
 
 pub use actor::{Ports, SyncCoordinator};
 pub use messages::{
-    Answer, Divergence, Effect, FetchEnd, FetchId, ForeignGenesis, ImportEnd, KnownHead, OwnBlockMet, PeerFigures,
-    QuestionId, Setup, Standing, Target, Witness,
+    Answer, Divergence, Effect, FetchEnd, FetchId, ForeignGenesis, ImportEnd, KnownHead, OtherBlockMet, OwnBlockMet,
+    PeerFigures, QuestionId, Setup, Standing, Target, Witness,
 };
 pub use pipeline::HandedOver;
 pub use report::{DivergenceReport, HeadReport, PeerReport, SyncReport, TargetReport};

@@ -28,6 +28,8 @@ pub(super) struct PeerView {
     pub(super) look_again_at: Duration,
     failures: u32,
     paused_until: Duration,
+    /// Its blocks became part of our chain, and it has not failed since.
+    has_helped: bool,
 }
 
 /// Another peer was asked for its block at the height of this one's head.
@@ -43,32 +45,49 @@ pub(super) struct Compared {
 
 /// The connected peers.
 #[derive(Debug, Default)]
-pub(super) struct Peers(BTreeMap<NodeId, PeerView>);
+pub(super) struct Peers {
+    connected: BTreeMap<NodeId, PeerView>,
+    /// Failures of peers that are gone, and until when they are left alone: who hangs up is not forgiven for it.
+    gone: BTreeMap<NodeId, (u32, Duration)>,
+}
+
+/// Peers that are gone and remembered.
+const MAX_GONE: usize = 1_024;
 
 impl Peers {
     /// A peer, known from now on.
     pub(super) fn entry(&mut self, peer: NodeId) -> &mut PeerView {
-        self.0.entry(peer).or_default()
+        let gone = &mut self.gone;
+        self.connected.entry(peer).or_insert_with(|| {
+            let (failures, paused_until) = gone.remove(&peer).unwrap_or_default();
+            PeerView { failures, paused_until, ..PeerView::default() }
+        })
     }
 
     /// A connected peer.
     pub(super) fn get_mut(&mut self, peer: NodeId) -> Option<&mut PeerView> {
-        self.0.get_mut(&peer)
+        self.connected.get_mut(&peer)
     }
 
     /// The peer is gone.
     pub(super) fn remove(&mut self, peer: NodeId) {
-        self.0.remove(&peer);
+        let Some(view) = self.connected.remove(&peer).filter(|view| view.failures > 0) else { return };
+        if self.gone.len() >= MAX_GONE
+            && let Some(first) = self.gone.iter().min_by_key(|(_, (_, until))| *until).map(|(peer, _)| *peer)
+        {
+            self.gone.remove(&first);
+        }
+        self.gone.insert(peer, (view.failures, view.paused_until));
     }
 
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &PeerView)> {
-        self.0.iter().map(|(peer, view)| (*peer, view))
+        self.connected.iter().map(|(peer, view)| (*peer, view))
     }
 
     /// Whether any of them has shown a head.
     pub(super) fn any_heard(&self) -> bool {
-        self.0.values().any(|view| view.head.is_some())
+        self.connected.values().any(|view| view.head.is_some())
     }
 
     /// The newest sealed head above `height` of a peer that is not on another branch.
@@ -78,7 +97,7 @@ impl Peers {
 
     /// Whether the peer may be asked for something.
     pub(super) fn is_usable(&self, now: Duration, peer: NodeId) -> bool {
-        self.0.get(&peer).is_some_and(|view| view.paused_until <= now)
+        self.connected.get(&peer).is_some_and(|view| view.paused_until <= now)
     }
 
     /// Peers of our branch that may be asked for blocks.
@@ -86,9 +105,12 @@ impl Peers {
         self.iter().filter(move |(_, view)| !view.differs && view.paused_until <= now)
     }
 
-    /// The newest sealed head above `height` that could be fetched now.
+    /// The newest sealed head above `height` that could be fetched now, of the peers that failed least: whoever shows
+    /// the newest head and sends nothing must not keep the node from what others have.
     pub(super) fn goal(&self, now: Duration, height: u64) -> Option<Target> {
-        newest(self.usable(now), height)
+        let is_above = |view: &PeerView| view.head.is_some_and(|head| head.height > height);
+        let least = self.usable(now).filter(|(_, view)| is_above(view)).map(|(_, view)| view.failures).min()?;
+        newest(self.usable(now).filter(|(_, view)| view.failures == least), height)
     }
 
     /// Up to which height a peer's blocks lead to `goal`, as far as is known.
@@ -125,17 +147,19 @@ impl Peers {
 
     /// The peer failed us: it is left alone for a while, longer each time.
     pub(super) fn pause(&mut self, now: Duration, peer: NodeId) {
-        if let Some(view) = self.0.get_mut(&peer) {
+        if let Some(view) = self.connected.get_mut(&peer) {
             let pause = FIRST_PAUSE.saturating_mul(1 << view.failures.min(10)).min(LONGEST_PAUSE);
             view.failures = view.failures.saturating_add(1);
+            view.has_helped = false;
             view.paused_until = now.saturating_add(pause);
         }
     }
 
     /// Blocks of the peer are part of our chain now.
     pub(super) fn forgive(&mut self, peer: NodeId) {
-        if let Some(view) = self.0.get_mut(&peer) {
+        if let Some(view) = self.connected.get_mut(&peer) {
             view.failures = 0;
+            view.has_helped = true;
         }
     }
 }
@@ -144,6 +168,11 @@ impl PeerView {
     /// How often it failed since it last helped.
     pub(super) fn failures(&self) -> u32 {
         self.failures
+    }
+
+    /// Whether its blocks became part of our chain, and it has not failed since.
+    pub(super) fn has_helped(&self) -> bool {
+        self.has_helped
     }
 
     /// The hash of the head it shows.

@@ -221,6 +221,17 @@ impl State {
         self.decide(now, wall)
     }
 
+    /// A sealed block that differs from ours was brought by somebody who is not asked for blocks, or before we had one
+    /// of its height. It counts for as long as it is fresh.
+    pub fn on_other_block(&mut self, now: Duration, wall: u64, block: KnownHead, ours: B256) -> Vec<Effect> {
+        let is_accepted = self.setup.accepted.contains(&(block.height, block.hash));
+        let is_given_up = self.setup.abandoned_after.is_some_and(|kept| block.height > kept);
+        if !is_accepted && !is_given_up && !self.is_stale(block.timestamp, wall) {
+            self.verdict.show_block(now, block, ours);
+        }
+        self.decide(now, wall)
+    }
+
     /// A block became durable.
     pub fn on_durable(&mut self, now: Duration, wall: u64, head: KnownHead) -> Vec<Effect> {
         self.head = head;

@@ -157,6 +157,20 @@ impl Verdict {
         }
     }
 
+    /// Somebody brought this block. Nobody can be asked for more of its branch, and nobody can take it back.
+    pub(super) fn show_block(&mut self, now: Duration, seen: KnownHead, ours: B256) {
+        let shows_it = |fork: &Fork| fork.withdrawn.is_none() && [fork.theirs, fork.newest.hash].contains(&seen.hash);
+        if self.forks.values().any(shows_it) {
+            return;
+        }
+        let witness = Witness::Block(seen.hash);
+        self.show(now, witness.clone(), seen, Some(ours));
+        if let Some(fork) = self.forks.get_mut(&witness) {
+            fork.searched = true;
+            fork.withdrawn = Some(now);
+        }
+    }
+
     /// Where the peer's branch begins is known.
     pub(super) fn found(&mut self, peer: NodeId, height: u64, ours: Option<B256>, theirs: B256) {
         if let Some(fork) = self.forks.get_mut(&Witness::Peer(peer)) {
@@ -229,7 +243,7 @@ impl Verdict {
         self.forks.retain(|witness, fork| match (fork.withdrawn, witness) {
             (Some(since), _) => !fork.is_stale(at, stale_after) && at.now.saturating_sub(since) <= stale_after,
             (None, Witness::Seed(_)) => at.now.saturating_sub(fork.last_seen) <= SEED_MEMORY,
-            (None, Witness::Peer(_)) => true,
+            (None, Witness::Peer(_) | Witness::Block(_)) => true,
         });
     }
 

@@ -1,12 +1,12 @@
 //! Fetching: what the sync coordinator wants done, the blocks that come, and the answers to its questions.
 
-use super::env::Env;
+use super::env::{Env, Guard};
 use super::network::Message;
 use super::node::Node;
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use callboard_actors::confirmed_state;
 use callboard_actors::peer_discovery::Offence;
-use callboard_actors::sync_coordinator::{Answer, Effect, FetchEnd, FetchId, QuestionId, State};
+use callboard_actors::sync_coordinator::{Answer, Effect, FetchEnd, FetchId, KnownHead, QuestionId, State};
 use callboard_actors::transport::NodeId;
 use callboard_chain::{Blame, Block};
 use std::time::Duration;
@@ -98,9 +98,7 @@ impl Node {
                     proposer.on_permission(may_propose);
                 }
             }
-            Effect::Diverged(_)
-            | Effect::DeadBranchSeen(_)
-            | Effect::DivergenceCleared(_) => {}
+            Effect::Diverged(_) | Effect::DeadBranchSeen(_) | Effect::DivergenceCleared(_) => {}
         }
     }
 
@@ -165,12 +163,15 @@ impl Node {
         };
         self.saw(block.value(), env);
         let height = block.value().height();
-        if height != fetch.next {
+        // Whoever is followed does not send back what it has from us, and we send only what is durable.
+        let is_left_out =
+            matches!(fetch.what, What::Live(_)) && height > fetch.next && height - 1 <= self.disk.height();
+        if height != fetch.next && !is_left_out {
             let reason = format!("sent {height} where {} was asked for", fetch.next);
             return self.end(stream, Some(Trouble::Forged(reason)), env);
         }
         if let Some(fetch) = self.fetch_of(from, stream) {
-            fetch.next += 1;
+            fetch.next = height + 1;
         }
         self.running().pipeline.put(fetch.peer, block);
         self.hand_over(env);
@@ -181,7 +182,31 @@ impl Node {
 
     /// A block with the authority's valid seal was shown to this node.
     pub(crate) fn saw(&mut self, block: &Block, env: &mut Env) {
-        env.properties.shown(env.now, self.place, block.height(), block.hash(), block.header().timestamp);
+        self.meet(super::node::known(block), env);
+    }
+
+    /// A sealed block or head was met: where it differs from ours the sync coordinator hears of it, at once or as soon as
+    /// this node has a block of that height.
+    pub(crate) fn meet(&mut self, met: KnownHead, env: &mut Env) {
+        env.properties.shown(env.now, self.place, met.height, met.hash, met.timestamp);
+        match self.disk.hash(met.height) {
+            Some(ours) if ours != met.hash && !env.is_removed(Guard::Differences) => {
+                self.tell(env, |sync, now, wall| sync.on_other_block(now, wall, met, ours));
+            }
+            Some(_) => {}
+            None => {
+                self.running().above.entry((met.height, met.hash)).or_insert(met);
+            }
+        }
+    }
+
+    /// Compares what was met above the head with the blocks that are there by now.
+    pub(crate) fn settle_seals(&mut self, env: &mut Env) {
+        let next = self.disk.height() + 1;
+        let above = self.running().above.split_off(&(next, B256::ZERO));
+        for met in std::mem::replace(&mut self.running().above, above).into_values() {
+            self.meet(met, env);
+        }
     }
 
     fn on_answered(&mut self, stream: u64, id: QuestionId, bytes: &Bytes, env: &mut Env) {
@@ -196,8 +221,8 @@ impl Node {
     }
 
     fn on_not_answered(&mut self, peer: NodeId, id: QuestionId, trouble: Trouble, env: &mut Env) {
-        self.blame(peer, trouble, env);
         self.tell(env, |sync, now, wall| sync.on_answer(now, wall, id, Answer::Failed));
+        self.blame(peer, trouble, env);
     }
 
     pub(crate) fn on_end(&mut self, from: usize, stream: u64, env: &mut Env) {
@@ -221,11 +246,12 @@ impl Node {
                 return self.on_not_answered(fetch.peer, id, trouble.unwrap_or(Trouble::Ours), env);
             }
         };
+        let through = fetch.next.checked_sub(1);
+        self.tell(env, |sync, now, wall| sync.on_fetch_ended(now, wall, id, through, end));
+        // A message to another actor, so it is dealt with after the core was told.
         if let Some(trouble) = trouble {
             self.blame(fetch.peer, trouble, env);
         }
-        let through = fetch.next.checked_sub(1);
-        self.tell(env, |sync, now, wall| sync.on_fetch_ended(now, wall, id, through, end));
     }
 
     /// Peer discovery bans, or dials anew.

@@ -4,7 +4,7 @@ use super::env::Env;
 use super::fetch::Trouble;
 use super::node::{Node, known};
 use alloy_primitives::Bytes;
-use callboard_actors::callboard::{Delivery, Kind, Provenance};
+use callboard_actors::callboard::{Delivery, Kind, Phase, Provenance};
 use callboard_actors::confirmed_state::{self, ImportError};
 use callboard_actors::sync_coordinator::{ImportEnd, Staging};
 use callboard_actors::transport::NodeId;
@@ -119,14 +119,16 @@ impl Node {
         let Some((_, end, blame)) = self.running().pipeline.end.take_if(|(height, ..)| *height <= durable) else {
             return;
         };
-        if let (ImportEnd::PeerFault { peer }, Some(reason)) = (&end, blame) {
-            self.blame(*peer, Trouble::Forged(reason), env);
-        }
+        let forger = if let ImportEnd::PeerFault { peer } = &end { Some(*peer) } else { None };
         self.tell(env, |sync, now, wall| sync.on_import_failed(now, wall, end));
+        if let (Some(peer), Some(reason)) = (forger, blame) {
+            self.blame(peer, Trouble::Forged(reason), env);
+        }
     }
 
     /// The one way in for blocks from outside.
     fn import(&mut self, block: Verified<Block>, provenance: Provenance, env: &mut Env) -> Result<(), NotImported> {
+        self.hold_proposing(block.value(), env);
         let now = self.uptime(env);
         let process = self.running();
         if !process.callboard.deliveries(provenance.origin, Kind::Block).contains(&Delivery::ImportBlock) {
@@ -139,6 +141,30 @@ impl Node {
             Err(ImportError::Confirm(error)) => return Err(NotImported::Confirm(error)),
         }
         Ok(())
+    }
+
+    /// An authority that meets its own seal on a block it lacks seals nothing more until it has that block.
+    fn hold_proposing(&mut self, block: &Block, env: &mut Env) {
+        let (head, height) = (self.disk.header(), block.height());
+        let process = self.running();
+        let Some(proposer) = &mut process.proposer else { return };
+        if height <= head.number || block.header().timestamp < head.timestamp {
+            return;
+        }
+        proposer.on_hold(height);
+        if process.callboard.phase() != Phase::CatchingUp {
+            self.tell(env, |sync, now, wall| sync.on_own_block(now, wall, height));
+        }
+    }
+
+    /// The newest block of an authority on an older database may be nowhere but in its high-water file.
+    pub(crate) fn take_up_when_reached(&mut self, env: &mut Env) {
+        let head = self.disk.head();
+        let follows = |mark: &Block| mark.height() == head.height() + 1 && mark.header().parent_hash == head.hash();
+        if let Some(mark) = self.running().above_head.take_if(|mark| follows(mark)) {
+            let verified = env.memo.verify_block(mark.bytes()).expect("the authority sealed it itself");
+            self.import(verified, Provenance::OPERATOR, env).ok();
+        }
     }
 
     /// A block that somebody sent without being asked.

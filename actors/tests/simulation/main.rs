@@ -85,9 +85,9 @@ fn one_seed_run_twice_gives_the_same_events() {
     assert_ne!(run(1, None, false).log, run(8, None, false).log);
 }
 
-/// Whether the properties notice that the guard is gone, and how they say it.
-fn notices(guard: Guard, said: &str) {
-    let violations = (0..60).filter_map(|seed| run(seed, Some(guard), false).violation);
+/// Whether the properties notice in any of these runs that the guard is gone, and say so in these words.
+fn notices(guard: Guard, said: &str, mut seeds: impl Iterator<Item = u64>) {
+    let violations = seeds.by_ref().filter_map(|seed| run(seed, Some(guard), false).violation);
     let mut others = Vec::new();
     for violation in violations {
         if violation.contains(said) {
@@ -100,25 +100,26 @@ fn notices(guard: Guard, said: &str) {
 
 #[test]
 fn announcing_a_block_before_it_is_durable_is_noticed() {
-    notices(Guard::DurableBeforeAnnounced, "has lost it");
+    notices(Guard::DurableBeforeAnnounced, "has lost it", 0..60);
 }
 
 #[test]
 fn sealing_without_the_high_water_mark_is_noticed() {
-    notices(Guard::HighWater, "the authority sealed");
+    // Every seventh story is of an authority on an older database.
+    notices(Guard::HighWater, "the authority sealed", (1..1_000).step_by(7));
 }
 
 #[test]
 fn believing_a_height_that_no_seal_bears_out_is_noticed() {
-    notices(Guard::SealedHeads, "and the authority at");
+    notices(Guard::SealedHeads, "and the authority at", 0..60);
 }
 
 #[test]
 fn importing_a_block_without_the_authoritys_seal_is_noticed() {
-    notices(Guard::SealedBlocks, "agreement");
+    notices(Guard::SealedBlocks, "agreement", 0..60);
 }
 
 #[test]
 fn overlooking_a_block_that_differs_is_noticed() {
-    notices(Guard::Differences, "says it is in sync, and differs");
+    notices(Guard::Differences, "says it is in sync, and differs", 0..60);
 }

@@ -8,6 +8,7 @@ use super::import::Pipeline;
 use super::network::{Message, Packet};
 use super::serve::Follower;
 use super::talk::{Request, Session};
+use alloy_primitives::B256;
 use callboard_actors::callboard::{Callboard, Delivery, Kind, Phase, Provenance, Role};
 use callboard_actors::confirmed_state::{self, CommitPolicy};
 use callboard_actors::sync_coordinator::{self, KnownHead};
@@ -73,6 +74,10 @@ pub(crate) struct Process {
     pub(crate) pipeline: Pipeline,
     pub(crate) committing: Option<(Batch, Vec<Provenance>)>,
     pub(crate) sealing: Option<(Built, Seal)>,
+    /// The highest block that was ever sealed, where the database is older.
+    pub(crate) above_head: Option<Block>,
+    /// Sealed heads above our own, until this chain reaches them.
+    pub(crate) above: BTreeMap<(u64, B256), KnownHead>,
 }
 
 impl Node {
@@ -163,6 +168,8 @@ impl Node {
             pipeline: Pipeline::new(head.height()),
             committing: None,
             sealing: None,
+            above: BTreeMap::new(),
+            above_head: self.mark.clone().filter(|mark| high_water.is_some() && mark.height() > head.height()),
         });
         let (place, epoch) = (self.place, self.epoch);
         let first = env.rng.between(Duration::ZERO, TICK);
@@ -308,6 +315,8 @@ impl Node {
             self.store(batch, origins, env);
         }
         self.tell(env, |sync, now, wall| sync.on_durable(now, wall, known(&head)));
+        self.settle_seals(env);
+        self.take_up_when_reached(env);
         self.hand_over(env);
     }
 

@@ -35,7 +35,7 @@ impl Node {
         match process.proposer.as_mut().and_then(|proposer| proposer.on_tick(clocks, pending)) {
             Some(Effect::Build { timestamp, may_be_empty }) => self.build(timestamp, may_be_empty, env),
             Some(Effect::ClockDisagrees { skew }) => env.note(format_args!("node {}: clocks {skew:?}", self.place)),
-            None => {}
+            Some(Effect::ClockAgrees) | None => {}
         }
     }
 

@@ -199,8 +199,8 @@ impl Node {
     }
 
     fn on_head(&mut self, peer: NodeId, head: &SealedHead, env: &mut Env) {
-        env.properties.shown(env.now, self.place, head.height(), head.hash(), head.timestamp());
         let head = KnownHead::from(head);
+        self.meet(head, env);
         let ours = self.disk.hash(head.height);
         let ours = if env.is_removed(Guard::Differences) { ours.and(Some(head.hash)) } else { ours };
         self.tell(env, |sync, now, wall| sync.on_peer_head(now, wall, peer, head, ours));

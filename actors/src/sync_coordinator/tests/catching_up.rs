@@ -157,6 +157,18 @@ fn ranges_of_a_lost_peer_are_taken_over() {
 }
 
 #[test]
+fn a_peer_that_fails_and_comes_back_is_still_the_one_that_failed() {
+    let mut node = Node::follower(0);
+    node.connect(2, head(101));
+    let (id, ..) = node.ranges()[0];
+    node.ended(id, None, FetchEnd::Failed).lost(2);
+    node.take();
+    node.connect(2, head(102)).connect(1, head(100));
+    let ranges = node.ranges();
+    assert!(!ranges.is_empty() && ranges.iter().all(|(_, of, ..)| *of == peer(1)), "{ranges:?}");
+}
+
+#[test]
 fn a_range_that_stands_still_is_asked_of_another_peer() {
     let mut node = Node::follower(0);
     node.connect(1, head(100)).connect(2, head(100));

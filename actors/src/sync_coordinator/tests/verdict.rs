@@ -25,6 +25,24 @@ fn our_block(node: &mut Node, seconds: u64) {
 }
 
 #[test]
+fn a_fresh_sealed_block_that_a_stranger_brought_is_a_divergence_until_it_is_old() {
+    let mut node = Node::following(10);
+    node.tell(|state, now, wall| state.on_other_block(now, wall, other(9, WALL), hash(9)));
+    assert_eq!(node.state.phase(), Phase::Diverged);
+    let found = node.state.divergence().expect("it is said");
+    assert_eq!((found.height, &found.witness), (9, &Witness::Block(other_hash(9))));
+    let later = node.state.on_tick(secs(20), WALL + 200);
+    assert!(later.iter().any(|effect| matches!(effect, Effect::DivergenceCleared(_))), "{later:?}");
+}
+
+#[test]
+fn an_old_sealed_block_that_a_stranger_brought_changes_nothing() {
+    let mut node = Node::following(10);
+    node.tell(|state, now, wall| state.on_other_block(now, wall, other(9, WALL - 500), hash(9)));
+    assert_eq!(node.state.phase(), Phase::Following);
+}
+
+#[test]
 fn a_sealed_block_that_differs_from_ours_is_diverged_and_never_following() {
     let mut node = Node::following(10);
     node.connect(2, other(9, WALL));
