@@ -2,7 +2,7 @@
 
 use super::http::{OPEN_HEAD, ok};
 use super::peer::{BadPeer, Chain, Lie, frames, json, on, status};
-use super::trial::Trial;
+use super::trial::{ALLOWANCE, HONEST_MEMORY, Trial};
 use crate::forge::{sealed_again, with_header};
 use crate::support::node::SOON;
 use crate::support::until;
@@ -75,7 +75,7 @@ fn forked_at(twin: Block) -> Lie {
 
 /// With the authority's key, another block at the height of the head.
 #[test]
-fn two_blocks_sealed_at_one_height_are_a_divergence_with_both_hashes_until_their_teller_is_gone() {
+fn two_blocks_sealed_at_one_height_are_a_divergence_with_both_hashes_and_the_chain_goes_on() {
     let mut trial = Trial::new();
     let head = trial.chain.head().clone();
     let twin = sealed_again(&with_header(&head, |header| header.timestamp += 1));
@@ -98,8 +98,9 @@ fn two_blocks_sealed_at_one_height_are_a_divergence_with_both_hashes_until_their
     assert_eq!(["height", "lastCommonHeight", "ours", "theirs"].map(|field| found[field].clone()), expected);
     assert_eq!(found["peer"], trial.peers[0].node_id().to_string());
     assert_eq!(trial.follower.get("/health/ready").0, 503);
-    trial.peers[0].leaves();
-    trial.ends_well();
+    trial.gets_the_next_block();
+    trial.stayed_small(HONEST_MEMORY + ALLOWANCE);
+    trial.follower.is_phase("diverged");
 }
 
 #[test]

@@ -154,6 +154,12 @@ impl Trial {
         self.is_told();
         self.gate.opens();
         self.follows();
+        self.stayed_small(memory);
+    }
+
+    /// The follower has never held more memory than this, KiB.
+    #[track_caller]
+    pub(super) fn stayed_small(&self, memory: u64) {
         let peak = self.follower.peak_memory();
         assert!(peak <= memory, "the follower used {peak} KiB, at most {memory} are allowed");
     }
@@ -164,16 +170,22 @@ impl Trial {
         until("every lie is told", SOON, || self.peers.iter().all(|peer| peer.told() > 0).then_some(()));
     }
 
+    /// A block that is sealed now comes to the follower, and it is in sync.
+    #[track_caller]
+    pub(super) fn follows(&self) {
+        self.gets_the_next_block();
+        self.follower.is_phase("following");
+    }
+
     /// A block that is sealed now comes to the follower, and both have the same chain.
     #[track_caller]
-    pub(super) fn follows(&mut self) {
+    pub(super) fn gets_the_next_block(&self) {
         let nonce = self.authority.call("eth_getTransactionCount", json!([address(0), "latest"]));
         let nonce = hex_number(&nonce);
         make_blocks(&self.authority, nonce, 1);
         let height = self.authority.height();
         self.follower.reaches(height);
         assert_eq!(self.follower.hash(height), self.authority.hash(height));
-        self.follower.is_phase("following");
     }
 }
 

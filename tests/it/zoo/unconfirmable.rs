@@ -13,7 +13,7 @@ fn a_sealed_block_with_a_wrong_state_root_stalls_the_follower_which_goes_on_serv
         3 => sealed_again(&with_header(block, |header| header.state_root = B256::repeat_byte(0xee))),
         _ => block.clone(),
     };
-    let mut trial = Trial::against([each_block(falsify)]);
+    let trial = Trial::against([each_block(falsify)]);
     let follower = &trial.follower;
     follower.is_phase("stalled");
     follower.reaches(2);
