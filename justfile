@@ -49,6 +49,7 @@ bench:
     cargo bench -p callboard-chain --bench trie
     cargo bench -p callboard-store --bench commit
     cargo bench --bench catch_up
+    cargo bench --bench propagation
 
 # The generated parts of the book, after a change of keys or defaults.
 reference:
