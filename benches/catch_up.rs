@@ -6,6 +6,9 @@
 //! the last block alone.
 
 #[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/it/forge.rs"]
+mod forge;
+#[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 

@@ -5,6 +5,9 @@
 //! (`callboard_explainBlock`). Then the largest `behindBlocks` of one follower while the authority fills its blocks.
 
 #[expect(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/it/forge.rs"]
+mod forge;
+#[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
