@@ -280,6 +280,7 @@ pub fn chain_identity(genesis: &SealedGenesis) -> ChainIdentity {
         chain_id: config.chain_id,
         genesis_hash: genesis.hash(),
         authority: config.authority,
+        commitment: config.commitment(),
         max_block_bytes: config.max_block_bytes,
     }
 }

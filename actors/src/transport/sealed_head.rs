@@ -2,7 +2,7 @@
 
 use super::wire::StatusBody;
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::Decodable;
 use callboard_chain::{Blame, Block, Seal, block::header_hash};
 
@@ -34,6 +34,14 @@ pub enum StatusError {
         /// Beside it.
         actual: String,
     },
+    /// The authority made it, on another chain of its own.
+    #[error("its head carries the configuration commitment {actual}, this chain's is {expected}")]
+    OtherChain {
+        /// This chain's.
+        expected: B256,
+        /// The header's `extraData`.
+        actual: Bytes,
+    },
     /// The seal is not the authority's.
     #[error("the seal over its head {hash} is not that of the authority {authority}")]
     Seal {
@@ -52,8 +60,8 @@ impl StatusError {
 }
 
 impl SealedHead {
-    /// Checks what `status` says of its head.
-    pub fn verify(status: &StatusBody, authority: Address) -> Result<Self, StatusError> {
+    /// Checks what `status` says of its head, on the chain whose headers carry `commitment`.
+    pub fn verify(status: &StatusBody, authority: Address, commitment: B256) -> Result<Self, StatusError> {
         let mut rest = status.header.as_ref();
         let header = Header::decode(&mut rest).map_err(|error| StatusError::Header { reason: error.to_string() })?;
         if alloy_rlp::encode(&header) != status.header.as_ref() {
@@ -63,6 +71,9 @@ impl SealedHead {
         same("hash", &hash, &status.hash)?;
         same("height", &header.number, &status.height)?;
         same("timestamp", &header.timestamp, &status.timestamp)?;
+        if header.extra_data != commitment.as_slice() {
+            return Err(StatusError::OtherChain { expected: commitment, actual: header.extra_data });
+        }
         let refused = StatusError::Seal { hash, authority };
         let seal = Seal(status.seal.as_ref().try_into().map_err(|_| refused.clone())?);
         seal.verify(hash, authority).map_err(|_| refused)?;
@@ -112,22 +123,23 @@ mod tests {
     use super::*;
     use crate::callboard::Role;
     use crate::transport::NodeId;
-    use alloy_primitives::Bytes;
     use callboard_chain::keys::SecretKey;
 
     fn key(byte: u8) -> SecretKey {
         SecretKey::from_bytes([byte; 32]).unwrap()
     }
 
+    const COMMITMENT: B256 = B256::repeat_byte(0xcc);
+
     fn status() -> StatusBody {
-        let header = Header { number: 7, timestamp: 70, ..Header::default() };
+        let header = Header { number: 7, timestamp: 70, extra_data: COMMITMENT.into(), ..Header::default() };
         let block = Block::sealed(header, Vec::new(), &key(1));
         StatusBody::new(NodeId::of(&key(2)), Role::Follower, 1337, B256::ZERO, &SealedHead::of(&block))
     }
 
     #[test]
     fn honest_status_becomes_a_sealed_head() {
-        let head = SealedHead::verify(&status(), key(1).address()).unwrap();
+        let head = SealedHead::verify(&status(), key(1).address(), COMMITMENT).unwrap();
         assert_eq!((head.height(), head.timestamp(), head.hash()), (7, 70, status().hash));
     }
 
@@ -144,9 +156,15 @@ mod tests {
         for (lie, named) in lies {
             let mut status = status();
             lie(&mut status);
-            let error = SealedHead::verify(&status, key(1).address()).unwrap_err();
+            let error = SealedHead::verify(&status, key(1).address(), COMMITMENT).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
-        assert!(matches!(SealedHead::verify(&status(), key(3).address()), Err(StatusError::Seal { .. })));
+        assert!(matches!(SealedHead::verify(&status(), key(3).address(), COMMITMENT), Err(StatusError::Seal { .. })));
+    }
+
+    #[test]
+    fn head_of_another_chain_of_the_same_authority_is_refused() {
+        let refused = SealedHead::verify(&status(), key(1).address(), B256::ZERO).unwrap_err();
+        assert_eq!(refused, StatusError::OtherChain { expected: B256::ZERO, actual: COMMITMENT.into() });
     }
 }

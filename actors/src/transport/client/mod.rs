@@ -53,6 +53,8 @@ pub struct ChainIdentity {
     pub genesis_hash: B256,
     /// Whose seal makes a block.
     pub authority: Address,
+    /// What every header carries in `extraData`.
+    pub commitment: B256,
     /// Longest block, bytes.
     pub max_block_bytes: u64,
 }
@@ -173,7 +175,8 @@ impl PeerClient {
             let (expected, actual) = (chain.genesis_hash, status.genesis_hash);
             return Err(fail(super::hello::HelloError::WrongChain { expected, actual }.into()));
         }
-        let head = SealedHead::verify(&status, chain.authority).map_err(|error| fail(error.into()))?;
+        let head =
+            SealedHead::verify(&status, chain.authority, chain.commitment).map_err(|error| fail(error.into()))?;
         Ok(PeerState { node_id: status.node_id, head, clock })
     }
 
