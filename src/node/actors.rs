@@ -429,6 +429,7 @@ impl Mailboxes {
             store: store.clone(),
             fetch: stages.fetch.clone(),
             authority: parts.config.authority,
+            commitment: parts.config.commitment(),
             silence,
         };
         let (board, all_stages, alarms) = (callboard.clone(), stages.clone(), shared.alarms.clone());

@@ -9,7 +9,7 @@ use crate::monitor::StageMeter;
 use crate::transport::NodeId;
 use crate::transport::client::{BlockStream, CallError, Session};
 use actix::Message;
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Block};
 use callboard_store::Store;
 use futures_util::{Stream, StreamExt, stream};
@@ -27,6 +27,8 @@ pub struct Tools {
     pub fetch: Arc<StageMeter>,
     /// Whose seal makes a block.
     pub authority: Address,
+    /// What every header of this chain carries in `extraData`.
+    pub commitment: B256,
     /// A live stream that is silent for longer has died: the authority owes a block every heartbeat.
     pub silence: Duration,
 }
@@ -227,6 +229,9 @@ async fn fetch_one(tools: &Tools, session: &Session, height: u64) -> Result<Bloc
         return Err(forged(format!("{} sent block {} for block {height}", session.url(), block.height())));
     }
     block.seal().verify(block.hash(), tools.authority).map_err(|error| forged(error.to_string()))?;
+    if block.header().extra_data != tools.commitment.as_slice() {
+        return Err(forged(format!("{} sent block {height} of another chain of this authority", session.url())));
+    }
     Ok(block)
 }
 
