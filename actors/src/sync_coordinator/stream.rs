@@ -229,7 +229,7 @@ async fn fetch_one(tools: &Tools, session: &Session, height: u64) -> Result<Bloc
         return Err(forged(format!("{} sent block {} for block {height}", session.url(), block.height())));
     }
     block.seal().verify(block.hash(), tools.authority).map_err(|error| forged(error.to_string()))?;
-    if block.header().extra_data != tools.commitment.as_slice() {
+    if *block.header().extra_data != *tools.commitment.as_slice() {
         return Err(forged(format!("{} sent block {height} of another chain of this authority", session.url())));
     }
     Ok(block)

@@ -71,7 +71,7 @@ impl SealedHead {
         same("hash", &hash, &status.hash)?;
         same("height", &header.number, &status.height)?;
         same("timestamp", &header.timestamp, &status.timestamp)?;
-        if header.extra_data != commitment.as_slice() {
+        if *header.extra_data != *commitment.as_slice() {
             return Err(StatusError::OtherChain { expected: commitment, actual: header.extra_data });
         }
         let refused = StatusError::Seal { hash, authority };
