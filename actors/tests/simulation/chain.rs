@@ -153,7 +153,7 @@ impl Memo {
         if let Some(known) = self.heads.get(&key) {
             return Ok(known.clone());
         }
-        let head = SealedHead::verify(body, FIXTURES.config.authority)?;
+        let head = SealedHead::verify(body, FIXTURES.config.authority, FIXTURES.config.commitment())?;
         self.heads.insert(key, head.clone());
         Ok(head)
     }
