@@ -9,7 +9,7 @@ use callboard_actors::block_store::{self, BlockStore, CommitMetrics, HeadStored}
 use callboard_actors::broadcaster::{self, BroadcastMetrics, Broadcaster};
 use callboard_actors::callboard::Role;
 use callboard_actors::confirmed_state::{self, ConfirmedState};
-use callboard_actors::event_stream::EventStream;
+use callboard_actors::event_stream::{self, EventMetrics, EventStream};
 use callboard_actors::guard::StopOrder;
 use callboard_actors::importer::{Importer, OwnBlocks, Passports, Records, SealWatch};
 use callboard_actors::monitor::{Alarm, Alarms, Monitor};
@@ -97,7 +97,7 @@ impl RunningNode {
         let (role, created) = (start.role, start.created);
         let parts = Parts::prepare(shared, start)?;
         shared.callboard.set_role(role);
-        let threads: Vec<Arbiter> = (0..4).map(|_| Arbiter::new()).collect();
+        let threads: Vec<Arbiter> = (0..5).map(|_| Arbiter::new()).collect();
         let mailboxes = Mailboxes::open(shared, &threads, role).await?;
         let order = mailboxes.stop_order();
 
@@ -150,6 +150,7 @@ impl RunningNode {
                 status: mailboxes.pool.inbox(),
                 fate: mailboxes.pool.inbox(),
             },
+            events: mailboxes.events.inbox(),
             verify: mailboxes.reconciler.inbox(),
             reconciled,
             sync,
@@ -169,7 +170,18 @@ impl RunningNode {
             dev_exposed: shared.configuration.node.dev_exposed,
         };
         print!("{}", print_out::text(&subject)?);
-        mailboxes.start(shared, parts, importer, sessions, identity, head_sender, sync_report, reconciled_sender)?;
+        let sources = ports.event_sources();
+        mailboxes.start(
+            shared,
+            parts,
+            importer,
+            sessions,
+            identity,
+            head_sender,
+            sync_report,
+            reconciled_sender,
+            sources,
+        )?;
         Ok(Self { peer_server, order, threads })
     }
 
@@ -255,8 +267,8 @@ impl Parts {
 
 impl Mailboxes {
     async fn open(shared: &Shared, threads: &[Arbiter], role: Role) -> Result<Self, NodeError> {
-        let [state, disk, proposing, rest] = threads else {
-            return Err(NodeError::Threads("a node needs four actor threads".to_owned()));
+        let [state, disk, proposing, telling, rest] = threads else {
+            return Err(NodeError::Threads("a node needs five actor threads".to_owned()));
         };
         let registry = &shared.registry;
         let failed = |error: callboard_actors::send::OpenMailboxError| NodeError::Threads(error.to_string());
@@ -277,7 +289,7 @@ impl Mailboxes {
             discovery: open!(rest, "PeerDiscovery", MAILBOX),
             broadcaster: open!(rest, "Broadcaster", MAILBOX),
             intake: open!(rest, "PeerIntake", INTAKE_MAILBOX),
-            events: open!(rest, "EventStream", MAILBOX),
+            events: open!(telling, "EventStream", MAILBOX),
             monitor: open!(rest, "Monitor", MAILBOX),
             reconciler: open!(rest, "Reconciler", RECONCILER_MAILBOX),
         })
@@ -345,6 +357,7 @@ impl Mailboxes {
         head: watch::Sender<Head>,
         report: watch::Sender<SyncReport>,
         reconciled: watch::Sender<Option<reconciler::Reconciled>>,
+        sources: event_stream::Sources,
     ) -> Result<(), NodeError> {
         let (configuration, callboard, stages) = (&shared.configuration, &shared.callboard, &shared.stages);
         let header = parts.head_header()?;
@@ -378,6 +391,7 @@ impl Mailboxes {
 
         let pool_ports = tx_pool::Ports {
             accepted: self.broadcaster.inbox(),
+            events: self.events.inbox(),
             proposer: self.proposer.as_ref().map(Mailbox::inbox),
             accounts: accounts(&store)?,
             callboard: callboard.clone(),
@@ -484,7 +498,8 @@ impl Mailboxes {
         self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics));
         let (pool_config, pool_metrics) = (settings::pool(configuration), PoolMetrics::register(&shared.metrics));
         self.pool.start(move |_| TxPool::new(pool_config, pool_ports, pool_metrics));
-        self.events.start(move |_| EventStream::new());
+        let event_metrics = EventMetrics::register(&shared.metrics);
+        self.events.start(move |_| EventStream::new(sources, event_metrics));
         let (registry, all_stages) = (shared.registry.clone(), stages.clone());
         self.monitor.start(move |_| Monitor::new(registry, all_stages));
         Ok(())

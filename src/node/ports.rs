@@ -4,14 +4,15 @@ use super::Shared;
 use super::replay::{Replay, Replaying};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_actors::callboard::{Callboard, Phase, Provenance};
+use callboard_actors::event_stream::{self, Event, SubscribeToEvents, Subscription, Topics};
 use callboard_actors::importer::{Explanation, ImportFailure, Importer, Refused, Rejection};
 use callboard_actors::monitor::{Alarms, Metrics};
 use callboard_actors::peer_discovery::PeerReport;
 use callboard_actors::reconciler::{Reconciled, VerifyRange, VerifyState};
 use callboard_actors::rpc_frontend::{
-    AdminPort, ChainAccess, ExplainPort, ExplainQuestion, ImportError, ImportErrorKind, ImportPort, Imported, Pending,
-    PoolInboxes, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
-    VerifyUnavailable,
+    AdminPort, ChainAccess, EventsPort, EventsUnavailable, ExplainPort, ExplainQuestion, ImportError, ImportErrorKind,
+    ImportPort, Imported, Pending, PoolInboxes, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort,
+    Submission, SubmitError, SyncProgress, VerifyUnavailable,
 };
 use callboard_actors::send::{ActorRegistry, Inbox};
 use callboard_actors::sync_coordinator::{DivergenceReport, HeadReport, SyncReport};
@@ -37,6 +38,7 @@ const VERIFY_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 pub(super) struct Running {
     pub(super) importer: Importer,
     pub(super) pool: PoolInboxes,
+    pub(super) events: Inbox<SubscribeToEvents>,
     pub(super) sync: watch::Receiver<SyncReport>,
     pub(super) peers: watch::Receiver<Vec<PeerReport>>,
     pub(super) verify: Inbox<VerifyRange>,
@@ -158,8 +160,15 @@ impl NodePorts {
             import: node.clone(),
             status: node.clone(),
             admin: node.clone(),
-            blocks: node,
+            blocks: node.clone(),
+            events: node,
         }
+    }
+
+    /// What the event stream looks at by itself.
+    pub(super) fn event_sources(&self) -> event_stream::Sources {
+        let node = self.clone();
+        event_stream::Sources { sync: Box::new(move || node.report()), callboard: self.0.callboard.clone() }
     }
 
     /// The actors run: from now on the RPC reaches them.
@@ -172,7 +181,8 @@ impl NodePorts {
         self.0.running.get().cloned()
     }
 
-    fn report(&self) -> SyncReport {
+    /// What `callboard_syncStatus` says now.
+    pub(super) fn report(&self) -> SyncReport {
         let mut report = match self.0.running.get() {
             Some(running) => with_reconciled(running.sync.borrow().clone(), running.reconciled.borrow().as_ref()),
             None => {
@@ -209,6 +219,9 @@ fn with_reconciled(mut report: SyncReport, reconciled: Option<&Reconciled>) -> S
     }
     report
 }
+
+/// How long the event stream may take to answer: it never waits for anything itself.
+const EVENTS_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 const NO_GENESIS: &str = "genesis not known yet";
 
@@ -331,6 +344,16 @@ impl ExplainPort for NodePorts {
     fn explain(&self, question: ExplainQuestion) -> Result<Option<Explanation>, StorageError> {
         let ExplainQuestion { height, hash, confirmed, raw } = question;
         self.0.running.get().map_or(Ok(None), |running| running.importer.explain(height, hash, confirmed, raw))
+    }
+}
+
+impl EventsPort for NodePorts {
+    fn subscribe(&self, topics: Topics) -> BoxFuture<'static, Result<Subscription<Event>, EventsUnavailable>> {
+        let Some(running) = self.0.running.get() else {
+            return ready(Err(EventsUnavailable(NO_GENESIS.to_owned()))).boxed();
+        };
+        let answer = running.events.ask(SubscribeToEvents { topics }, EVENTS_ANSWER_WITHIN);
+        async move { answer.await.map_err(|error| EventsUnavailable(error.to_string())) }.boxed()
     }
 }
 

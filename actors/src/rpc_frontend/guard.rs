@@ -6,27 +6,75 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
+use actix_web::rt::task::JoinHandle;
 use actix_web::{HttpResponse, web};
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// How long a browser may keep the answer to a preflight, seconds.
 const PREFLIGHT_SECONDS: &str = "600";
 
+/// How long a subscriber that was dropped has to read why, before its connection is cut.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// One open connection; counts itself out when it closes.
-pub(crate) struct Connection(Arc<AtomicUsize>);
+pub(crate) struct Connection {
+    count: Arc<AtomicUsize>,
+    /// A second handle of the socket: the first is the server's, which waits for a client that does not read.
+    socket: Option<Arc<TcpStream>>,
+}
+
+/// Cuts a connection: a client that does not read would keep it for ever.
+#[derive(Clone)]
+pub(crate) struct CutHandle(Option<Arc<TcpStream>>);
+
+impl CutHandle {
+    /// At once.
+    pub(crate) fn now(&self) {
+        if let Some(socket) = &self.0 {
+            // One that is closed already needs no cutting.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Some seconds after `end`.
+    pub(crate) fn after<T>(&self, end: impl Future<Output = T> + 'static) -> Cutter {
+        let handle = self.clone();
+        Cutter(actix_web::rt::spawn(async move {
+            end.await;
+            tokio::time::sleep(FAREWELL).await;
+            handle.now();
+        }))
+    }
+}
+
+/// Cuts a connection some time after a subscription has ended, unless it is dropped before.
+pub(crate) struct Cutter(JoinHandle<()>);
 
 impl Connection {
-    pub(crate) fn open(count: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn open(count: &Arc<AtomicUsize>, socket: Option<OwnedFd>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
+        Self { count: Arc::clone(count), socket: socket.map(|socket| Arc::new(socket.into())) }
+    }
+
+    /// What can cut the connection.
+    pub(crate) fn cut_handle(&self) -> CutHandle {
+        CutHandle(self.socket.clone())
+    }
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

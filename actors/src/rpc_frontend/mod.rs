@@ -1,4 +1,4 @@
-//! The RPC frontend: JSON-RPC 2.0 and REST on one HTTP listener.
+//! The RPC frontend: JSON-RPC 2.0, over HTTP and WebSocket, events and REST on one listener.
 //!
 //! *Role*: answers clients. *Owns*: the listener, nothing of the chain. *Receives*: HTTP requests. *Sends*:
 //! transactions to the pool and blocks to the importer, through [`RpcPorts`]. *When behind*: refuses; every lane has
@@ -11,6 +11,7 @@ mod body;
 mod callboard;
 mod config;
 mod eth;
+mod events;
 mod gate;
 mod guard;
 mod jsonrpc;
@@ -20,6 +21,7 @@ mod ports;
 mod rest;
 mod server;
 mod view;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -32,8 +34,8 @@ pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
 pub use pool::PoolInboxes;
 pub use ports::{
-    AdminPort, Chain, ChainAccess, ExplainPort, ExplainQuestion, ImportError, ImportErrorKind, ImportPort, Imported,
-    Pending, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort, Submission, SubmitError, SyncProgress,
-    VerifyUnavailable,
+    AdminPort, Chain, ChainAccess, EventsPort, EventsUnavailable, ExplainPort, ExplainQuestion, ImportError,
+    ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort,
+    Submission, SubmitError, SyncProgress, VerifyUnavailable,
 };
 pub use server::{BindError, RpcServer};

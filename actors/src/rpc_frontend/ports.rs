@@ -1,5 +1,6 @@
 //! All that the frontend knows of the rest of the node. Everything here can be faked in a test.
 
+use crate::event_stream::{Event, Subscription, Topics};
 use crate::importer::{ConfirmedBlock, Explanation, Rejection};
 use crate::reconciler::VerifyState;
 use crate::tx_pool::Fate;
@@ -26,6 +27,8 @@ pub struct RpcPorts {
     pub admin: Arc<dyn AdminPort>,
     /// What became of blocks.
     pub blocks: Arc<dyn ExplainPort>,
+    /// Events to push.
+    pub events: Arc<dyn EventsPort>,
 }
 
 /// The chain's store, from the moment the genesis is known. Before that everything about the chain is answered
@@ -198,6 +201,17 @@ pub struct VerifyUnavailable(pub String);
 pub trait AdminPort: Send + Sync {
     /// Begins to check a range of stored blocks, or says how far the check of this range is. Answers at once.
     fn verify(&self, from: Option<u64>, to: Option<u64>) -> BoxFuture<'static, Result<VerifyState, VerifyUnavailable>>;
+}
+
+/// The event stream did not answer in time, or is stopping.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("events are not available: {0}")]
+pub struct EventsUnavailable(pub String);
+
+/// Where events come from.
+pub trait EventsPort: Send + Sync {
+    /// Subscribes to these topics from now on.
+    fn subscribe(&self, topics: Topics) -> BoxFuture<'static, Result<Subscription<Event>, EventsUnavailable>>;
 }
 
 /// How far catching up has come, for `eth_syncing`.

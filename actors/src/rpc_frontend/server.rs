@@ -6,12 +6,14 @@ use super::guard::{Connection, guard};
 use super::metrics::RpcMetrics;
 use super::ports::RpcPorts;
 use super::rest::ImportLimits;
-use super::{jsonrpc, rest};
+use super::{events, jsonrpc, rest};
 use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -139,10 +141,13 @@ fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Ser
             .wrap(from_fn(guard))
             .configure(jsonrpc::routes)
             .configure(rest::routes)
+            .configure(events::routes)
             .default_service(web::to(rest::not_found))
     })
-    .on_connect(move |_io, extensions: &mut Extensions| {
-        extensions.insert(Connection::open(&connections));
+    .on_connect(move |io, extensions: &mut Extensions| {
+        let stream = io.downcast_ref::<TcpStream>();
+        let socket = stream.and_then(|stream| stream.as_fd().try_clone_to_owned().ok());
+        extensions.insert(Connection::open(&connections, socket));
     })
     .workers(workers)
     .max_connections(per_worker)

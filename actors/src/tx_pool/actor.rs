@@ -1,7 +1,8 @@
 //! *Role*: holds pending transactions. *Owns*: the pool; nothing durable. *Receives*: `SubmitTransaction`,
 //! `SubmitTransactions`, `HeldTransactions`, `TransactionFate`, `BestTransactions`, `PendingNonce`,
 //! `PendingTransaction`, `PoolContent`, `PoolStatus`, `DropTransaction`, `BlocksStored`, `ChainRolledBack`,
-//! `TransactionForwarded`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster), `PendingChanged` (proposer).
+//! `TransactionForwarded`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster), `PendingChanged` (proposer),
+//! `TransactionPending` (event stream).
 //! *When behind*: submissions are refused by the full mailbox. *On failure*: the death guard stops the node; an account
 //! that cannot be read refuses that transaction only.
 
@@ -19,6 +20,7 @@ use super::queue::AccountState;
 use super::state::{DropReason, Effect, State};
 use crate::broadcaster::{ForwardOutcome, TransactionForwarded};
 use crate::callboard::{Callboard, Delivery, Kind, Origin};
+use crate::event_stream::TransactionPending;
 use crate::guard::Stop;
 use crate::send::{Inbox, OnTimer, Timed, Timers};
 use crate::transport::NodeId;
@@ -48,6 +50,8 @@ pub type ReadAccount = Arc<dyn Fn(Address) -> Result<AccountState, StateReadErro
 pub struct Ports {
     /// The broadcaster: taken transactions that are to go on.
     pub accepted: Inbox<TransactionAccepted>,
+    /// The event stream: taken transactions.
+    pub events: Inbox<TransactionPending>,
     /// The proposer, on an authority.
     pub proposer: Option<Inbox<PendingChanged>>,
     /// Accounts.
@@ -195,6 +199,8 @@ impl TxPool {
         match effect {
             Effect::Accepted { transaction } => {
                 self.metrics.accepted();
+                // Where the stream is behind, its subscribers miss it: the refusal is counted at its mailbox.
+                self.ports.events.offer(TransactionPending { transaction: transaction.clone() }).ok();
                 self.tell_proposer(transaction.sender);
                 let deliveries = deliveries.to_vec();
                 if deliveries.contains(&Delivery::ForwardTransaction) {

@@ -20,11 +20,12 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn logs(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let filter: Filter = params.required(0, "filter")?;
-    check(&filter)?;
+    check_filter(&filter)?;
     json(frontend.compute(move |view| find(&view, &filter)).await?)
 }
 
-fn check(filter: &Filter) -> Result<(), RpcError> {
+/// Refuses a filter that costs too much to look for.
+pub(crate) fn check_filter(filter: &Filter) -> Result<(), RpcError> {
     let most = filter.topics.iter().map(|topic| topic.len()).fold(filter.address.len(), usize::max);
     if most > MAX_ALTERNATIVES {
         return Err(RpcError::invalid_params(format!("at most {MAX_ALTERNATIVES} addresses or topics in a filter")));

@@ -15,6 +15,7 @@ mod transactions;
 use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
 
+pub(crate) use logs::check_filter;
 pub(crate) use param::{Quantity, block_or_latest};
 pub(crate) use send::submit;
 

@@ -19,13 +19,17 @@ pub(crate) fn block(block: &Block, senders: Option<&[Address]>) -> RpcBlock {
         ),
         None => rpc::BlockTransactions::Hashes(block.transactions().iter().map(|tx| *tx.tx_hash()).collect()),
     };
-    let header = rpc::Header {
+    rpc::Block { header: header(block), uncles: Vec::new(), transactions, withdrawals: Some(Default::default()) }
+}
+
+/// A block's header.
+pub(crate) fn header(block: &Block) -> rpc::Header {
+    rpc::Header {
         hash: block.hash(),
         inner: block.header().clone(),
         total_difficulty: None,
         size: Some(U256::from(block.bytes().len())),
-    };
-    rpc::Block { header, uncles: Vec::new(), transactions, withdrawals: Some(Default::default()) }
+    }
 }
 
 /// The confirmed transaction at `index` of a block.

@@ -52,6 +52,11 @@ impl RpcError {
         Self::new(METHOD_NOT_FOUND, format!("the method {name} does not exist/is not available"))
     }
 
+    /// Nothing can be pushed over HTTP; the text is geth's.
+    pub fn no_notifications() -> Self {
+        Self::new(METHOD_NOT_FOUND, "notifications not supported")
+    }
+
     /// A parameter cannot be understood.
     pub fn invalid_params(message: impl Into<String>) -> Self {
         Self::new(INVALID_PARAMS, message)

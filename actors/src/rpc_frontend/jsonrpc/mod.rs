@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0 over HTTP POST: the envelope, batches and their bounds. Which method does what is decided in
+//! JSON-RPC 2.0 over HTTP POST and WebSocket: the envelope, batches and their bounds. Which method does what is decided in
 //! [`super::eth`] and [`super::callboard`].
 
 mod envelope;
@@ -11,7 +11,8 @@ pub(crate) use params::Params;
 
 use super::body::read_body;
 use super::server::Frontend;
-use super::{callboard, eth};
+use super::{callboard, eth, websocket};
+use actix_web::guard::fn_guard;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use envelope::{Answer, Call, Envelope, parse, parse_call};
@@ -37,13 +38,14 @@ pub(crate) fn json<T: Serialize>(value: T) -> RpcResult {
 /// The routes of JSON-RPC.
 pub(crate) fn routes(services: &mut web::ServiceConfig) {
     for path in ["/", "/rpc"] {
-        services.service(web::resource(path).route(web::post().to(handle)));
+        let websocket = web::get().guard(fn_guard(websocket::is_upgrade)).to(websocket::open);
+        services.service(web::resource(path).route(web::post().to(handle)).route(websocket));
     }
 }
 
 async fn handle(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let answer = match read_body(payload, frontend.config.max_body_bytes).await {
-        Ok(body) => answer(&frontend, &body, request.peer_addr()).await,
+        Ok(body) => answer(&frontend, &body, Caller { from: request.peer_addr(), subscriptions: None }).await,
         Err(error) => {
             let text = Answer::new(None, Err(RpcError::invalid_request(error.to_string()))).to_json();
             return respond(error.status(), text);
@@ -59,17 +61,26 @@ fn respond(status: StatusCode, text: String) -> HttpResponse {
     HttpResponse::build(status).content_type("application/json").body(text)
 }
 
+/// Who calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// From where.
+    pub(crate) from: Option<SocketAddr>,
+    /// What the connection is subscribed to; `None` over HTTP, which nothing can be pushed over.
+    pub(crate) subscriptions: Option<&'a websocket::Subscriptions>,
+}
+
 /// The answer to a body; `None` where it holds notifications only.
-async fn answer(frontend: &Frontend, body: &[u8], from: Option<SocketAddr>) -> Option<String> {
+pub(crate) async fn answer(frontend: &Frontend, body: &[u8], caller: Caller<'_>) -> Option<String> {
     match parse(body, frontend.config.max_batch) {
         Err(error) => Some(Answer::new(None, Err(error)).to_json()),
-        Ok(Envelope::Single(call)) => answer_one(frontend, call, from).await,
-        Ok(Envelope::Batch(calls)) => answer_batch(frontend, &calls, from).await,
+        Ok(Envelope::Single(call)) => answer_one(frontend, call, caller).await,
+        Ok(Envelope::Batch(calls)) => answer_batch(frontend, &calls, caller).await,
     }
 }
 
 /// Answers one after the other, in order: a batch gets no more of the machine than a single caller.
-async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], from: Option<SocketAddr>) -> Option<String> {
+async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'_>) -> Option<String> {
     let until = Instant::now() + BATCH_WITHIN;
     let mut text = String::from("[");
     for call in calls {
@@ -78,7 +89,7 @@ async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], from: Option<Soc
         } else if Instant::now() > until {
             skip(call, "the batch took too long: ask for less in one batch")
         } else {
-            answer_one(frontend, call, from).await
+            answer_one(frontend, call, caller).await
         };
         if let Some(answer) = answer {
             if text.len() > 1 {
@@ -96,7 +107,7 @@ fn skip(call: &RawValue, why: &str) -> Option<String> {
     Some(Answer::new(Some(id), Err(RpcError::refused(why))).to_json())
 }
 
-async fn answer_one(frontend: &Frontend, call: &RawValue, from: Option<SocketAddr>) -> Option<String> {
+async fn answer_one(frontend: &Frontend, call: &RawValue, caller: Caller<'_>) -> Option<String> {
     let begun = Instant::now();
     let call = match parse_call(call) {
         Ok(call) => call,
@@ -105,20 +116,25 @@ async fn answer_one(frontend: &Frontend, call: &RawValue, from: Option<SocketAdd
             return Some(Answer::new(malformed.id, Err(malformed.error)).to_json());
         }
     };
-    let outcome = dispatch(frontend, &call, from).await;
+    let outcome = dispatch(frontend, &call, caller).await;
     frontend.metrics.record(label(&call.method), outcome.is_ok(), begun.elapsed());
     call.id.map(|id| Answer::new(Some(id), outcome).to_json())
 }
 
-async fn dispatch(frontend: &Frontend, call: &Call<'_>, from: Option<SocketAddr>) -> RpcResult {
+async fn dispatch(frontend: &Frontend, call: &Call<'_>, caller: Caller<'_>) -> RpcResult {
     if label(&call.method) == UNKNOWN {
         return Err(RpcError::method_not_found(&call.method));
     }
     let params = Params::parse(call.params)?;
-    if callboard::admin::METHODS.contains(&call.method.as_ref()) {
+    if websocket::METHODS.contains(&call.method.as_ref()) {
+        match caller.subscriptions {
+            Some(subscriptions) => subscriptions.call(frontend, &call.method, &params).await,
+            None => Err(RpcError::no_notifications()),
+        }
+    } else if callboard::admin::METHODS.contains(&call.method.as_ref()) {
         callboard::admin::call(frontend, &call.method, &params).await
     } else if call.method.starts_with("callboard_") {
-        callboard::call(frontend, &call.method, &params, from).await
+        callboard::call(frontend, &call.method, &params, caller.from).await
     } else {
         eth::call(frontend, &call.method, &params).await
     }
@@ -128,6 +144,7 @@ const UNKNOWN: &str = "unknown";
 
 /// The method's name as a metric label: names from outside make no series.
 fn label(method: &str) -> &'static str {
-    let known = eth::METHODS.iter().chain(callboard::METHODS).chain(callboard::admin::METHODS);
+    let known =
+        eth::METHODS.iter().chain(websocket::METHODS).chain(callboard::METHODS).chain(callboard::admin::METHODS);
     known.copied().find(|known| *known == method).unwrap_or(UNKNOWN)
 }

@@ -7,6 +7,7 @@ use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
 use callboard_chain::keys::SecretKey;
 use callboard_chain::{BaseFeePolicy, Block, ChainConfig, Hardfork, Transaction};
+use callboard_store::Durable;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,9 +102,13 @@ impl TestChain {
 
     /// Seals and stores a block of these transactions.
     pub(super) fn extend(&mut self, transactions: &[Transaction]) -> Block {
-        let block = self.chain.seal(transactions);
-        self.chain.store();
-        block
+        self.extend_durably(transactions).value().clone()
+    }
+
+    /// As [`Self::extend`]; the block as the store gives it out.
+    pub(super) fn extend_durably(&mut self, transactions: &[Transaction]) -> Durable<Block> {
+        self.chain.seal(transactions);
+        self.chain.store().pop().unwrap()
     }
 }
 

@@ -1,6 +1,8 @@
 //! A running frontend, the fakes behind it, and an HTTP client that shows every byte.
 
 use super::chain::TestChain;
+use crate::event_stream::state::State;
+use crate::event_stream::{Event, Subscription, Topics};
 use crate::importer::{Explanation, Rejection};
 use crate::reconciler::VerifyState;
 use crate::rpc_frontend::*;
@@ -185,6 +187,42 @@ impl AdminPort for FakeAdmin {
     }
 }
 
+/// Events that a test publishes. A subscriber may have eight of them waiting.
+pub(super) struct FakeEvents(Mutex<State<Event>>);
+
+impl Default for FakeEvents {
+    fn default() -> Self {
+        Self(Mutex::new(State::bounded(8)))
+    }
+}
+
+impl FakeEvents {
+    pub(super) fn publish(&self, event: &Event) {
+        self.0.lock().publish(event);
+    }
+
+    /// How many events may wait for each subscriber from now on. Those that are there are told that the node stops.
+    pub(super) fn allow_waiting(&self, events: usize) {
+        *self.0.lock() = State::bounded(events);
+    }
+
+    /// Ends every subscription, as a node that stops does.
+    pub(super) fn stop(&self) {
+        self.allow_waiting(8);
+    }
+
+    pub(super) fn subscribers(&self) -> usize {
+        self.0.lock().on_tick()
+    }
+}
+
+impl EventsPort for FakeEvents {
+    fn subscribe(&self, topics: Topics) -> BoxFuture<'static, Result<Subscription<Event>, EventsUnavailable>> {
+        let subscription = self.0.lock().on_subscribe(topics);
+        async move { Ok(subscription) }.boxed()
+    }
+}
+
 /// A server and what stands behind it.
 pub(super) struct Harness {
     pub(super) server: RpcServer,
@@ -193,6 +231,7 @@ pub(super) struct Harness {
     pub(super) status: Arc<FakeStatus>,
     pub(super) admin: Arc<FakeAdmin>,
     pub(super) blocks: Arc<FakeExplain>,
+    pub(super) events: Arc<FakeEvents>,
 }
 
 impl Harness {
@@ -215,7 +254,7 @@ impl Harness {
         let mut config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
         change(&mut config);
         let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
-        let status = Arc::<FakeStatus>::default();
+        let (status, events) = (Arc::<FakeStatus>::default(), Arc::<FakeEvents>::default());
         let admin = Arc::<FakeAdmin>::default();
         let blocks = Arc::<FakeExplain>::default();
         let ports = RpcPorts {
@@ -225,10 +264,11 @@ impl Harness {
             status: status.clone(),
             admin: admin.clone(),
             blocks: blocks.clone(),
+            events: events.clone(),
         };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
         let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics).unwrap();
-        Self { server, pool, import, status, admin, blocks }
+        Self { server, pool, import, status, admin, blocks, events }
     }
 
     /// POSTs a JSON body.

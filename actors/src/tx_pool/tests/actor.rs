@@ -1,6 +1,7 @@
 use super::core::{free, sender};
 use crate::broadcaster::{ForwardOutcome, TransactionForwarded};
 use crate::callboard::{Callboard, Delivery, Kind, Origin, Phase, Role};
+use crate::event_stream::TransactionPending;
 use crate::guard::{Stop, StopOrder, StopOutcome};
 use crate::monitor::Metrics;
 use crate::send::probe::{Probe, idle_probe, probe};
@@ -20,6 +21,7 @@ const SOON: Duration = Duration::from_secs(20);
 struct Bench {
     accepted: Probe<TransactionAccepted>,
     proposer: Probe<PendingChanged>,
+    events: Probe<TransactionPending>,
     callboard: Callboard,
     metrics: Metrics,
 }
@@ -51,10 +53,16 @@ impl Bench {
         });
         let metrics = Metrics::new();
         let pool_metrics = PoolMetrics::register(&metrics);
-        let ports =
-            Ports { accepted: accepted_port, proposer: Some(proposer_port), accounts, callboard: callboard.clone() };
+        let (events_port, events) = probe(|_| ()).await;
+        let ports = Ports {
+            accepted: accepted_port,
+            events: events_port,
+            proposer: Some(proposer_port),
+            accounts,
+            callboard: callboard.clone(),
+        };
         mailbox.start(move |_| TxPool::new(PoolConfig::default(), ports, pool_metrics));
-        (Self { accepted, proposer, callboard, metrics }, inboxes)
+        (Self { accepted, proposer, events, callboard, metrics }, inboxes)
     }
 }
 
@@ -112,6 +120,7 @@ async fn a_transaction_from_rpc_is_held_and_goes_on_as_the_routing_table_says() 
     let accepted = bench.accepted.next().await;
     assert_eq!((accepted.transaction.hash(), accepted.origin, accepted.peer), (hash, Origin::Rpc, None));
     assert_eq!(accepted.deliveries, [Delivery::ForwardTransaction, Delivery::RelayTransaction]);
+    assert_eq!(bench.events.next().await.transaction.hash(), hash);
     assert_eq!(bench.callboard.delivered(Origin::Rpc, Kind::Transaction, Delivery::PoolTransaction), 1);
 
     assert_eq!(pool.submit.ask(by_rpc(1, 0), SOON).await, Ok(Err(PoolError::AlreadyKnown)));

@@ -1,0 +1,276 @@
+//! JSON-RPC over WebSocket, frame by frame.
+
+use super::chain::*;
+use super::harness::Harness;
+use crate::event_stream::Event;
+use crate::rpc_frontend::ChainAccess;
+use crate::tx_pool::PooledTransaction;
+use alloy_primitives::U256;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A client that shows every message.
+struct Client(TcpStream);
+
+impl Client {
+    async fn open(harness: &Harness, path: &str) -> Self {
+        let (status, client) = Self::try_open(harness, path, "").await;
+        assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
+        client
+    }
+
+    async fn try_open(harness: &Harness, path: &str, headers: &str) -> (String, Self) {
+        let mut stream = TcpStream::connect(harness.server.address()).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        (head.lines().next().unwrap().to_owned(), Self(stream))
+    }
+
+    /// Sends a text in one frame, under a mask of zeros.
+    async fn send(&mut self, text: &str) {
+        let mut frame = vec![0x81, 0x80 | 127];
+        frame.extend((text.len() as u64).to_be_bytes());
+        frame.extend([0; 4]);
+        frame.extend(text.as_bytes());
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    /// One frame: its kind, whether it is the last of its message, and what it holds.
+    async fn frame(&mut self) -> (u8, bool, Vec<u8>) {
+        let first = self.0.read_u8().await.unwrap();
+        let length = match self.0.read_u8().await.unwrap() {
+            126 => u64::from(self.0.read_u16().await.unwrap()),
+            127 => self.0.read_u64().await.unwrap(),
+            length => u64::from(length),
+        };
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        self.0.read_exact(&mut payload).await.unwrap();
+        (first & 0x0f, first & 0x80 != 0, payload)
+    }
+
+    /// The next message that is no ping: its kind and what it holds.
+    async fn message(&mut self) -> (u8, Vec<u8>) {
+        let (mut kind, mut whole) = (0, Vec::new());
+        loop {
+            let frame = tokio::time::timeout(SOON, self.frame()).await.expect("a message comes");
+            let (frame_kind, last, payload) = frame;
+            if frame_kind == 9 {
+                continue;
+            }
+            kind = if frame_kind == 0 { kind } else { frame_kind };
+            whole.extend(payload);
+            if last {
+                return (kind, whole);
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Value {
+        let (kind, text) = self.message().await;
+        assert_eq!(kind, 1, "{}", String::from_utf8_lossy(&text));
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        self.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()).await;
+        self.next().await
+    }
+
+    async fn subscribe(&mut self, params: Value) -> String {
+        self.call("eth_subscribe", params).await["result"].as_str().expect("an id").to_owned()
+    }
+
+    /// What is pushed next, for this subscription.
+    async fn pushed(&mut self, id: &str) -> Value {
+        let message = self.next().await;
+        assert_eq!(message["method"], "eth_subscription");
+        assert_eq!(message["params"]["subscription"], id, "{message}");
+        message["params"]["result"].clone()
+    }
+
+    /// Code and reason of the close frame that comes next.
+    async fn closed(&mut self) -> (u16, String) {
+        let (kind, payload) = self.message().await;
+        assert_eq!(kind, 8);
+        (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8(payload[2..].to_vec()).unwrap())
+    }
+}
+
+#[actix_web::test]
+async fn every_method_is_answered_as_over_http_on_both_paths() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    for path in ["/", "/rpc"] {
+        let mut client = Client::open(&harness, path).await;
+        assert_eq!(client.call("eth_chainId", json!([])).await["result"], "0x539");
+        let block = harness.call("eth_getBlockByNumber", json!(["0x0", true])).await;
+        assert_eq!(client.call("eth_getBlockByNumber", json!(["0x0", true])).await, block);
+        client.send("[{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"eth_blockNumber\"},1]").await;
+        let batch = client.next().await;
+        assert_eq!((&batch[0]["id"], &batch[0]["result"]), (&json!("a"), &json!("0x0")));
+        assert_eq!(batch[1]["error"]["code"], -32600);
+        client.send("{").await;
+        assert_eq!(client.next().await["error"]["code"], -32700);
+    }
+}
+
+#[actix_web::test]
+async fn long_answers_and_requests_are_one_message_each() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "/").await;
+    let data = format!("0x{}", "00".repeat(300_000));
+    assert!(client.call("web3_sha3", json!([data])).await["result"].is_string());
+    let calls: Vec<_> = (0..50)
+        .map(|id| json!({ "jsonrpc": "2.0", "id": id, "method": "eth_getBlockByNumber", "params": ["0x0", true] }))
+        .collect();
+    client.send(&json!(calls).to_string()).await;
+    assert_eq!(client.next().await.as_array().unwrap().len(), 50);
+}
+
+#[actix_web::test]
+async fn heads_and_logs_are_pushed_in_the_shapes_of_the_answers() {
+    let mut chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "/").await;
+    let heads = client.subscribe(json!(["newHeads"])).await;
+    let topic = format!("0x{:064x}", 7);
+    // As cast sends it: with a range, which says nothing about what is to come.
+    let filter = json!({ "address": CONTRACT, "topics": [topic], "fromBlock": "0x0", "toBlock": "latest" });
+    let logs = client.subscribe(json!(["logs", filter])).await;
+    let none = client.subscribe(json!(["logs", { "address": user(2).address() }])).await;
+    assert!(heads != logs && logs != none);
+
+    harness.events.publish(&Event::blocks(&[chain.extend_durably(&[sign(dynamic(0), &user(2))])]));
+    let mut block = harness.result("eth_getBlockByNumber", json!(["0x1", false])).await;
+    for member in ["transactions", "uncles", "withdrawals"] {
+        block.as_object_mut().unwrap().remove(member);
+    }
+    assert_eq!(client.pushed(&heads).await, block);
+    let log = harness.result("eth_getLogs", json!([{ "fromBlock": "0x1" }])).await[0].clone();
+    assert_eq!(log["removed"], false);
+    assert_eq!(client.pushed(&logs).await, log);
+
+    assert_eq!(client.call("eth_unsubscribe", json!([logs])).await["result"], true);
+    assert_eq!(client.call("eth_unsubscribe", json!([logs])).await["result"], false);
+    harness.events.publish(&Event::blocks(&[chain.extend_durably(&[sign(dynamic(1), &user(2))])]));
+    assert_eq!(client.pushed(&heads).await["number"], "0x2");
+    assert_eq!(client.call("eth_blockNumber", json!([])).await["result"], "0x2");
+}
+
+#[actix_web::test]
+async fn the_answer_to_a_subscription_comes_before_what_it_pushes() {
+    let mut chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "/").await;
+    let block = Event::blocks(&[chain.extend_durably(&[])]);
+    for _ in 0..20 {
+        let subscribe = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"] });
+        client.send(&subscribe.to_string()).await;
+        harness.events.publish(&block);
+        let id = loop {
+            let message = client.next().await;
+            match message["result"].as_str() {
+                Some(id) => break id.to_owned(),
+                None => panic!("a push before its answer: {message}"),
+            }
+        };
+        assert_eq!(client.call("eth_unsubscribe", json!([id])).await["result"], true);
+    }
+}
+
+#[actix_web::test]
+async fn pending_transactions_are_pushed_as_hashes_or_bodies() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "/").await;
+    let hashes = client.subscribe(json!(["newPendingTransactions"])).await;
+    let bodies = client.subscribe(json!(["newPendingTransactions", true])).await;
+    let transaction = sign(legacy(0), &user(2));
+    let hash = *transaction.tx_hash();
+    let pooled = PooledTransaction {
+        transaction: Arc::new(transaction),
+        sender: user(2).address(),
+        bytes: 100,
+        cost: U256::ZERO,
+        arrival: 0,
+        arrived: Duration::ZERO,
+    };
+    harness.events.publish(&Event::pending(pooled));
+    assert_eq!(client.pushed(&hashes).await, json!(hash));
+    let body = client.pushed(&bodies).await;
+    assert_eq!((&body["hash"], &body["from"]), (&json!(hash), &json!(user(2).address())));
+    assert_eq!((&body["blockNumber"], &body["nonce"]), (&Value::Null, &json!("0x0")));
+}
+
+#[actix_web::test]
+async fn subscriptions_are_for_sockets_bounded_and_named() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    for method in ["eth_subscribe", "eth_unsubscribe"] {
+        let expected = (-32601, "notifications not supported".to_owned());
+        assert_eq!(harness.error(method, json!(["newHeads"])).await, expected);
+    }
+    let mut client = Client::open(&harness, "/").await;
+    let error = client.call("eth_subscribe", json!(["weather"])).await["error"].clone();
+    assert_eq!((&error["code"], error["message"].as_str().unwrap().contains("weather")), (&json!(-32602), true));
+    let calls: Vec<_> = (0..1_024).map(subscribe).collect();
+    for calls in calls.chunks(1_000) {
+        client.send(&json!(calls).to_string()).await;
+        assert!(client.next().await.as_array().unwrap().iter().all(|answer| answer["result"].is_string()));
+    }
+    let error = client.call("eth_subscribe", json!(["newHeads"])).await["error"].clone();
+    assert_eq!(error["message"], "too many subscriptions: at most 1024 on a connection");
+    let nothing = Harness::serve(ChainAccess::new(), |_| ());
+    let mut client = Client::open(&nothing, "/").await;
+    let error = client.call("eth_subscribe", json!(["newHeads"])).await["error"].clone();
+    assert_eq!(error["message"], "genesis not known yet");
+}
+
+fn subscribe(id: u32) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "eth_subscribe", "params": ["newHeads"] })
+}
+
+#[actix_web::test]
+async fn a_socket_hears_why_it_is_closed() {
+    let mut chain = TestChain::new();
+    let harness = Harness::serve(chain.access.clone(), |config| config.max_body_bytes = 2_000);
+    let mut large = Client::open(&harness, "/").await;
+    large.send(&"x".repeat(2_001)).await;
+    assert_eq!(large.closed().await, (1009, "message too large: at most 2000 bytes".to_owned()));
+
+    harness.events.allow_waiting(0);
+    let mut slow = Client::open(&harness, "/").await;
+    slow.subscribe(json!(["newHeads"])).await;
+    harness.events.publish(&Event::blocks(&[chain.extend_durably(&[])]));
+    let (code, reason) = slow.closed().await;
+    assert_eq!((code, reason.as_str()), (1013, "too slow: more than 0 events were waiting to be read"));
+
+    let mut waiting = Client::open(&harness, "/").await;
+    waiting.subscribe(json!(["newHeads"])).await;
+    harness.events.stop();
+    assert_eq!(waiting.closed().await, (1001, "the node is stopping".to_owned()));
+}
+
+#[actix_web::test]
+async fn a_page_of_another_site_gets_no_socket() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let (status, _) = Client::try_open(&harness, "/", "Origin: http://evil.example\r\n").await;
+    assert_eq!(status, "HTTP/1.1 403 Forbidden");
+    let (status, _) = Client::try_open(&harness, "/", "Origin: http://localhost\r\n").await;
+    assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
+}

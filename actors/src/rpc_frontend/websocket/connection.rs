@@ -1,0 +1,183 @@
+//! One WebSocket: its requests one after the other, and between them what is pushed. One task writes, so that answers and
+//! pushes never mix; while the client does not read, the task waits, and its bounded queue fills.
+
+use super::push;
+use super::subscriptions::Subscriptions;
+use crate::event_stream::{Event, SubscriptionEnded};
+use crate::rpc_frontend::guard::CutHandle;
+use crate::rpc_frontend::jsonrpc::{Caller, answer};
+use crate::rpc_frontend::server::Frontend;
+use actix_web::web;
+use actix_ws::{
+    AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, Item, ProtocolError, Session,
+};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How often the client is pinged.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// A client that has said nothing for this long, not even that it hears the pings, is gone.
+const SILENT_FOR: Duration = Duration::from_secs(90);
+/// How long one message may wait for the client to read.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+/// Longest piece that is handed to the connection at once. It holds some dozens of them, whatever their length.
+const PIECE: usize = 16 << 10;
+
+/// Who is at the other end.
+pub(super) struct Peer {
+    pub(super) frontend: web::Data<Frontend>,
+    pub(super) from: Option<SocketAddr>,
+    pub(super) cut: Option<CutHandle>,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client has closed it, or is gone.
+    Gone,
+    /// It is closed with this code and sentence.
+    Close(CloseCode, String),
+}
+
+impl From<Closed> for End {
+    fn from(_: Closed) -> Self {
+        Self::Gone
+    }
+}
+
+/// Serves the connection to its end.
+pub(super) async fn serve(peer: Peer, session: Session, messages: AggregatedMessageStream) {
+    let subscriptions = Subscriptions::new(peer.cut.clone());
+    // Without a genesis there is nothing to hear of yet; a subscription asks again.
+    let _ = subscriptions.open(&*peer.frontend.ports.events).await;
+    let mut connection = Connection { peer: &peer, session, subscriptions: &subscriptions };
+    let end = connection.run(messages).await;
+    if let End::Close(code, reason) = end {
+        let reason = CloseReason { code, description: Some(reason) };
+        let closing = tokio::time::timeout(READ_WITHIN, connection.session.close(Some(reason)));
+        if closing.await.is_err()
+            && let Some(cut) = &peer.cut
+        {
+            cut.now();
+        }
+    }
+}
+
+struct Connection<'a> {
+    peer: &'a Peer,
+    session: Session,
+    subscriptions: &'a Subscriptions,
+}
+
+impl Connection<'_> {
+    async fn run(&mut self, mut messages: AggregatedMessageStream) -> End {
+        let mut pings = tokio::time::interval(PING_EVERY);
+        let mut heard = Instant::now();
+        loop {
+            let live = self.subscriptions.live();
+            let next = async {
+                match &live {
+                    Some(live) => live.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let outcome = tokio::select! {
+                message = messages.recv() => {
+                    heard = Instant::now();
+                    self.on_message(message).await
+                }
+                event = next => self.on_event(event).await,
+                _ = pings.tick() => self.on_tick(heard).await,
+            };
+            if let Err(end) = outcome {
+                return end;
+            }
+        }
+    }
+
+    async fn on_message(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<(), End> {
+        let body = match message {
+            None | Some(Ok(AggregatedMessage::Close(_))) => return Err(End::Gone),
+            Some(Err(ProtocolError::Overflow)) => {
+                let limit = self.peer.frontend.config.max_body_bytes;
+                return Err(End::Close(CloseCode::Size, format!("message too large: at most {limit} bytes")));
+            }
+            Some(Err(error)) => return Err(End::Close(CloseCode::Protocol, error.to_string())),
+            Some(Ok(AggregatedMessage::Pong(_))) => return Ok(()),
+            Some(Ok(AggregatedMessage::Ping(payload))) => return Ok(self.session.pong(&payload).await?),
+            Some(Ok(AggregatedMessage::Text(text))) => text.into_bytes(),
+            Some(Ok(AggregatedMessage::Binary(bytes))) => bytes,
+        };
+        let caller = Caller { from: self.peer.from, subscriptions: Some(self.subscriptions) };
+        if let Some(text) = answer(&self.peer.frontend, &body, caller).await {
+            self.send(text).await?;
+        }
+        self.subscriptions.activate();
+        Ok(())
+    }
+
+    async fn on_event(&mut self, event: Result<Event, SubscriptionEnded>) -> Result<(), End> {
+        let event = event.map_err(ended)?;
+        for (id, kind) in self.subscriptions.pushes(&event) {
+            match &event {
+                Event::Blocks(blocks) => {
+                    for result in blocks.iter().flat_map(|block| push::block(&kind, block)) {
+                        self.push(&id, result).await?;
+                    }
+                }
+                Event::Pending(event) => {
+                    if let Some(result) = push::pending(&kind, event) {
+                        self.push(&id, result).await?;
+                    }
+                }
+                Event::Sync(event) => self.push(&id, &push::Syncing::of(&event.report).text()).await?,
+                Event::Routes(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn push(&mut self, id: &str, result: &str) -> Result<(), End> {
+        if let Some(why) = self.subscriptions.live().and_then(|live| live.ended()).filter(|why| why.is_too_slow()) {
+            return Err(ended(why));
+        }
+        self.send(push::notification(id, result)).await
+    }
+
+    async fn on_tick(&mut self, heard: Instant) -> Result<(), End> {
+        if heard.elapsed() > SILENT_FOR {
+            return Err(End::Close(CloseCode::Policy, "no answer to pings".to_owned()));
+        }
+        Ok(self.session.ping(b"").await?)
+    }
+
+    /// Sends a text, as one message in pieces.
+    async fn send(&mut self, text: String) -> Result<(), End> {
+        let sending = async {
+            if text.len() <= PIECE {
+                return self.session.text(text).await;
+            }
+            let mut rest = Bytes::from(text);
+            self.session.continuation(Item::FirstText(rest.split_to(PIECE))).await?;
+            while rest.len() > PIECE {
+                self.session.continuation(Item::Continue(rest.split_to(PIECE))).await?;
+            }
+            self.session.continuation(Item::Last(rest)).await
+        };
+        match tokio::time::timeout(READ_WITHIN, sending).await {
+            Ok(sent) => Ok(sent?),
+            Err(_) => {
+                // Half a message may be under way, so nothing can be said any more.
+                self.peer.cut.iter().for_each(CutHandle::now);
+                Err(End::Gone)
+            }
+        }
+    }
+}
+
+fn ended(why: SubscriptionEnded) -> End {
+    match why {
+        SubscriptionEnded::Stopping => End::Close(CloseCode::Away, why.to_string()),
+        _ => End::Close(CloseCode::Again, why.to_string()),
+    }
+}

@@ -1,0 +1,95 @@
+//! What is pushed for an event, in the shapes of Ethereum's execution API.
+
+use super::subscriptions::Kind;
+use crate::callboard::Phase;
+use crate::event_stream::{BlockEvent, PendingEvent, WrittenLog};
+use crate::rpc_frontend::eth::{Quantity, shape};
+use crate::sync_coordinator::SyncReport;
+use alloy_rpc_types_eth::Filter;
+use serde::Serialize;
+use serde_json::json;
+
+/// Whether the node catches up, and how far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syncing {
+    No,
+    Yes { starting: u64, current: u64, highest: u64 },
+}
+
+impl Syncing {
+    pub(super) fn of(report: &SyncReport) -> Self {
+        match &report.target {
+            Some(target) if report.phase == Phase::CatchingUp => {
+                Self::Yes { starting: report.catching_up_from, current: report.head.height, highest: target.height }
+            }
+            _ => Self::No,
+        }
+    }
+
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::No => "false".to_owned(),
+            Self::Yes { starting, current, highest } => text(&json!({
+                "syncing": true,
+                "status": {
+                    "startingBlock": Quantity::from(starting),
+                    "currentBlock": Quantity::from(current),
+                    "highestBlock": Quantity::from(highest),
+                },
+            })),
+        }
+    }
+}
+
+/// A notification for the subscription `id`.
+pub(super) fn notification(id: &str, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":{result}}}}}"#)
+}
+
+/// What a block gives a subscription: its header, or those of its logs that match, one after the other.
+pub(super) fn block<'a>(kind: &'a Kind, event: &'a BlockEvent) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+    match kind {
+        Kind::NewHeads => Box::new(std::iter::once(head(event))),
+        Kind::Logs(filter) => Box::new(logs(filter, event)),
+        Kind::PendingHashes | Kind::PendingBodies | Kind::Syncing => Box::new(std::iter::empty()),
+    }
+}
+
+fn head(event: &BlockEvent) -> &str {
+    event.forms.head.get_or_init(|| text(&shape::header(event.block.value())))
+}
+
+fn logs<'a>(filter: &'a Filter, event: &'a BlockEvent) -> impl Iterator<Item = &'a str> {
+    let may_match = filter.matches_bloom(event.block.value().header().logs_bloom);
+    let written: &[WrittenLog] = if may_match { all_logs(event) } else { &[] };
+    written.iter().filter(|log| filter.matches(&log.log)).map(|log| log.text.as_str())
+}
+
+fn all_logs(event: &BlockEvent) -> &[WrittenLog] {
+    event.forms.logs.get_or_init(|| {
+        let logs = shape::logs(event.block.value(), event.block.receipts());
+        logs.map(|log| WrittenLog { text: text(&log), log: log.inner }).collect()
+    })
+}
+
+/// What a pending transaction gives a subscription.
+pub(super) fn pending<'a>(kind: &Kind, event: &'a PendingEvent) -> Option<&'a str> {
+    let transaction = &event.transaction;
+    match kind {
+        Kind::PendingHashes => Some(event.forms.hash.get_or_init(|| text(&transaction.hash()))),
+        Kind::PendingBodies => {
+            let body = || text(&shape::pending(transaction.transaction.as_ref().clone(), transaction.sender));
+            Some(event.forms.body.get_or_init(body))
+        }
+        Kind::NewHeads | Kind::Logs(_) | Kind::Syncing => None,
+    }
+}
+
+/// Bytes as `0x` and hex digits.
+pub(super) fn prefixed(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
+fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("strings, numbers and raw JSON always serialise")
+}

@@ -1,0 +1,168 @@
+//! The subscriptions of one connection.
+
+use super::push::{self, Syncing};
+use crate::event_stream::{Event, Subscription, Topic, Topics};
+use crate::rpc_frontend::eth::check_filter;
+use crate::rpc_frontend::guard::{CutHandle, Cutter};
+use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::ports::EventsPort;
+use crate::rpc_frontend::server::Frontend;
+use alloy_rpc_types_eth::Filter;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+/// The methods that only a WebSocket has.
+pub(crate) const METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
+/// Most subscriptions of one connection (reth's bound).
+const MAX_SUBSCRIPTIONS: usize = 1_024;
+
+/// What one subscription tells of.
+#[derive(Debug)]
+pub(super) enum Kind {
+    NewHeads,
+    Logs(Box<Filter>),
+    PendingHashes,
+    PendingBodies,
+    Syncing,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: String,
+    kind: Rc<Kind>,
+    /// Set once the answer that names it is on its way.
+    active: bool,
+}
+
+/// The subscriptions of one connection.
+#[derive(Default)]
+pub(crate) struct Subscriptions {
+    entries: RefCell<Vec<Entry>>,
+    live: OnceCell<Live>,
+    cut: Option<CutHandle>,
+    syncing: RefCell<Option<Syncing>>,
+}
+
+/// The connection's end of the event stream.
+struct Live {
+    events: Rc<Subscription<Event>>,
+    _cutter: Option<Cutter>,
+}
+
+impl Kind {
+    fn topic(&self) -> Topic {
+        match self {
+            Self::NewHeads | Self::Logs(_) => Topic::Blocks,
+            Self::PendingHashes | Self::PendingBodies => Topic::Pending,
+            Self::Syncing => Topic::Sync,
+        }
+    }
+
+    fn parse(params: &Params<'_>) -> Result<Self, RpcError> {
+        match params.required::<String>(0, "subscription name")?.as_str() {
+            "newHeads" => Ok(Self::NewHeads),
+            "logs" => {
+                // A range, which cast sends, says nothing about blocks that are to come.
+                let filter: Filter = params.optional(1, "filter")?.unwrap_or_default();
+                check_filter(&filter)?;
+                Ok(Self::Logs(Box::new(filter)))
+            }
+            "newPendingTransactions" => match params.optional(1, "full transactions")?.unwrap_or(false) {
+                true => Ok(Self::PendingBodies),
+                false => Ok(Self::PendingHashes),
+            },
+            "syncing" => Ok(Self::Syncing),
+            other => {
+                let other: String = other.chars().take(40).collect();
+                Err(RpcError::invalid_params(format!("no {other:?} subscription in eth namespace")))
+            }
+        }
+    }
+}
+
+impl Subscriptions {
+    pub(super) fn new(cut: Option<CutHandle>) -> Self {
+        Self { cut, ..Self::default() }
+    }
+
+    /// Answers one of [`METHODS`].
+    pub(crate) async fn call(&self, frontend: &Frontend, method: &str, params: &Params<'_>) -> RpcResult {
+        if method == "eth_unsubscribe" {
+            return json(self.unsubscribe(&params.required::<String>(0, "subscription id")?));
+        }
+        let kind = Kind::parse(params)?;
+        if self.entries.borrow().len() >= MAX_SUBSCRIPTIONS {
+            let message = format!("too many subscriptions: at most {MAX_SUBSCRIPTIONS} on a connection");
+            return Err(RpcError::refused(message));
+        }
+        frontend.chain()?;
+        self.open(&*frontend.ports.events).await.map_err(RpcError::refused)?;
+        let id = new_id()?;
+        self.entries.borrow_mut().push(Entry { id: id.clone(), kind: Rc::new(kind), active: false });
+        self.listen();
+        json(id)
+    }
+
+    /// Takes an end of the event stream, where there is one by now.
+    pub(super) async fn open(&self, port: &dyn EventsPort) -> Result<(), String> {
+        if self.live.get().is_some() {
+            return Ok(());
+        }
+        let events = port.subscribe(Topics::default()).await.map_err(|error| error.to_string())?;
+        let cutter = self.cut.as_ref().map(|cut| cut.after(events.end()));
+        // Requests of a connection are answered one after the other, so nobody was quicker.
+        let _ = self.live.set(Live { events: Rc::new(events), _cutter: cutter });
+        Ok(())
+    }
+
+    /// The connection's end of the event stream, where it has one.
+    pub(super) fn live(&self) -> Option<Rc<Subscription<Event>>> {
+        self.live.get().map(|live| Rc::clone(&live.events))
+    }
+
+    fn unsubscribe(&self, id: &str) -> bool {
+        let mut entries = self.entries.borrow_mut();
+        let before = entries.len();
+        entries.retain(|entry| entry.id != id);
+        let found = entries.len() < before;
+        drop(entries);
+        self.listen();
+        found
+    }
+
+    /// Hears of what the entries want, and no more.
+    fn listen(&self) {
+        let entries = self.entries.borrow();
+        let topics = entries.iter().fold(Topics::default(), |topics, entry| topics.with(entry.kind.topic()));
+        if let Some(live) = self.live.get() {
+            live.events.listen_to(topics);
+        }
+    }
+
+    /// The answers that name new subscriptions are on their way: pushes may follow.
+    pub(super) fn activate(&self) {
+        self.entries.borrow_mut().iter_mut().for_each(|entry| entry.active = true);
+    }
+
+    /// Who is told of an event: id and kind of each subscription that it concerns.
+    pub(super) fn pushes(&self, event: &Event) -> Vec<(String, Rc<Kind>)> {
+        if let Event::Sync(event) = event {
+            let now = Syncing::of(&event.report);
+            let last = self.syncing.replace(Some(now));
+            // Nobody needs to hear that a node still follows.
+            if last == Some(now) || (last.is_none() && now == Syncing::No) {
+                return Vec::new();
+            }
+        }
+        let entries = self.entries.borrow();
+        let concerned = entries.iter().filter(|entry| entry.active && entry.kind.topic() == event.topic());
+        concerned.map(|entry| (entry.id.clone(), Rc::clone(&entry.kind))).collect()
+    }
+}
+
+/// Ids cannot be guessed, so they say nothing about other connections.
+fn new_id() -> Result<String, RpcError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| RpcError::internal("this machine gives no random numbers"))?;
+    Ok(push::prefixed(&bytes))
+}
