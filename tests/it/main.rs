@@ -27,6 +27,7 @@ mod peers;
 mod readme;
 mod refusals;
 mod refused_start;
+mod reset_authority;
 mod sealed_once;
 mod seeds;
 mod storage_error;

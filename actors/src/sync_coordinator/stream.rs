@@ -142,7 +142,9 @@ async fn bring(
         let actual = fetched.block.block().height();
         if actual != expected && !(through.is_none() && is_left_out(tools, expected, actual)) {
             let reason = format!("{} sent block {actual} where block {expected} was asked for", session.url());
-            return (last, Some(Trouble { reason, fault: PeerFault::Forged }));
+            // A sealed block above the next one, live: one was lost on the way, and is had by asking for it.
+            let fault = if through.is_none() && actual > expected { PeerFault::Odd } else { PeerFault::Forged };
+            return (last, Some(Trouble { reason, fault }));
         }
         pipeline.put(actual, fetched);
         last = Some(actual);

@@ -9,6 +9,7 @@ mod forged_blocks;
 mod guest;
 mod heads;
 mod hellos;
+mod hops;
 mod http;
 mod http_tricks;
 mod peer;
