@@ -14,6 +14,7 @@
 //! | [`apply`] | blocks given to the chain of a stopped node |
 //! | [`repair`] | a damaged chain made whole from its own blocks |
 //! | [`cli`] | the command line |
+//! | [`event_client`] | events of a node, for the commands that listen |
 //! | [`rpc_client`] | JSON-RPC for the commands that talk to a node |
 
 pub mod amount;
@@ -22,6 +23,7 @@ pub mod chain_file;
 pub mod cli;
 pub mod configuration;
 pub mod dev;
+pub mod event_client;
 pub mod keystore;
 pub mod logging;
 pub mod node;

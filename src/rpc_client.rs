@@ -102,8 +102,13 @@ impl RpcClient {
 
     /// Posts JSON to a REST route: status and answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<(u16, Value), RpcClientError> {
+        self.exchange(self.join(path)?, body).await
+    }
+
+    /// The URL of a route of the node.
+    pub fn join(&self, path: &str) -> Result<Url, RpcClientError> {
         let invalid = |_| RpcClientError::InvalidUrl { origin: "--rpc", text: self.url.to_string() };
-        self.exchange(self.url.join(path).map_err(invalid)?, body).await
+        self.url.join(path).map_err(invalid)
     }
 
     async fn exchange(&self, url: Url, body: &Value) -> Result<(u16, Value), RpcClientError> {
@@ -147,6 +152,6 @@ impl RpcClient {
 }
 
 /// The cause at the bottom: "Connection refused" rather than the layers above it.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! Commands and their flags.
 
+use super::subscribe::Subject;
 use crate::amount::Wei;
 use crate::configuration::{Flag, Progress, Sources};
 use alloy_primitives::{Address, B256, Bytes};
@@ -44,6 +45,8 @@ pub enum Command {
     Actors(WatchArgs),
     /// The routing table of a node, and what was delivered by it
     Routes(ClientArgs),
+    /// Print a line for each event of a node, until interrupted
+    Subscribe(SubscribeArgs),
     /// Look whether everything around a node is as it should be; or prove what its authority did wrong
     Doctor(DoctorArgs),
     /// The version of this program
@@ -83,6 +86,16 @@ pub struct WatchArgs {
     /// Repeat every so many seconds
     #[arg(long, value_name = "SECONDS")]
     pub watch: Option<f64>,
+}
+
+/// `subscribe`
+#[derive(Debug, Args)]
+pub struct SubscribeArgs {
+    /// What to listen to
+    pub subject: Subject,
+    /// Which node to listen to.
+    #[command(flatten)]
+    pub client: ClientArgs,
 }
 
 /// `doctor`

@@ -11,11 +11,13 @@ mod error;
 mod genesis;
 mod node;
 mod output;
+mod subscribe;
 mod tx;
 mod version;
 
 pub use args::{Cli, Command};
 pub use error::CliError;
+pub use subscribe::Subject;
 
 use output::Output;
 
@@ -32,6 +34,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Chain(command) => in_runtime(chain::run(&command)),
         Command::Actors(args) => in_runtime(actors::show(&args)),
         Command::Routes(args) => in_runtime(actors::routes(&args)),
+        Command::Subscribe(args) => in_runtime(subscribe::run(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => version::completions(shell),

@@ -43,6 +43,7 @@ fn client_commands_without_a_node_fail_with_the_remedy() {
         &["block", "get", "1"],
         &["actors"],
         &["routes"],
+        &["subscribe", "blocks"],
         &["account", "balance", ADDRESS],
         &["tx", "list", "--address", ADDRESS],
         &["tx", "send", "--from", ADDRESS, "--to", ADDRESS, "--value", "1ether"],

@@ -31,6 +31,7 @@ mod reset_authority;
 mod sealed_once;
 mod seeds;
 mod storage_error;
+mod subscribers;
 mod support;
 mod sync;
 mod verify_on_start;

@@ -50,9 +50,10 @@ impl EventStream {
 
     fn publish(&mut self, event: &Event) {
         self.metrics.event(event.topic());
-        for why in self.state.on_event(event.topic(), event.bytes(), event) {
-            self.metrics.dropped(why);
-            tracing::warn!(reason = why.name(), left = self.state.subscribers(), "a subscriber was dropped: {why}");
+        let dropped = self.state.on_event(event.topic(), event.bytes(), event);
+        dropped.iter().for_each(|why| self.metrics.dropped(*why));
+        if let Some(why) = dropped.first() {
+            tracing::warn!(dropped = dropped.len(), left = self.state.subscribers(), "subscribers dropped: {why}");
         }
         self.metrics.subscribers(self.state.subscribers());
     }

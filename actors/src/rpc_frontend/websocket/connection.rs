@@ -1,5 +1,6 @@
 //! One WebSocket: its requests one after the other, and between them what is pushed. One task writes, so that answers and
-//! pushes never mix; while the client does not read, the task waits, and its bounded queue fills.
+//! pushes never mix, and the answer to a subscription comes before what it pushes. While the client does not read, the
+//! task waits, and its bounded queue fills.
 
 use super::push;
 use super::subscriptions::Subscriptions;
@@ -112,7 +113,6 @@ impl Connection<'_> {
         if let Some(text) = answer(&self.peer.frontend, &body, caller).await {
             self.send(text).await?;
         }
-        self.subscriptions.activate();
         Ok(())
     }
 

@@ -30,8 +30,6 @@ pub(super) enum Kind {
 struct Entry {
     id: String,
     kind: Rc<Kind>,
-    /// Set once the answer that names it is on its way.
-    active: bool,
 }
 
 /// The subscriptions of one connection.
@@ -98,7 +96,7 @@ impl Subscriptions {
         frontend.chain()?;
         self.open(&*frontend.ports.events).await.map_err(RpcError::refused)?;
         let id = new_id()?;
-        self.entries.borrow_mut().push(Entry { id: id.clone(), kind: Rc::new(kind), active: false });
+        self.entries.borrow_mut().push(Entry { id: id.clone(), kind: Rc::new(kind) });
         self.listen();
         json(id)
     }
@@ -139,11 +137,6 @@ impl Subscriptions {
         }
     }
 
-    /// The answers that name new subscriptions are on their way: pushes may follow.
-    pub(super) fn activate(&self) {
-        self.entries.borrow_mut().iter_mut().for_each(|entry| entry.active = true);
-    }
-
     /// Who is told of an event: id and kind of each subscription that it concerns.
     pub(super) fn pushes(&self, event: &Event) -> Vec<(String, Rc<Kind>)> {
         if let Event::Sync(event) = event {
@@ -155,7 +148,7 @@ impl Subscriptions {
             }
         }
         let entries = self.entries.borrow();
-        let concerned = entries.iter().filter(|entry| entry.active && entry.kind.topic() == event.topic());
+        let concerned = entries.iter().filter(|entry| entry.kind.topic() == event.topic());
         concerned.map(|entry| (entry.id.clone(), Rc::clone(&entry.kind))).collect()
     }
 }

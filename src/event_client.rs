@@ -1,0 +1,106 @@
+//! Server-sent events of a node, for the commands that listen.
+
+use crate::rpc_client::{RpcClient, RpcClientError, innermost};
+use reqwest::Response;
+use serde_json::Value;
+use std::time::Duration;
+use url::Url;
+
+/// A node that listens to us sends something every 15 s.
+const SILENT_FOR: Duration = Duration::from_secs(45);
+/// Longest text that may come without the end of an event.
+const LONGEST: usize = 64 << 20;
+
+/// An open stream of events.
+#[derive(Debug)]
+pub struct ServerEvents {
+    response: Response,
+    text: Vec<u8>,
+}
+
+/// An event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerEvent {
+    /// What it is about; empty where only an id came.
+    pub event: String,
+    /// The height up to which everything came.
+    pub id: Option<u64>,
+    /// What happened.
+    pub data: Value,
+}
+
+impl ServerEvents {
+    /// Listens to a topic; with `after` first to what was confirmed above that height.
+    pub async fn open(client: &RpcClient, topic: &str, after: Option<u64>) -> Result<Self, RpcClientError> {
+        let url = client.join(&format!("/rpc/events?topics={topic}"))?;
+        crate::install_tls();
+        let builder = reqwest::Client::builder().no_proxy().connect_timeout(SILENT_FOR).read_timeout(SILENT_FOR);
+        let mut request = builder.build().map_err(RpcClientError::Client)?.get(url.clone());
+        if let Some(after) = after {
+            request = request.header("Last-Event-ID", after);
+        }
+        let unreachable = |error: reqwest::Error| RpcClientError::Unreachable {
+            url: client.url().clone(),
+            reason: innermost(&error),
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(refused(url, status.as_u16(), response).await);
+        }
+        Ok(Self { response, text: Vec::new() })
+    }
+
+    /// The next event, or how the stream ended.
+    pub async fn next(&mut self) -> Result<ServerEvent, String> {
+        loop {
+            if let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n") {
+                let piece: Vec<u8> = self.text.drain(..end + 2).collect();
+                match parse(&String::from_utf8_lossy(&piece)) {
+                    Some(event) => return Ok(event),
+                    None => continue,
+                }
+            }
+            if self.text.len() > LONGEST {
+                return Err(format!("an event of more than {LONGEST} bytes"));
+            }
+            match self.response.chunk().await {
+                Ok(Some(chunk)) => self.text.extend_from_slice(&chunk),
+                Ok(None) => return Err("the node has closed the connection".to_owned()),
+                Err(error) => return Err(innermost(&error)),
+            }
+        }
+    }
+}
+
+async fn refused(url: Url, status: u16, response: Response) -> RpcClientError {
+    let answer: Value = response.json().await.unwrap_or_default();
+    let reason = answer["error"].as_str().map_or_else(|| format!("status {status}"), str::to_owned);
+    RpcClientError::NotJsonRpc { url, reason }
+}
+
+/// Reads one event; comments are none.
+fn parse(piece: &str) -> Option<ServerEvent> {
+    let field = |name: &str| piece.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let (event, id) = (field("event:"), field("id:"));
+    event.or(id)?;
+    Some(ServerEvent {
+        event: event.unwrap_or_default().to_owned(),
+        id: id.and_then(|id| id.parse().ok()),
+        data: field("data:").and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_are_read_and_comments_are_not() {
+        let event = parse("id: 7\nevent: blocks\ndata: {\"height\":7}\n\n").unwrap();
+        assert_eq!(event, ServerEvent { event: "blocks".to_owned(), id: Some(7), data: json!({ "height": 7 }) });
+        assert_eq!(parse(": still here\n\n"), None);
+        assert_eq!(parse("id: 8\n\n").unwrap().id, Some(8));
+    }
+}
