@@ -11,7 +11,7 @@ mod forge;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use support::node::Node;
 use support::until;
@@ -104,7 +104,7 @@ fn full_load() -> (u64, f64, u64) {
     until("everything is confirmed", WITHIN, || {
         look();
         let pool = authority.call("txpool_status", json!([]));
-        (pool["pending"] == Value::from("0x0")).then_some(())
+        (pool["pending"] == "0x0").then_some(())
     });
     let seconds = began.elapsed().as_secs_f64();
     follower.reaches(authority.height());

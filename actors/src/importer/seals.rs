@@ -374,7 +374,7 @@ mod tests {
         }
         // Whatever is being written ends first.
         let written = bench.watch.0.writes.acquire_many(WRITES_AT_A_TIME as u32).await;
-        written.expect("nobody closes it");
+        drop(written.expect("nobody closes it"));
         assert_eq!((bench.kept.evidence().unwrap(), bench.alarms.sentences()), (Vec::new(), Vec::new()));
     }
 

@@ -56,7 +56,7 @@ enum Checked {
     /// The pool holds it already.
     Held,
     /// Valid by itself, with its sender.
-    Valid(Transaction, Address),
+    Valid(Box<Transaction>, Address),
     /// Not valid by itself.
     Wrong(String),
     /// It could not be looked at now.
@@ -77,7 +77,7 @@ impl Rules {
         let check = |(bytes, held): (&Bytes, &bool)| match &next {
             _ if *held => Checked::Held,
             Ok((height, base_fee)) => match self.check(bytes, *height, *base_fee) {
-                Ok((transaction, sender)) => Checked::Valid(transaction, sender),
+                Ok((transaction, sender)) => Checked::Valid(Box::new(transaction), sender),
                 Err(reason) => Checked::Wrong(reason),
             },
             Err(reason) => Checked::Unread(reason.clone()),
@@ -146,7 +146,7 @@ async fn submit(
     let checked = tokio::task::spawn_blocking(move || rules.check_all(&transactions, &held)).await;
     let checked = checked.map_err(|_| "the node is stopping".to_owned())?;
     let valid = checked.iter().filter_map(|checked| match checked {
-        Checked::Valid(transaction, sender) => Some((transaction.clone(), *sender)),
+        Checked::Valid(transaction, sender) => Some((transaction.as_ref().clone(), *sender)),
         _ => None,
     });
     let batch = SubmitTransactions { transactions: valid.collect(), peer };

@@ -263,7 +263,7 @@ impl Node {
         }
         let process = self.running();
         process.ticks += 1;
-        if process.ticks % TICKS_BETWEEN_COUNTS != 0 {
+        if !process.ticks.is_multiple_of(TICKS_BETWEEN_COUNTS) {
             return;
         }
         let unstored = process.confirmed.live().unstored().len();

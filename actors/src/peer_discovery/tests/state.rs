@@ -85,7 +85,7 @@ pub(super) fn report(state: &State, guests: &[Guest]) -> Vec<PeerReport> {
 }
 
 pub(super) fn state_of(state: &State, url: &PeerUrl) -> Option<PeerState> {
-    report(&state, &[]).into_iter().find(|report| report.url.as_ref() == Some(url)).map(|report| report.state)
+    report(state, &[]).into_iter().find(|report| report.url.as_ref() == Some(url)).map(|report| report.state)
 }
 
 #[test]
