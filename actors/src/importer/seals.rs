@@ -135,8 +135,18 @@ impl SealWatch {
         self.0.others.get_or_init(|| others);
     }
 
-    /// A block or head under the authority's valid seal was met. Call it within a tokio runtime.
+    /// A block or head under the authority's valid seal was met. The sync coordinator hears of one that differs from
+    /// ours. Call it within a tokio runtime.
     pub fn meet(&self, met: &SealedHead) -> Result<Meeting, StorageError> {
+        let meeting = self.keep_proof(met)?;
+        if let Meeting::Differs { ours } = meeting {
+            self.tell(met.height(), &met.into(), ours);
+        }
+        Ok(meeting)
+    }
+
+    /// The same, for the sync coordinator itself, which knows who showed it.
+    pub fn keep_proof(&self, met: &SealedHead) -> Result<Meeting, StorageError> {
         if *met.header().extra_data != *self.0.commitment.as_slice() {
             return Ok(Meeting::OtherChain);
         }
@@ -173,11 +183,21 @@ impl SealWatch {
             std::mem::replace(&mut seen.ahead, above)
         };
         for ((height, hash), met) in reached {
+            if let Some(ours) = self.0.chain.snapshot()?.hash_of(height)?.filter(|ours| *ours != met.hash) {
+                self.tell(height, &met, ours);
+            }
             if !self.compare_with_ours(height, met.clone())? {
                 self.0.seen.lock().ahead.insert((height, hash), met);
             }
         }
         Ok(())
+    }
+
+    fn tell(&self, height: u64, met: &Sealed, ours: B256) {
+        let Some(others) = self.0.others.get() else { return };
+        let block = KnownHead { height, hash: met.hash, timestamp: met.timestamp };
+        // A coordinator that is behind hears of it from the alarm only.
+        others.offer(OtherBlockMet { block, ours }).ok();
     }
 
     /// `false` where it is proof and could not be kept.
@@ -186,10 +206,6 @@ impl SealWatch {
         let ours = snapshot.hash_of(height)?;
         if ours == Some(met.hash) {
             return Ok(true);
-        }
-        if let (Some(ours), Some(others)) = (ours, self.0.others.get()) {
-            let block = KnownHead { height, hash: met.hash, timestamp: met.timestamp };
-            others.offer(OtherBlockMet { block, ours }).ok();
         }
         if self.is_proven(height) {
             return Ok(true);

@@ -255,7 +255,7 @@ impl SyncCoordinator {
                 let ours = self.our_hash(block.height());
                 let theirs =
                     KnownHead { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp };
-                self.meet(&SealedHead::of(&block));
+                self.keep_proof(&SealedHead::of(&block));
                 Answer::Block { theirs, ours }
             }
             Err(trouble) => {
@@ -283,13 +283,13 @@ impl SyncCoordinator {
 
     fn on_peer_head(&mut self, peer: NodeId, sealed: &SealedHead, ctx: &mut Context<Self>) {
         let (head, ours) = (KnownHead::from(sealed), self.our_hash(sealed.height()));
-        self.meet(sealed);
+        self.keep_proof(sealed);
         self.tell(ctx, |state, now, wall| state.on_peer_head(now, wall, peer, head, ours));
     }
 
     /// Where two blocks of one height are sealed, both are kept.
-    fn meet(&self, sealed: &SealedHead) {
-        if let Err(error) = self.tools.importer.seals().meet(sealed) {
+    fn keep_proof(&self, sealed: &SealedHead) {
+        if let Err(error) = self.tools.importer.seals().keep_proof(sealed) {
             panic!("the chain database cannot be read: {error}");
         }
     }

@@ -157,7 +157,8 @@ impl Verdict {
         }
     }
 
-    /// Somebody brought this block. Nobody can be asked for more of its branch, and nobody can take it back.
+    /// Somebody brought this block. Nobody can be asked for more of its branch, and nobody can take it back. A peer that
+    /// shows the same branch is searched meanwhile, and says more.
     pub(super) fn show_block(&mut self, now: Duration, seen: KnownHead, ours: B256) {
         let shows_it = |fork: &Fork| fork.withdrawn.is_none() && [fork.theirs, fork.newest.hash].contains(&seen.hash);
         if self.forks.values().any(shows_it) {
@@ -166,7 +167,6 @@ impl Verdict {
         let witness = Witness::Block(seen.hash);
         self.show(now, witness.clone(), seen, Some(ours));
         if let Some(fork) = self.forks.get_mut(&witness) {
-            fork.searched = true;
             fork.withdrawn = Some(now);
         }
     }
