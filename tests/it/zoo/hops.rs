@@ -49,7 +49,7 @@ fn carry(asker: &TcpStream, target: &str, pass: &Pass) -> std::io::Result<()> {
     let leaving = node.try_clone()?;
     std::thread::spawn(move || {
         // The asker says no more: it leaves.
-        from.read(&mut [0]).ok();
+        from.read_to_end(&mut Vec::new()).ok();
         leaving.shutdown(Shutdown::Both).ok();
     });
     let (mut to, mut answer) = (asker, BufReader::new(node));
