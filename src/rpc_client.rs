@@ -133,6 +133,21 @@ impl RpcClient {
         Ok(self.call::<U64>("eth_chainId", json!([])).await?.to())
     }
 
+    /// Height and hash of the newest block. An answer that is no block is an error, and never height 0.
+    pub async fn head(&self) -> Result<(u64, B256), RpcClientError> {
+        let block: Value = self.call("eth_getBlockByNumber", json!(["latest", false])).await?;
+        let part = |name: &str| {
+            let reason = || format!("the newest block has no {name}");
+            block.get(name).cloned().ok_or_else(reason)
+        };
+        let height = part("number").and_then(|height| parse::<U64>("number", height));
+        let hash = part("hash").and_then(|hash| parse("hash", hash));
+        match (height, hash) {
+            (Ok(height), Ok(hash)) => Ok((height.to(), hash)),
+            (Err(reason), _) | (_, Err(reason)) => Err(self.not_json_rpc(reason)),
+        }
+    }
+
     /// The hash of the block at `height`; `None` above the head.
     pub async fn block_hash(&self, height: u64) -> Result<Option<B256>, RpcClientError> {
         let block: Value = self.call("eth_getBlockByNumber", json!([U64::from(height), false])).await?;
@@ -154,4 +169,8 @@ impl RpcClient {
 /// The cause at the bottom: "Connection refused" rather than the layers above it.
 pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn parse<T: serde::de::DeserializeOwned>(name: &str, value: Value) -> Result<T, String> {
+    serde_json::from_value(value).map_err(|error| format!("the newest block's {name} cannot be read: {error}"))
 }

@@ -82,7 +82,7 @@ async fn height(urls: &[String], watch: Option<f64>, output: Output) -> Result<(
 async fn compare(clients: &[RpcClient], output: Output) -> Result<bool, CliError> {
     let mut heads = Vec::new();
     for client in clients {
-        heads.push(head_of(client).await);
+        heads.push(client.head().await);
     }
     let lowest = heads.iter().flatten().map(|(height, _)| *height).min();
     let highest = heads.iter().flatten().map(|(height, _)| *height).max();
@@ -101,12 +101,6 @@ async fn compare(clients: &[RpcClient], output: Output) -> Result<bool, CliError
         print_head(client, head, equal, highest.unwrap_or_default(), output)?;
     }
     Ok(same)
-}
-
-async fn head_of(client: &RpcClient) -> Result<(u64, B256), RpcClientError> {
-    let head: Value = client.call("eth_getBlockByNumber", json!(["latest", false])).await?;
-    let height = quantity(&head["number"]).parse().unwrap_or_default();
-    Ok((height, serde_json::from_value(head["hash"].clone()).unwrap_or_default()))
 }
 
 fn print_head(

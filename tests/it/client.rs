@@ -50,6 +50,21 @@ fn heads_are_compared_by_hash_at_the_lowest_height() {
     assert!(differ.stdout.lines().all(|line| line.ends_with("differ")), "{}", differ.stdout);
 }
 
+#[test]
+fn what_is_no_block_is_neither_height_zero_nor_equal() {
+    let place = Place::new();
+    for answer in [json!(null), json!({}), json!("404 page not found"), json!({ "number": "0x0", "hash": "none" })] {
+        let node = || {
+            let answer = answer.clone();
+            FakeNode::start(move |_, _| answer.clone())
+        };
+        let (one, other) = (node(), node());
+        let compared = place.run(&["chain", "height", "--rpc", &one.url, "--rpc", &other.url]);
+        assert_eq!(compared.code, 1, "{answer}: {}", compared.stdout);
+        assert!(!compared.stdout.contains("equal"), "{answer}: {}", compared.stdout);
+    }
+}
+
 /// Takes what is sent; its base fee is 7 wei and its tip 1 wei.
 fn wallet_node() -> FakeNode {
     FakeNode::start(|method, _| match method {

@@ -28,6 +28,8 @@ fn our_block(node: &mut Node, seconds: u64) {
 fn a_fresh_sealed_block_that_a_stranger_brought_is_a_divergence_until_it_is_old() {
     let mut node = Node::following(10);
     node.tell(|state, now, wall| state.on_other_block(now, wall, other(9, WALL), hash(9)));
+    assert_eq!(node.state.phase(), Phase::CatchingUp, "a peer may be found to show where the chains part");
+    node.tell(|state, now, wall| state.on_tick(now + secs(2), wall + 2));
     assert_eq!(node.state.phase(), Phase::Diverged);
     let found = node.state.divergence().expect("it is said");
     assert_eq!((found.height, &found.witness), (9, &Witness::Block(other_hash(9))));
