@@ -6,7 +6,7 @@ use crate::transport::NodeId;
 use crate::transport::server::PeerTransactions;
 use crate::transport::testing::{TestChain, key};
 use crate::transport::wire::TransactionResult;
-use crate::tx_pool::{HeldTransactions, PoolError, SubmitTransactions, Taken};
+use crate::tx_pool::{HeldTransactions, PoolError, Source, SubmitTransactions, Taken, TransactionsRefused};
 use alloy_consensus::{SignableTransaction, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Signature, keccak256};

@@ -7,6 +7,7 @@ use crate::rpc_frontend::ports::{Submission, SubmitError};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
 use alloy_primitives::{B256, Bytes};
+use callboard_chain::keccak256;
 use callboard_chain::transaction::{DecodeTransactionError, decode_transaction, recover_sender, validate_transaction};
 use callboard_chain::verify::next_base_fee;
 
@@ -17,7 +18,14 @@ pub(super) async fn send_raw(frontend: &Frontend, params: &Params<'_>) -> RpcRes
 
 /// Checks a signed transaction and gives it to the pool. When this returns, the pool holds it.
 pub(crate) async fn submit(frontend: &Frontend, bytes: Bytes) -> Result<B256, RpcError> {
-    let submission = frontend.load(move |view| check(&view, &bytes)).await?;
+    let checked = frontend.load({
+        let bytes = bytes.clone();
+        move |view| Ok(check(&view, &bytes))
+    });
+    let submission = checked.await?.inspect_err(|error| {
+        // What a wallet calls the hash of these bytes, whatever they are: it may ask for it.
+        frontend.ports.pool.refused(keccak256(&bytes), error.message.clone());
+    })?;
     let hash = *submission.transaction.tx_hash();
     frontend.ports.pool.submit(submission).await.map_err(refused)?;
     Ok(hash)
