@@ -26,8 +26,8 @@ use crate::send::{Inbox, OnTimer, Timed, Timers};
 use crate::transport::NodeId;
 use crate::transport::wire::{TransactionAnswer, TransactionResult};
 use actix::{Actor, ActorContext, Context, Handler};
-use alloy_primitives::{Address, B256};
 use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, B256};
 use callboard_chain::{BaseFeePolicy, Block, StateReadError, Transaction};
 use callboard_store::Durable;
 use std::collections::BTreeMap;
@@ -109,7 +109,9 @@ impl TxPool {
     /// holds it.
     fn on_forwarded(&mut self, hash: B256, outcome: ForwardOutcome) {
         match outcome {
-            ForwardOutcome::Answered { by, answer: TransactionAnswer { result, .. } } => self.on_answer(hash, by, result),
+            ForwardOutcome::Answered { by, answer: TransactionAnswer { result, .. } } => {
+                self.on_answer(hash, by, result)
+            }
             ForwardOutcome::NotNow { by, reason } => {
                 tracing::debug!(%hash, %by, reason, "a forwarded transaction is not taken now");
                 self.forwarding.on_not_taken(&hash);

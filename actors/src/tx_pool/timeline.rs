@@ -99,7 +99,9 @@ impl Step {
 
     fn cut(mut self) -> Self {
         match &mut self {
-            Self::NotNow { reason, .. } | Self::RefusedBy { reason, .. } | Self::Refused { reason, .. } => shorten(reason),
+            Self::NotNow { reason, .. } | Self::RefusedBy { reason, .. } | Self::Refused { reason, .. } => {
+                shorten(reason)
+            }
             Self::Dropped { detail: Some(detail), .. } => shorten(detail),
             Self::Forwarded { to } => to.truncate(MAX_NAMED),
             _ => {}
