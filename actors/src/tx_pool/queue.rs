@@ -106,8 +106,8 @@ pub(super) struct Queue {
     /// The account as of the last durable block the pool has seen.
     pub(super) account: AccountState,
     pub(super) transactions: BTreeMap<u64, PooledTransaction>,
-    /// The pool's count of arrivals when a block last took one of the sender's. It need not outlive the queue: what
-    /// comes after that has a higher count itself.
+    /// The number, among those of arrivals, that the sender got when a block last took one of its. It need not outlive
+    /// the queue: what comes after that has a higher number itself.
     served: u64,
 }
 
@@ -116,15 +116,17 @@ impl Queue {
         Self { account, transactions: BTreeMap::new(), served: 0 }
     }
 
-    /// The account is like this now, at this count of arrivals.
-    pub(super) fn set_account(&mut self, account: AccountState, arrivals: u64) {
-        if account.nonce > self.account.nonce {
-            self.served = arrivals;
+    /// The account is like this now. Whether a block has served the sender by that: it then has this number.
+    pub(super) fn set_account(&mut self, account: AccountState, number: u64) -> bool {
+        let is_served = account.nonce > self.account.nonce;
+        if is_served {
+            self.served = number;
         }
         self.account = account;
+        is_served
     }
 
-    /// Since which count of arrivals the sender has waited for a block.
+    /// Since which number, among those of arrivals, the sender has waited for a block.
     pub(super) fn waits_since(&self) -> u64 {
         self.ready().next().map_or(self.served, |first| first.arrival.max(self.served))
     }

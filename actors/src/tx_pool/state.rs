@@ -116,6 +116,7 @@ pub(super) struct State {
     bytes: usize,
     /// Transactions of senders without balance.
     unfunded: usize,
+    /// Counts arrivals, and senders that a block served: a number for each, the higher the later.
     arrivals: u64,
 }
 
@@ -283,8 +284,10 @@ impl State {
 
     fn set_account(&mut self, sender: Address, account: AccountState) {
         self.queues.entry(sender).or_insert_with(|| Queue::new(account));
-        let arrivals = self.arrivals;
-        self.change(sender, |queue| queue.set_account(account, arrivals));
+        let number = self.arrivals;
+        if self.change(sender, |queue| queue.set_account(account, number)) == Some(true) {
+            self.arrivals += 1;
+        }
     }
 
     /// Changes a queue, and keeps what is counted over all queues right. An empty queue stays until
@@ -326,11 +329,13 @@ impl State {
     /// more is dropped; `included` are the transactions in the blocks up to it.
     pub(super) fn on_accounts(&mut self, accounts: &[(Address, AccountState)], included: &Included) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for (sender, account) in accounts {
-            if self.queues.contains_key(sender) {
-                self.set_account(*sender, *account);
-                self.drop_unsendable(*sender, *account, included, &mut effects);
-            }
+        let known = accounts.iter().filter_map(|of| Some((self.queues.get(&of.0)?.waits_since(), of.0, of.1)));
+        let mut known: Vec<_> = known.collect();
+        // Whom one block serves keep their order at the end of the line.
+        known.sort_unstable_by_key(|(waits_since, ..)| *waits_since);
+        for (_, sender, account) in known {
+            self.set_account(sender, account);
+            self.drop_unsendable(sender, account, included, &mut effects);
         }
         effects
     }

@@ -233,8 +233,7 @@ impl Inboxes {
 
     /// The authority answers a forwarded transaction.
     async fn answered(&self, hash: B256, result: TransactionResult) {
-        let outcome = ForwardOutcome::Answered { by: peer(), answer: TransactionAnswer { hash, result } };
-        self.forwarded.ask(TransactionForwarded { hash, outcome }, SOON).await.expect("told");
+        self.told(hash, ForwardOutcome::Answered { by: peer(), answer: TransactionAnswer { hash, result } }).await;
     }
 }
 

@@ -106,6 +106,7 @@ fn a_sender_whose_last_block_is_longest_ago_comes_first() {
     assert_eq!(chain.block(), [1, 2, 3, 4]);
     assert_eq!(chain.block(), [5, 1, 2, 3]);
     assert_eq!(chain.block(), [4, 5, 1, 2]);
+    assert_eq!(chain.block(), [3, 4, 5, 1]);
 }
 
 proptest! {
