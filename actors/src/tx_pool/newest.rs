@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use std::collections::{BTreeMap, HashMap};
 
-/// Transactions that one memory keeps: minutes of a busy chain, and about a megabyte.
+/// Transactions that one memory keeps: minutes of a busy chain, and with their time lines a few megabytes.
 pub(super) const REMEMBERED: usize = 4_096;
 
 /// The newest [`REMEMBERED`] values, each hash once. Putting one in again makes it the newest.

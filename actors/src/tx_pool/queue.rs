@@ -47,8 +47,8 @@ pub struct PooledTransaction {
     pub arrival: u64,
     /// When it came, on the shell's monotonic clock.
     pub arrived: Duration,
-    /// How often its nonce has changed hands for an equal offer; see [`check_replacement`].
-    pub(super) equal_offers: u32,
+    /// How often its nonce has changed hands for an equal offer.
+    pub equal_offers: u32,
 }
 
 /// What a transaction of the pool waits for.
