@@ -420,6 +420,14 @@ pub enum TxCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Where a transaction is, how it came there, and what to do
+    Why {
+        /// Transaction hash
+        hash: B256,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
     /// Transactions of an account, newest first
     List {
         /// The account

@@ -1,4 +1,6 @@
-//! `tx send`, `tx get` and `tx list`.
+//! `tx send`, `tx get`, `tx why` and `tx list`.
+
+mod why;
 
 use super::account::{open_keystore, password_source};
 use super::args::{ClientArgs, SendArgs, TxCommand};
@@ -28,6 +30,7 @@ pub(super) async fn run(command: &TxCommand) -> Result<(), CliError> {
     match command {
         TxCommand::Send(args) => send(args).await,
         TxCommand::Get { hash, client } => get(*hash, client).await,
+        TxCommand::Why { hash, client } => why::run(*hash, client).await,
         TxCommand::List { address, limit, before, client } => list(*address, *limit, before.as_deref(), client).await,
     }
 }
@@ -158,7 +161,9 @@ async fn fees(args: &SendArgs, rpc: &RpcClient) -> Result<(u128, u128), CliError
     };
     if let Some(price) = args.gas_price {
         let price = given(price, "--gas-price")?;
-        return Ok((price, tip.min(price)));
+        // Where the node suggests no tip, the price that was typed is the whole offer: it can replace a free one.
+        let is_offer = args.priority_gas_price.is_none() && tip == 0;
+        return Ok((price, if is_offer { price } else { tip.min(price) }));
     }
     let head: Value = rpc.call("eth_getBlockByNumber", json!(["latest", false])).await?;
     let base: U256 = serde_json::from_value(head["baseFeePerGas"].clone()).unwrap_or_default();

@@ -149,6 +149,7 @@ impl RunningNode {
                 drop: mailboxes.pool.inbox(),
                 status: mailboxes.pool.inbox(),
                 fate: mailboxes.pool.inbox(),
+                refused: mailboxes.pool.inbox(),
             },
             events: mailboxes.events.inbox(),
             verify: mailboxes.reconciler.inbox(),
@@ -454,9 +455,14 @@ impl Mailboxes {
             SyncCoordinator::new(ports, state, board, tools, all_stages, alarms, report)
         });
 
-        let ports =
-            peer_intake::Ports { held: self.pool.inbox(), pool: self.pool.inbox(), misbehaved: self.discovery.inbox() };
+        let ports = peer_intake::Ports {
+            held: self.pool.inbox(),
+            pool: self.pool.inbox(),
+            refused: self.pool.inbox(),
+            misbehaved: self.discovery.inbox(),
+        };
         let (config, intake_store) = (parts.config.clone(), store.clone());
+        let policy = config.base_fee_policy;
         self.intake.start(move |_| PeerIntake::new(ports, importer, config, intake_store));
 
         let ports = peer_discovery::Ports {
@@ -497,7 +503,7 @@ impl Mailboxes {
         let broadcast_metrics = BroadcastMetrics::register(&shared.metrics);
         self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics));
         let (pool_config, pool_metrics) = (settings::pool(configuration), PoolMetrics::register(&shared.metrics));
-        self.pool.start(move |_| TxPool::new(pool_config, pool_ports, pool_metrics));
+        self.pool.start(move |_| TxPool::new(pool_config, policy, pool_ports, pool_metrics));
         let event_metrics = EventMetrics::register(&shared.metrics);
         self.events.start(move |_| EventStream::new(sources, event_metrics));
         let (registry, all_stages) = (shared.registry.clone(), stages.clone());

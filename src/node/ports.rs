@@ -16,7 +16,7 @@ use callboard_actors::rpc_frontend::{
 };
 use callboard_actors::send::{ActorRegistry, Inbox};
 use callboard_actors::sync_coordinator::{DivergenceReport, HeadReport, SyncReport};
-use callboard_actors::tx_pool::Fate;
+use callboard_actors::tx_pool::Story;
 use callboard_chain::live::ConfirmError;
 use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
@@ -247,9 +247,15 @@ impl PoolPort for NodePorts {
         }
     }
 
-    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
+    fn refused(&self, hash: B256, reason: String) {
+        if let Some(running) = self.0.running.get() {
+            running.pool.refused(hash, reason);
+        }
+    }
+
+    fn story(&self, hash: B256) -> BoxFuture<'static, Result<Option<Story>, PoolUnavailable>> {
         match self.0.running.get() {
-            Some(running) => running.pool.fate(hash),
+            Some(running) => running.pool.story(hash),
             None => ready(Ok(None)).boxed(),
         }
     }

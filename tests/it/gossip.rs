@@ -3,7 +3,8 @@
 
 use crate::forge::{Forge, consistent, import, posted, transfer, with_body};
 use crate::support::guest::Guest;
-use crate::support::node::{Node, SOON, assert_same_blocks};
+use crate::support::http::Http;
+use crate::support::node::{Node, SOON, assert_same_blocks, hex_number};
 use crate::support::until;
 use crate::support::wallet::{RECIPIENT, address, make_blocks, sign, transfer as unsigned, transfers};
 use alloy_consensus::TxLegacy;
@@ -298,4 +299,100 @@ fn a_follower_that_stops_names_the_transactions_that_nobody_has_acknowledged() {
     assert!(said.contains(&lost.to_string()) && !said.contains(&acknowledged.to_string()), "{said}");
     follower.start();
     assert_eq!(transaction_status(&follower, lost), format!("unknown transaction: {lost}"));
+}
+
+#[test]
+fn a_transaction_behind_a_gap_says_on_both_nodes_which_nonces_are_missing() {
+    let (authority, follower) = two_nodes();
+    let all = transfers(1, 0, 11);
+    follower.send(&all[..7]);
+    let last = follower.send(&all[10..])[0];
+    let missing = json!({ "nonces": [{ "from": 7, "to": 9 }] });
+    for node in [&authority, &follower] {
+        until("nonces 7 to 9 are missing", SOON, || {
+            (transaction_status(node, last)["waitingFor"] == missing).then_some(())
+        });
+    }
+    until("it is acknowledged", SOON, || {
+        (!transaction_status(&follower, last)["acknowledgedBy"].is_null()).then_some(())
+    });
+    let why = |node: &Node| node.run(&["tx", "why", "--rpc", &node.rpc_url(), &last.to_string()]).succeeded();
+    let told = why(&follower);
+    for line in ["waiting for  nonce 7-9", "arrived over this node's RPC", "  forwarded to 0", "  acknowledged by 0"] {
+        assert!(told.contains(line), "{line} is not in {told}");
+    }
+    assert!(told.ends_with("what to do: send the sender's transactions with nonce 7-9, which are missing\n"), "{told}");
+    assert!(why(&authority).contains("arrived from peer 0"), "{}", why(&authority));
+
+    follower.send(&all[7..10]);
+    for node in [&authority, &follower] {
+        let seen = is(node, last, "included");
+        assert_eq!((&seen["waitingFor"], &seen["timeline"][0]["step"]), (&Value::Null, &json!("included")));
+        let block = node
+            .call("eth_getBlockByNumber", json!([format!("{:#x}", seen["height"].as_u64().expect("a height")), false]));
+        assert_eq!(seen["timeline"][0]["at"], hex_number(&block["timestamp"]));
+        assert!(why(node).ends_with(&format!("what to do: nothing, it is in block {}\n", seen["height"])));
+    }
+}
+
+#[test]
+fn what_the_operator_of_the_authority_drops_is_not_brought_back_by_a_follower() {
+    let mut authority = Node::authority();
+    authority.set("rpc.admin", "127.0.0.1:0").start();
+    let mut follower = Node::follower("follower", &[&authority]);
+    follower.start().is_phase("following");
+    let waiting = queued(1);
+    let hash = follower.send(std::slice::from_ref(&waiting))[0];
+    is(&authority, hash, "queued");
+    let addresses = std::fs::read(authority.data("addresses.json")).expect("it says where it listens");
+    let addresses: Value = serde_json::from_slice(&addresses).expect("JSON");
+    let admin = format!("http://{}/", addresses["admin"].as_str().expect("an address"));
+    let drop = json!({ "jsonrpc": "2.0", "id": 1, "method": "callboard_dropTransaction", "params": [hash] });
+    let (_, answer) = Http::new().post(&admin, &drop).expect("answered");
+    assert_eq!(answer["result"], json!({ "dropped": true }), "{answer}");
+
+    // The follower forwards it again, and hears.
+    let seen = is(&follower, hash, "refused");
+    assert!(
+        seen["reason"].as_str().is_some_and(|reason| reason.contains("the operator of this node has dropped")),
+        "{seen}"
+    );
+    let seen = is(&authority, hash, "dropped");
+    assert_eq!(seen["reason"], "operator");
+    let told = authority.run(&["tx", "why", "--rpc", &authority.rpc_url(), &hash.to_string()]).succeeded();
+    assert!(told.contains("dropped: operator") && told.contains("kept out for the same reason"), "{told}");
+
+    assert_eq!(authority.send(&[waiting]), [hash], "whoever sends it there means it");
+    is(&authority, hash, "queued");
+}
+
+#[test]
+fn a_transaction_that_breaks_a_rule_can_be_asked_for_where_it_was_refused() {
+    let mut authority = Node::authority();
+    authority.start();
+    let raw = sign(&dev::key(1), TxLegacy { gas_limit: 20_999, ..unsigned(0) });
+    let error = authority.try_call("eth_sendRawTransaction", json!([raw])).expect_err("too little gas");
+    let seen = is(&authority, keccak256(&raw), "refused");
+    assert_eq!((&seen["reason"], &seen["by"]), (&error["message"], &Value::Null));
+    let guest = Guest::of(&authority, 7);
+    let raw = sign(&dev::key(1), TxLegacy { gas_limit: 20_998, ..unsigned(0) });
+    assert!(matches!(guest.submit(&raw), TransactionResult::Refused { later: false, .. }));
+    let seen = is(&authority, keccak256(&raw), "refused");
+    assert!(seen["timeline"][0]["from"].as_str().is_some_and(|from| from != "rpc"), "{seen}");
+}
+
+#[test]
+fn a_free_transaction_is_replaced_by_the_command_line_with_a_price_of_1_wei() {
+    let mut authority = Node::authority();
+    authority.start();
+    // It waits for the one before it.
+    let old = authority.send(&[queued(1)])[0];
+    let url = authority.rpc_url();
+    let from = address(1);
+    let replace = ["tx", "send", "--rpc", &url, "--dev", "--from", &from, "--to", &from, "--nonce", "1"];
+    let printed = authority.run(&[&replace[..], &["--gas-price", "1"]].concat()).succeeded();
+    let new: B256 = printed.trim().parse().expect("a hash");
+    let seen = is(&authority, old, "dropped");
+    assert_eq!((&seen["reason"], &seen["timeline"][2]["by"]), (&json!("replaced"), &json!(new)));
+    is(&authority, new, "queued");
 }

@@ -110,6 +110,10 @@ impl Broadcaster {
             let effects = match delivery {
                 Delivery::RelayTransaction => self.state.on_relay(Instant::now(), &transactions, accepted.peer),
                 Delivery::ForwardTransaction => {
+                    if let Some(to) = self.state.forward_targets(accepted.peer) {
+                        let hash = *pooled.tx_hash();
+                        self.report(TransactionForwarded { hash, outcome: ForwardOutcome::Sent { to } });
+                    }
                     self.state.on_forward(Instant::now(), transactions.clone(), accepted.peer)
                 }
                 _ => continue,

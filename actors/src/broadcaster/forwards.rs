@@ -39,6 +39,11 @@ impl Forwards {
         given_up
     }
 
+    /// Whether it waits.
+    pub(super) fn contains(&self, hash: &B256) -> bool {
+        self.ages.contains_key(hash)
+    }
+
     /// Removes one; whether it was there.
     pub(super) fn remove(&mut self, hash: &B256) -> bool {
         let Some(age) = self.ages.remove(hash) else { return false };

@@ -47,6 +47,18 @@ pub struct TransactionForwarded {
 /// See [`TransactionForwarded`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForwardOutcome {
+    /// It was queued for these nodes: the authority and seeds that are connected, which may be none.
+    Sent {
+        /// Which.
+        to: Vec<NodeId>,
+    },
+    /// A node does not take it now; it is sent again.
+    NotNow {
+        /// Which.
+        by: NodeId,
+        /// Its words.
+        reason: String,
+    },
     /// A peer answered for good.
     Answered {
         /// Who.

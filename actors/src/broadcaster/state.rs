@@ -127,6 +127,15 @@ impl State {
         self.send(now, &peers, transactions)
     }
 
+    /// To whom a transaction from `from` is forwarded; `None` where the authority sent it itself.
+    pub fn forward_targets(&self, from: Option<NodeId>) -> Option<Vec<NodeId>> {
+        if from.and_then(|from| self.peers.get(&from)).is_some_and(|from| from.role == Role::Authority) {
+            return None;
+        }
+        let is_target = |(peer, entry): &(&NodeId, &Peer)| entry.is_target && Some(**peer) != from;
+        Some(self.peers.iter().filter(is_target).map(|(peer, _)| *peer).collect())
+    }
+
     /// Transactions to bring to the authority; nothing is to be done where the authority sent them itself.
     pub fn on_forward(
         &mut self,
@@ -134,12 +143,8 @@ impl State {
         transactions: Vec<OutgoingTransaction>,
         from: Option<NodeId>,
     ) -> Vec<Effect> {
-        if from.and_then(|from| self.peers.get(&from)).is_some_and(|from| from.role == Role::Authority) {
-            return Vec::new();
-        }
+        let Some(targets) = self.forward_targets(from) else { return Vec::new() };
         let given_up = self.forwards.add(now, &transactions);
-        let is_target = |(peer, entry): &(&NodeId, &Peer)| entry.is_target && Some(**peer) != from;
-        let targets: Vec<NodeId> = self.peers.iter().filter(is_target).map(|(peer, _)| *peer).collect();
         let mut effects = unacknowledged(given_up);
         effects.extend(self.send(now, &targets, &transactions));
         effects
@@ -212,6 +217,13 @@ impl State {
             if self.is_final(peer, &answer.result) && self.forwards.remove(hash) {
                 let answer = TransactionAnswer { hash: *hash, ..answer };
                 effects.push(Effect::Report { hash: *hash, outcome: ForwardOutcome::Answered { by: peer, answer } });
+                continue;
+            }
+            if let TransactionResult::Refused { reason, later: true, .. } = answer.result
+                && self.is_target(peer)
+                && self.forwards.contains(hash)
+            {
+                effects.push(Effect::Report { hash: *hash, outcome: ForwardOutcome::NotNow { by: peer, reason } });
             }
         }
         effects
@@ -229,6 +241,10 @@ impl State {
                 entry.role == Role::Authority || self.peers.values().all(|other| other.role != Role::Authority)
             }
         }
+    }
+
+    fn is_target(&self, peer: NodeId) -> bool {
+        self.peers.get(&peer).is_some_and(|entry| entry.is_target)
     }
 
     fn on_not_delivered(&mut self, peer: NodeId, error: NotDelivered) -> Vec<Effect> {

@@ -216,6 +216,26 @@ fn forwarded_transaction_is_sent_again_until_it_is_given_up() {
 }
 
 #[test]
+fn forward_that_is_put_off_is_reported_with_the_words_of_who_did_it() {
+    let (mut state, now) = (State::default(), Instant::now());
+    assert_eq!(state.forward_targets(None), Some(Vec::new()), "nobody is connected");
+    state.on_connected(now, node(1), Role::Authority, false);
+    state.on_connected(now, node(2), Role::Follower, false);
+    assert_eq!(state.forward_targets(Some(node(2))), Some(vec![node(1)]));
+    assert_eq!(state.forward_targets(Some(node(1))), None, "the authority has its own");
+    let [(_, session, _)] = deliveries(state.on_forward(now, vec![transaction(1, 10)], None))[..] else { panic!() };
+    let effects = state.on_delivered(now, node(1), session, Ok(answer(refused(true))));
+    let outcome = ForwardOutcome::NotNow { by: node(1), reason: "because".to_owned() };
+    assert_eq!(effects, [Effect::Report { hash: transaction(1, 10).hash, outcome }]);
+    assert_eq!(state.counts().unacknowledged, 1, "it is sent again");
+    // What is only relayed waits for nobody's answer, and a peer that is no target is not asked.
+    let sent = deliveries(state.on_relay(now, &[transaction(2, 10)], None));
+    for (peer, session, _) in sent {
+        assert_eq!(state.on_delivered(now, peer, session, Ok(answer(refused(true)))), [], "{peer}");
+    }
+}
+
+#[test]
 fn refusal_by_a_seed_is_not_the_last_word_while_the_authority_can_be_asked() {
     let (mut state, now) = (State::default(), Instant::now());
     state.on_connected(now, node(1), Role::Authority, false);

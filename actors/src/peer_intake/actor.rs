@@ -1,6 +1,6 @@
 //! *Role*: checks what peers bring before it reaches the pool or the importer. *Owns*: nothing.
-//! *Receives*: PeerTransactions, PeerBlock. *Sends*: HeldTransactions and SubmitTransactions to the pool, PeerMisbehaved
-//! to peer discovery.
+//! *Receives*: PeerTransactions, PeerBlock. *Sends*: HeldTransactions, SubmitTransactions and TransactionsRefused to the
+//! pool, PeerMisbehaved to peer discovery.
 //! *When behind*: its bounded mailbox refuses, and the peer server answers that it is busy.
 //! *On failure*: the death guard stops the node.
 
@@ -12,7 +12,7 @@ use crate::send::{Inbox, Timed};
 use crate::transport::NodeId;
 use crate::transport::server::{PeerBlock, PeerTransactions};
 use crate::transport::wire::{TransactionAnswer, TransactionResult, printable};
-use crate::tx_pool::{HeldTransactions, SubmitTransactions, Taken};
+use crate::tx_pool::{HeldTransactions, Source, SubmitTransactions, Taken, TransactionsRefused};
 use actix::{Actor, ActorContext, Context, Handler, WrapFuture};
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub struct Ports {
     pub held: Inbox<HeldTransactions>,
     /// The pool.
     pub pool: Inbox<SubmitTransactions>,
+    /// The pool: what does not come as far.
+    pub refused: Inbox<TransactionsRefused>,
     /// Peer discovery.
     pub misbehaved: Inbox<PeerMisbehaved>,
 }
@@ -141,10 +143,12 @@ async fn submit(
     transactions: Vec<Bytes>,
     hashes: Vec<B256>,
 ) -> Result<Vec<TransactionResult>, String> {
-    let held = ports.held.ask(HeldTransactions { hashes }, POOL_DEADLINE).await.map_err(|error| error.to_string())?;
+    let question = HeldTransactions { hashes: hashes.clone() };
+    let held = ports.held.ask(question, POOL_DEADLINE).await.map_err(|error| error.to_string())?;
     let rules = rules.clone();
     let checked = tokio::task::spawn_blocking(move || rules.check_all(&transactions, &held)).await;
     let checked = checked.map_err(|_| "the node is stopping".to_owned())?;
+    tell_refused(ports, peer, &hashes, &checked);
     let valid = checked.iter().filter_map(|checked| match checked {
         Checked::Valid(transaction, sender) => Some((transaction.as_ref().clone(), *sender)),
         _ => None,
@@ -159,6 +163,19 @@ async fn submit(
         Checked::Unread(reason) => refused_for_now(&reason),
     };
     Ok(checked.into_iter().map(result).collect())
+}
+
+/// In one message, so that a peer's rubbish takes no more room in the pool's mailbox than its transactions would.
+fn tell_refused(ports: &Ports, peer: NodeId, hashes: &[B256], checked: &[Checked]) {
+    let wrong = hashes.iter().zip(checked).filter_map(|(hash, checked)| match checked {
+        Checked::Wrong(reason) => Some((*hash, reason.clone())),
+        _ => None,
+    });
+    let refused: Vec<_> = wrong.collect();
+    if !refused.is_empty() {
+        // A pool that is behind does not remember it: the peer has the answer.
+        ports.refused.offer(TransactionsRefused { refused, from: Source::Peer(peer) }).ok();
+    }
 }
 
 fn refused(reason: &str) -> TransactionResult {

@@ -6,7 +6,7 @@ use crate::transport::NodeId;
 use crate::transport::server::PeerTransactions;
 use crate::transport::testing::{TestChain, key};
 use crate::transport::wire::TransactionResult;
-use crate::tx_pool::{HeldTransactions, PoolError, SubmitTransactions, Taken};
+use crate::tx_pool::{HeldTransactions, PoolError, Source, SubmitTransactions, Taken, TransactionsRefused};
 use alloy_consensus::{SignableTransaction, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Signature, keccak256};
@@ -25,7 +25,10 @@ fn raw(nonce: u64) -> Bytes {
 }
 
 /// An intake before a pool that holds `held` and takes everything else but nonce 0.
-async fn intake(chain: &TestChain, held: Vec<B256>) -> (Ports, Rules, Probe<SubmitTransactions>) {
+async fn intake(
+    chain: &TestChain,
+    held: Vec<B256>,
+) -> (Ports, Rules, Probe<SubmitTransactions>, Probe<TransactionsRefused>) {
     let is_held = move |hash: &B256| held.contains(hash);
     let (held, _) = probe(move |asked: &HeldTransactions| asked.hashes.iter().map(&is_held).collect()).await;
     let take = |(transaction, _): &(Transaction, _)| match *transaction.hash() == *signed(0).hash() {
@@ -34,9 +37,10 @@ async fn intake(chain: &TestChain, held: Vec<B256>) -> (Ports, Rules, Probe<Subm
     };
     let (pool, submitted) =
         probe(move |batch: &SubmitTransactions| batch.transactions.iter().map(take).collect()).await;
+    let (refused, told) = probe(|_: &TransactionsRefused| ()).await;
     let (misbehaved, _) = probe(|_: &PeerMisbehaved| ()).await;
     let rules = Rules { config: Arc::new(chain.genesis.config().clone()), store: chain.store.clone() };
-    (Ports { held, pool, misbehaved }, rules, submitted)
+    (Ports { held, pool, refused, misbehaved }, rules, submitted, told)
 }
 
 #[actix_rt::test]
@@ -44,7 +48,7 @@ async fn each_transaction_gets_its_answer_in_order_and_what_is_held_is_not_looke
     let chain = TestChain::new();
     // Held transactions are known by their hash; these bytes would be no transaction.
     let held = Bytes::from_static(b"held");
-    let (ports, rules, mut submitted) = intake(&chain, vec![keccak256(&held)]).await;
+    let (ports, rules, mut submitted, mut told) = intake(&chain, vec![keccak256(&held)]).await;
     let transactions = vec![held, raw(0), Bytes::from_static(b"garbage"), raw(1)];
     let hashes: Vec<_> = transactions.iter().map(keccak256).collect();
     let from = NodeId::of(&key(2));
@@ -59,4 +63,8 @@ async fn each_transaction_gets_its_answer_in_order_and_what_is_held_is_not_looke
     assert_eq!(batch.peer, from);
     let sender = key(9).address();
     assert_eq!(batch.transactions, [(signed(0), sender), (signed(1), sender)], "only what is valid");
+    // What the pool refuses it knows itself.
+    let told = told.next().await;
+    assert_eq!(told.from, Source::Peer(from));
+    assert_eq!(told.refused.iter().map(|(hash, _)| *hash).collect::<Vec<_>>(), [hashes[2]]);
 }

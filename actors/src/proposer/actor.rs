@@ -196,7 +196,7 @@ async fn propose(
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
     let bytes = usize::try_from(config.max_block_bytes).unwrap_or(usize::MAX);
     let gas = config.gas_limit.saturating_mul(GAS_ASKED_FOR);
-    let question = BestTransactions { gas, bytes, base_fee: wanted.base_fee };
+    let question = BestTransactions { gas, bytes, base_fee: wanted.base_fee, block_gas: config.gas_limit };
     let best = ports.best.ask(question, DEADLINE).await.map_err(|error| other(&error))?;
     if best.is_empty() && !wanted.may_be_empty {
         return Ok(Outcome::NothingToSeal);
@@ -209,7 +209,8 @@ async fn propose(
     for skipped in &built.skipped {
         tracing::info!(hash = %skipped.hash, reason = skipped.reason, "a transaction could not be executed and is dropped");
         // A pool too busy to hear of it offers it again, and it is skipped again.
-        ports.drop.offer(DropTransaction { hash: skipped.hash, reason: DropReason::Invalid }).ok();
+        let detail = Some(skipped.reason.clone());
+        ports.drop.offer(DropTransaction { hash: skipped.hash, reason: DropReason::Invalid, detail }).ok();
     }
     if built.transactions.is_empty() && !wanted.may_be_empty {
         return Ok(Outcome::NothingToSeal);

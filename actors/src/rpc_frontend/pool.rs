@@ -4,8 +4,8 @@ use super::ports::{Pending, PoolPort, PoolStatus, PoolUnavailable, Submission, S
 use crate::callboard::Origin;
 use crate::send::{AskError, Inbox};
 use crate::tx_pool::{
-    self, DropReason, DropTransaction, Fate, PendingNonce, PendingTransaction, PoolError, SubmitTransaction,
-    TransactionFate,
+    self, DropReason, DropTransaction, PendingNonce, PendingTransaction, PoolError, Source, Story, SubmitTransaction,
+    TransactionFate, TransactionsRefused,
 };
 use alloy_primitives::{Address, B256};
 use futures_util::FutureExt;
@@ -31,6 +31,8 @@ pub struct PoolInboxes {
     pub status: Inbox<tx_pool::PoolStatus>,
     /// Where transactions are.
     pub fate: Inbox<TransactionFate>,
+    /// What did not come as far as the pool.
+    pub refused: Inbox<TransactionsRefused>,
 }
 
 impl PoolPort for PoolInboxes {
@@ -63,13 +65,19 @@ impl PoolPort for PoolInboxes {
         .boxed()
     }
 
-    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
+    fn refused(&self, hash: B256, reason: String) {
+        // A pool that is behind does not remember it: the client has the answer.
+        self.refused.offer(TransactionsRefused { refused: vec![(hash, reason)], from: Source::Rpc }).ok();
+    }
+
+    fn story(&self, hash: B256) -> BoxFuture<'static, Result<Option<Story>, PoolUnavailable>> {
         let answer = self.fate.ask(TransactionFate { hash }, ANSWER_WITHIN);
         async move { Ok(answer.await?) }.boxed()
     }
 
     fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>> {
-        let answer = self.drop.ask(DropTransaction { hash, reason: DropReason::Operator }, ANSWER_WITHIN);
+        let command = DropTransaction { hash, reason: DropReason::Operator, detail: None };
+        let answer = self.drop.ask(command, ANSWER_WITHIN);
         async move { Ok(answer.await?) }.boxed()
     }
 

@@ -3,7 +3,7 @@
 use crate::event_stream::{Event, Subscription, Topics};
 use crate::importer::{ConfirmedBlock, Explanation, Rejection};
 use crate::reconciler::VerifyState;
-use crate::tx_pool::Fate;
+use crate::tx_pool::Story;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Transaction};
 use callboard_store::{Evidence, StorageError, Store};
@@ -114,8 +114,10 @@ pub trait PoolPort: Send + Sync {
     fn pending_nonce(&self, address: Address) -> BoxFuture<'static, Result<Option<u64>, PoolUnavailable>>;
     /// The pending transaction with `hash`.
     fn pending(&self, hash: B256) -> BoxFuture<'static, Result<Option<Pending>, PoolUnavailable>>;
-    /// Where the transaction with `hash` is or where it ended; `None` where that is not known.
-    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>>;
+    /// Tells the pool that a transaction was refused before it came there, so that it can be asked for.
+    fn refused(&self, hash: B256, reason: String);
+    /// Where the transaction with `hash` is or where it ended, and how it came there; `None` where that is not known.
+    fn story(&self, hash: B256) -> BoxFuture<'static, Result<Option<Story>, PoolUnavailable>>;
     /// Takes the pending transaction with `hash` out; false where there is none.
     fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>>;
     /// How much is pending.

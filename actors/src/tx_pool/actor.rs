@@ -1,23 +1,23 @@
 //! *Role*: holds pending transactions. *Owns*: the pool; nothing durable. *Receives*: `SubmitTransaction`,
-//! `SubmitTransactions`, `HeldTransactions`, `TransactionFate`, `BestTransactions`, `PendingNonce`,
-//! `PendingTransaction`, `PoolContent`, `PoolStatus`, `DropTransaction`, `BlocksStored`, `ChainRolledBack`,
-//! `TransactionForwarded`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster), `PendingChanged` (proposer),
+//! `SubmitTransactions`, `HeldTransactions`, `TransactionsRefused`, `TransactionFate`, `BestTransactions`,
+//! `PendingNonce`, `PendingTransaction`, `PoolContent`, `PoolStatus`, `DropTransaction`, `BlocksStored`,
+//! `ChainRolledBack`, `TransactionForwarded`, `Stop`. *Sends*: `TransactionAccepted` (broadcaster), `PendingChanged` (proposer),
 //! `TransactionPending` (event stream).
 //! *When behind*: submissions are refused by the full mailbox. *On failure*: the death guard stops the node; an account
 //! that cannot be read refuses that transaction only.
 
 use super::config::PoolConfig;
 use super::error::PoolError;
-use super::fates::{Fate, Fates};
 use super::forwarding::Forwarding;
 use super::messages::{
     BestTransactions, BlocksStored, ChainRolledBack, DropTransaction, HeldTransactions, PendingChanged, PendingNonce,
     PendingTransaction, PoolContent, PoolStatus, SubmitTransaction, SubmitTransactions, Taken, TransactionAccepted,
-    TransactionFate,
+    TransactionFate, TransactionsRefused,
 };
 use super::metrics::PoolMetrics;
 use super::queue::AccountState;
-use super::state::{DropReason, Effect, State};
+use super::state::{DropReason, Effect, Included, State};
+use super::timeline::{Fate, Source, Step, Story, Timeline};
 use crate::broadcaster::{ForwardOutcome, TransactionForwarded};
 use crate::callboard::{Callboard, Delivery, Kind, Origin};
 use crate::event_stream::TransactionPending;
@@ -26,12 +26,13 @@ use crate::send::{Inbox, OnTimer, Timed, Timers};
 use crate::transport::NodeId;
 use crate::transport::wire::{TransactionAnswer, TransactionResult};
 use actix::{Actor, ActorContext, Context, Handler};
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
-use callboard_chain::{Block, StateReadError, Transaction};
+use callboard_chain::{BaseFeePolicy, Block, StateReadError, Transaction};
 use callboard_store::Durable;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// How often expired transactions are looked for. A ttl is hours.
@@ -74,7 +75,7 @@ pub struct TxPool {
     ports: Ports,
     state: State,
     forwarding: Forwarding,
-    fates: Fates,
+    timeline: Timeline,
     metrics: PoolMetrics,
     timers: Timers<Tick>,
     start: Instant,
@@ -83,13 +84,13 @@ pub struct TxPool {
 }
 
 impl TxPool {
-    /// An empty pool.
-    pub fn new(config: PoolConfig, ports: Ports, metrics: PoolMetrics) -> Self {
+    /// An empty pool of a chain with this policy.
+    pub fn new(config: PoolConfig, policy: BaseFeePolicy, ports: Ports, metrics: PoolMetrics) -> Self {
         Self {
             ports,
-            state: State::new(config),
+            state: State::new(config, policy),
             forwarding: Forwarding::default(),
-            fates: Fates::default(),
+            timeline: Timeline::default(),
             metrics,
             timers: Timers::default(),
             start: Instant::now(),
@@ -106,21 +107,39 @@ impl TxPool {
 
     /// What the authority refused for good will be in no block. Everything else is forwarded for as long as the pool
     /// holds it.
-    fn on_forwarded(&mut self, hash: B256, outcome: &ForwardOutcome) {
+    fn on_forwarded(&mut self, hash: B256, outcome: ForwardOutcome) {
         match outcome {
-            ForwardOutcome::Answered { by, answer: TransactionAnswer { result, .. } } => match result {
-                TransactionResult::Refused { reason, later: false, confirmed: None } => {
-                    tracing::warn!(%hash, %by, reason, "a forwarded transaction was refused; it is dropped");
-                    if self.drop_one(DropTransaction { hash, reason: DropReason::RefusedByAuthority }) {
-                        self.fates.record(hash, Fate::RefusedBy { by: *by, reason: reason.clone() });
-                    }
+            ForwardOutcome::Answered { by, answer: TransactionAnswer { result, .. } } => {
+                self.on_answer(hash, by, result)
+            }
+            ForwardOutcome::NotNow { by, reason } => {
+                tracing::debug!(%hash, %by, reason, "a forwarded transaction is not taken now");
+                self.forwarding.on_not_taken(&hash);
+                self.timeline.on_step(unix_now(), &hash, Step::NotNow { by, reason });
+            }
+            ForwardOutcome::Sent { to } => self.timeline.on_step(unix_now(), &hash, Step::Forwarded { to }),
+            ForwardOutcome::Unacknowledged => {
+                tracing::debug!(%hash, "nobody has acknowledged a forwarded transaction");
+                self.forwarding.on_not_taken(&hash);
+            }
+        }
+    }
+
+    fn on_answer(&mut self, hash: B256, by: NodeId, result: TransactionResult) {
+        match result {
+            TransactionResult::Refused { reason, later: false, confirmed: None } => {
+                tracing::warn!(%hash, %by, reason, "a forwarded transaction was refused; it is dropped");
+                let dropped =
+                    self.state.on_drop(self.start.elapsed(), hash, DropReason::RefusedByAuthority, None).is_some();
+                if dropped {
+                    self.left(hash, DropReason::RefusedByAuthority, Step::RefusedBy { by, reason });
                 }
-                result => {
-                    tracing::debug!(%hash, %by, ?result, "a forwarded transaction was answered");
-                    self.forwarding.on_acknowledged(&hash, *by);
-                }
-            },
-            ForwardOutcome::Unacknowledged => tracing::debug!(%hash, "nobody has acknowledged a forwarded transaction"),
+            }
+            result => {
+                tracing::debug!(%hash, %by, ?result, "a forwarded transaction was answered");
+                self.forwarding.on_acknowledged(&hash, by);
+                self.timeline.on_step(unix_now(), &hash, Step::Acknowledged { by });
+            }
         }
     }
 
@@ -143,87 +162,89 @@ impl TxPool {
         }
     }
 
-    fn fate(&self, hash: &B256) -> Option<Fate> {
-        if !self.state.holds(hash) {
-            return self.fates.of(hash).cloned();
-        }
-        let progress = self.forwarding.progress(hash);
-        Some(Fate::Held {
-            ready: self.state.is_next(hash),
-            forwarded: progress.is_some(),
-            acknowledged_by: progress.and_then(|progress| progress.acknowledged_by),
-        })
+    fn story(&self, hash: &B256) -> Option<Story> {
+        let line = self.timeline.of(hash)?;
+        let held = self.state.waiting(hash).map(|waiting| {
+            let progress = self.forwarding.progress(hash);
+            let acknowledged_by = progress.and_then(|progress| progress.acknowledged_by);
+            Fate::Held { waiting, forwarded: progress.is_some(), acknowledged_by }
+        });
+        Some(Story { fate: held.or_else(|| line.end())?, timeline: line.entries().to_vec() })
     }
 
-    fn submit(
-        &mut self,
-        transaction: Transaction,
-        sender: Address,
-        origin: Origin,
-        peer: Option<NodeId>,
-    ) -> Result<B256, PoolError> {
+    fn on_refused(&mut self, hash: B256, from: Source, error: &PoolError) {
+        self.metrics.refused(error.name());
+        let step = match error {
+            PoolError::AlreadyKnown => return,
+            error if error.is_barred() => Step::KeptOut { from },
+            error => Step::Refused { from, reason: error.to_string() },
+        };
+        self.timeline.on_refused(unix_now(), hash, step);
+    }
+
+    fn submit(&mut self, transaction: Transaction, sender: Address, way: Way) -> Result<B256, PoolError> {
         let hash = *transaction.hash();
-        self.take(transaction, sender, origin, peer).inspect_err(|error| {
-            self.metrics.refused(error.name());
-            if *error != PoolError::AlreadyKnown {
-                self.fates.record(hash, Fate::Refused(error.clone()));
-            }
-            tracing::debug!(%hash, %sender, %origin, %error, "transaction refused");
+        self.take(transaction, sender, way).inspect_err(|error| {
+            self.on_refused(hash, way.source(), error);
+            tracing::debug!(%hash, %sender, origin = %way.origin, %error, "transaction refused");
         })?;
         Ok(hash)
     }
 
-    fn take(
-        &mut self,
-        transaction: Transaction,
-        sender: Address,
-        origin: Origin,
-        peer: Option<NodeId>,
-    ) -> Result<(), PoolError> {
-        let mut deliveries = self.ports.callboard.deliveries(origin, Kind::Transaction);
+    fn take(&mut self, transaction: Transaction, sender: Address, way: Way) -> Result<(), PoolError> {
+        let mut deliveries = self.ports.callboard.deliveries(way.origin, Kind::Transaction);
         if deliveries.contains(&Delivery::DropTransaction) {
-            self.ports.callboard.count(origin, Kind::Transaction, Delivery::DropTransaction);
+            self.ports.callboard.count(way.origin, Kind::Transaction, Delivery::DropTransaction);
             return Err(PoolError::NotNow { phase: self.ports.callboard.phase() });
         }
+        let now = self.start.elapsed();
+        self.state.check_barred(now, transaction.hash(), way.origin)?;
         let account = self.account(sender)?;
-        let effects = self.state.on_submit(self.start.elapsed(), transaction, sender, account)?;
-        self.ports.callboard.count(origin, Kind::Transaction, Delivery::PoolTransaction);
+        let effects = self.state.on_submit(now, transaction, sender, account)?;
+        self.ports.callboard.count(way.origin, Kind::Transaction, Delivery::PoolTransaction);
         deliveries.retain(|delivery| *delivery != Delivery::PoolTransaction);
         for effect in effects {
-            self.apply(effect, origin, peer, &deliveries);
+            self.apply(effect, way, &deliveries);
         }
         Ok(())
     }
 
-    fn apply(&mut self, effect: Effect, origin: Origin, peer: Option<NodeId>, deliveries: &[Delivery]) {
+    fn apply(&mut self, effect: Effect, way: Way, deliveries: &[Delivery]) {
         match effect {
             Effect::Accepted { transaction } => {
                 self.metrics.accepted();
+                self.timeline.on_taken(unix_now(), transaction.hash(), way.source());
                 // Where the stream is behind, its subscribers miss it: the refusal is counted at its mailbox.
                 self.ports.events.offer(TransactionPending { transaction: transaction.clone() }).ok();
                 self.tell_proposer(transaction.sender);
                 let deliveries = deliveries.to_vec();
                 if deliveries.contains(&Delivery::ForwardTransaction) {
-                    self.forwarding.on_forwarded(self.start.elapsed(), transaction.hash(), origin);
+                    self.forwarding.on_forwarded(self.start.elapsed(), transaction.hash(), way.origin);
                 }
                 if !deliveries.is_empty() {
-                    self.hand_on(TransactionAccepted { transaction, origin, peer, deliveries });
+                    self.hand_on(TransactionAccepted { transaction, origin: way.origin, peer: way.peer, deliveries });
                 }
             }
-            dropped @ Effect::Dropped { .. } => self.on_dropped(dropped),
+            dropped @ Effect::Dropped { .. } => self.on_dropped(dropped, None),
         }
     }
 
-    fn on_dropped(&mut self, effect: Effect) {
-        if let Effect::Dropped { transaction, reason } = effect {
-            let hash = transaction.hash();
-            self.metrics.dropped(reason.name());
-            self.forwarding.remove(&hash);
-            self.fates.record(hash, Fate::Dropped(reason));
+    fn on_dropped(&mut self, effect: Effect, detail: Option<String>) {
+        if let Effect::Dropped { transaction, reason, by } = effect {
             tracing::debug!(
-                %hash, sender = %transaction.sender, nonce = transaction.nonce(),
+                hash = %transaction.hash(), sender = %transaction.sender, nonce = transaction.nonce(),
                 reason = reason.name(), "transaction left the pool"
             );
+            self.left(transaction.hash(), reason, Step::Dropped { reason, by, detail });
+        }
+    }
+
+    fn left(&mut self, hash: B256, reason: DropReason, step: Step) {
+        self.metrics.dropped(reason.name());
+        self.forwarding.remove(&hash);
+        match reason {
+            DropReason::Included => self.timeline.on_included(&hash),
+            _ => self.timeline.on_left(unix_now(), hash, step),
         }
     }
 
@@ -242,7 +263,7 @@ impl TxPool {
 
     fn submit_batch(&mut self, batch: SubmitTransactions) -> Vec<Taken> {
         let answers = batch.transactions.into_iter().map(|(transaction, sender)| {
-            match self.submit(transaction, sender, Origin::Peer, Some(batch.peer)) {
+            match self.submit(transaction, sender, Way { origin: Origin::Peer, peer: Some(batch.peer) }) {
                 Ok(_) => Taken::Taken,
                 Err(PoolError::AlreadyKnown) => Taken::Known,
                 Err(error) => Taken::Refused(error),
@@ -252,7 +273,10 @@ impl TxPool {
     }
 
     fn on_blocks(&mut self, blocks: &[Durable<Block>]) {
-        let included = blocks.iter().flat_map(|block| block.value().transactions()).map(|tx| *tx.hash()).collect();
+        let transactions =
+            blocks.iter().flat_map(|block| block.senders().iter().copied().zip(block.value().transactions()));
+        let ours = transactions.filter(|(sender, _)| self.state.knows(sender));
+        let included = ours.map(|(sender, tx)| ((sender, tx.nonce()), *tx.hash())).collect();
         // The last block that changed an account says how it is now.
         let changes = blocks.iter().flat_map(|block| &block.changes().accounts);
         let accounts: BTreeMap<_, _> = changes
@@ -264,9 +288,9 @@ impl TxPool {
         self.on_accounts(&accounts.into_iter().collect::<Vec<_>>(), &included);
     }
 
-    fn on_accounts(&mut self, accounts: &[(Address, AccountState)], included: &HashSet<B256>) {
+    fn on_accounts(&mut self, accounts: &[(Address, AccountState)], included: &Included) {
         for effect in self.state.on_accounts(accounts, included) {
-            self.on_dropped(effect);
+            self.on_dropped(effect, None);
         }
         self.metrics.holds(self.state.status());
         let pending = self.state.has_ready();
@@ -277,12 +301,13 @@ impl TxPool {
         let senders = self.state.senders();
         let accounts: Vec<_> =
             senders.into_iter().filter_map(|sender| Some((sender, self.account(sender).ok()?))).collect();
-        self.on_accounts(&accounts, &HashSet::new());
+        self.on_accounts(&accounts, &Included::new());
+        let way = Way { origin: Origin::Operator, peer: None };
         for (transaction, sender) in returned {
             // They were routed when they first came; a refusal is counted and logged as any other.
             let Ok(account) = self.account(sender) else { continue };
             match self.state.on_submit(self.start.elapsed(), transaction, sender, account) {
-                Ok(effects) => effects.into_iter().for_each(|effect| self.apply(effect, Origin::Operator, None, &[])),
+                Ok(effects) => effects.into_iter().for_each(|effect| self.apply(effect, way, &[])),
                 Err(error) => self.metrics.refused(error.name()),
             }
         }
@@ -305,17 +330,40 @@ impl TxPool {
 
     fn drop_expired(&mut self) {
         for effect in self.state.on_tick(self.start.elapsed()) {
-            self.on_dropped(effect);
+            self.on_dropped(effect, None);
         }
         self.metrics.holds(self.state.status());
     }
 
     fn drop_one(&mut self, command: DropTransaction) -> bool {
-        let dropped = self.state.on_drop(command.hash, command.reason);
+        let DropTransaction { hash, reason, detail } = command;
+        let dropped = self.state.on_drop(self.start.elapsed(), hash, reason, detail.as_deref());
         let was_there = dropped.is_some();
-        dropped.into_iter().for_each(|effect| self.on_dropped(effect));
+        dropped.into_iter().for_each(|effect| self.on_dropped(effect, detail.clone()));
         was_there
     }
+}
+
+/// On which way a transaction came.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    origin: Origin,
+    peer: Option<NodeId>,
+}
+
+impl Way {
+    fn source(self) -> Source {
+        match (self.origin, self.peer) {
+            (_, Some(peer)) => Source::Peer(peer),
+            (Origin::Rpc, None) => Source::Rpc,
+            (Origin::Operator | Origin::Peer | Origin::Proposer, None) => Source::Block,
+        }
+    }
+}
+
+/// For people; what has to be measured is measured on the monotonic clock.
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 impl Actor for TxPool {
@@ -351,7 +399,9 @@ impl Handler<Timed<SubmitTransaction>> for TxPool {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<SubmitTransaction>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |submit, _| self.submit(submit.transaction, submit.sender, submit.origin, None));
+        timed.answer(ctx, |submit, _| {
+            self.submit(submit.transaction, submit.sender, Way { origin: submit.origin, peer: None })
+        });
     }
 }
 
@@ -371,11 +421,23 @@ impl Handler<Timed<HeldTransactions>> for TxPool {
     }
 }
 
+impl Handler<Timed<TransactionsRefused>> for TxPool {
+    type Result = ();
+
+    fn handle(&mut self, timed: Timed<TransactionsRefused>, ctx: &mut Self::Context) {
+        timed.answer(ctx, |TransactionsRefused { refused, from }, _| {
+            for (hash, reason) in refused {
+                self.timeline.on_refused(unix_now(), hash, Step::Refused { from, reason });
+            }
+        });
+    }
+}
+
 impl Handler<Timed<TransactionFate>> for TxPool {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<TransactionFate>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |question, _| self.fate(&question.hash));
+        timed.answer(ctx, |question, _| self.story(&question.hash));
     }
 }
 
@@ -383,7 +445,7 @@ impl Handler<Timed<BestTransactions>> for TxPool {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<BestTransactions>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |best, _| self.state.best(best.gas, best.bytes, best.base_fee));
+        timed.answer(ctx, |best, _| self.state.best(best));
     }
 }
 
@@ -449,7 +511,7 @@ impl Handler<Timed<TransactionForwarded>> for TxPool {
     type Result = ();
 
     fn handle(&mut self, message: Timed<TransactionForwarded>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |TransactionForwarded { hash, outcome }, _| self.on_forwarded(hash, &outcome));
+        message.answer(ctx, |TransactionForwarded { hash, outcome }, _| self.on_forwarded(hash, outcome));
     }
 }
 

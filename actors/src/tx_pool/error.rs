@@ -3,6 +3,34 @@
 use crate::callboard::Phase;
 use alloy_primitives::{Address, U256};
 use callboard_chain::Blame;
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+/// Whether an offer that is as high as the one it would replace will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EqualOffer {
+    /// Not here, or this one is lower.
+    Never,
+    /// This one will, after some time.
+    In {
+        /// How long that is.
+        wait: Duration,
+    },
+    /// It would, but the nonce has changed hands like that too often.
+    UsedUp,
+}
+
+impl Display for EqualOffer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => Ok(()),
+            Self::In { wait } => {
+                write!(f, "; an offer as high as the old one is taken in {} s", wait.as_millis().div_ceil(1_000))
+            }
+            Self::UsedUp => f.write_str("; this nonce has been replaced by equal offers too often"),
+        }
+    }
+}
 
 /// A transaction was refused. Each text begins as Ethereum clients match it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +59,7 @@ pub enum PoolError {
     /// Another transaction with this nonce is there, and this one does not offer enough more.
     #[error(
         "replacement transaction underpriced: maxFeePerGas {cap} and maxPriorityFeePerGas {tip} must be at least \
-         {required_cap} and {required_tip}"
+         {required_cap} and {required_tip}{equal}"
     )]
     Underpriced {
         /// Wei a gas.
@@ -42,6 +70,8 @@ pub enum PoolError {
         required_cap: u128,
         /// Wei a gas.
         required_tip: u128,
+        /// Whether, and when, an equal offer will do.
+        equal: EqualOffer,
     },
     /// The balance does not cover the sender's pending transactions with this one.
     #[error("insufficient funds for gas * price + value: address {sender} have {balance} want {required}")]
@@ -99,6 +129,15 @@ pub enum PoolError {
         /// What the store says.
         reason: String,
     },
+    /// The operator has taken it out.
+    #[error("the operator of this node has dropped this transaction; it is taken again over the node's own RPC only")]
+    DroppedByOperator,
+    /// It failed a moment ago.
+    #[error("this transaction could not be executed when a block was built: {reason}")]
+    Invalid {
+        /// Why, as the build said.
+        reason: String,
+    },
 }
 
 impl PoolError {
@@ -111,7 +150,13 @@ impl PoolError {
         }
     }
 
-    /// Whether the same transaction may be taken when it is offered again later.
+    /// Whether this says no more than why the transaction left the pool a while ago.
+    pub(super) fn is_barred(&self) -> bool {
+        matches!(self, Self::DroppedByOperator | Self::Invalid { .. })
+    }
+
+    /// Whether the same transaction may be taken when it is offered again later. Of a sender without balance it may where
+    /// some are held: others make room.
     pub fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -120,7 +165,8 @@ impl PoolError {
                 | Self::PoolFull { .. }
                 | Self::NotNow { .. }
                 | Self::State { .. }
-        )
+                | Self::Underpriced { equal: EqualOffer::In { .. }, .. }
+        ) || matches!(self, Self::Unfunded { limit, .. } if *limit > 0)
     }
 
     /// A short name for counters.
@@ -137,6 +183,8 @@ impl PoolError {
             Self::PoolFull { .. } => "pool_full",
             Self::NotNow { .. } => "not_now",
             Self::State { .. } => "state",
+            Self::DroppedByOperator => "dropped_by_operator",
+            Self::Invalid { .. } => "invalid",
         }
     }
 }

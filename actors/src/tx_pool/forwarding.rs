@@ -19,7 +19,7 @@ pub(super) const AT_ONCE: usize = 1_024;
 pub(super) struct Progress {
     /// Where it came from.
     pub(super) origin: Origin,
-    /// Who has acknowledged it last.
+    /// Who has acknowledged it last; nobody any more once it was refused for now.
     pub(super) acknowledged_by: Option<NodeId>,
     due: Duration,
 }
@@ -49,6 +49,13 @@ impl Forwarding {
     pub(super) fn on_acknowledged(&mut self, hash: &B256, by: NodeId) {
         if let Some(progress) = self.by_hash.get_mut(hash) {
             progress.acknowledged_by = Some(by);
+        }
+    }
+
+    /// The last forward was taken by nobody, whoever took an earlier one: the authority may have had to make room.
+    pub(super) fn on_not_taken(&mut self, hash: &B256) {
+        if let Some(progress) = self.by_hash.get_mut(hash) {
+            progress.acknowledged_by = None;
         }
     }
 

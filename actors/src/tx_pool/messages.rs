@@ -1,9 +1,9 @@
 //! What the pool is told and asked, and what it tells.
 
 use super::error::PoolError;
-use super::fates::Fate;
 use super::queue::PooledTransaction;
 use super::state::{Content, DropReason, Status};
+use super::timeline::{Source, Story};
 use crate::callboard::{Delivery, Origin};
 use crate::transport::NodeId;
 use actix::Message;
@@ -56,10 +56,22 @@ pub struct HeldTransactions {
     pub hashes: Vec<B256>,
 }
 
-/// Where a transaction is, or where it ended: `None` where this node has not seen it, or too long ago. Asked by the RPC
-/// frontend.
+/// These transactions were refused before they came to the pool, which remembers it for questions. Offered by the RPC
+/// frontend and by whoever serves peers, in one message for all that came together. When the pool is behind nobody hears
+/// of them but who sent them.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct TransactionsRefused {
+    /// Their hashes, each with the reason.
+    pub refused: Vec<(B256, String)>,
+    /// Where they came from.
+    pub from: Source,
+}
+
+/// Where a transaction is, or where it ended, and how it came there: `None` where this node has not seen it, or too long
+/// ago. Asked by the RPC frontend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
-#[rtype(result = "Option<Fate>")]
+#[rtype(result = "Option<Story>")]
 pub struct TransactionFate {
     /// Its hash.
     pub hash: B256,
@@ -76,6 +88,8 @@ pub struct BestTransactions {
     pub bytes: usize,
     /// Base fee of the block, wei a gas.
     pub base_fee: u64,
+    /// Gas of one block: while others wait, no sender gets more than a quarter of it.
+    pub block_gas: u64,
 }
 
 /// The nonce for the next transaction of an account. Asked by the RPC frontend.
@@ -109,13 +123,15 @@ pub struct PoolStatus;
 
 /// Take this transaction out: it failed when a block was built (proposer), or the operator says so. Answered with
 /// whether it was there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
 #[rtype(result = "bool")]
 pub struct DropTransaction {
     /// Its hash.
     pub hash: B256,
     /// Why.
     pub reason: DropReason,
+    /// What the build said of it.
+    pub detail: Option<String>,
 }
 
 /// These blocks are durable. Signalled by the block store, once a batch.

@@ -1,13 +1,17 @@
 //! The core: which transactions are held, replaced, evicted and offered for a block. Pure: time, accounts and blocks
 //! come in, effects go out.
 
+use super::barred::Barred;
 use super::config::{PoolConfig, UNFUNDED_PER_SENDER, UNFUNDED_SHARE, Unfunded};
 use super::error::PoolError;
-use super::queue::{AccountState, PooledTransaction, Queue, check_replacement};
+use super::messages::BestTransactions;
+use super::queue::{AccountState, PooledTransaction, Queue, Waiting, check_replacement};
+use super::turns::{self, weight};
+use crate::callboard::Origin;
 use alloy_primitives::{Address, B256};
-use callboard_chain::Transaction;
+use callboard_chain::{BaseFeePolicy, Transaction};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// What the core wants done.
@@ -24,8 +28,13 @@ pub(super) enum Effect {
         transaction: PooledTransaction,
         /// Why.
         reason: DropReason,
+        /// The transaction that took its place, where one did.
+        by: Option<B256>,
     },
 }
+
+/// The transactions of blocks, by sender and nonce.
+pub(super) type Included = HashMap<(Address, u64), B256>;
 
 /// Why a transaction left the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,6 +107,8 @@ pub(super) type Worth = (bool, u128, Reverse<usize>, Reverse<u64>);
 #[derive(Debug)]
 pub(super) struct State {
     config: PoolConfig,
+    policy: BaseFeePolicy,
+    barred: Barred,
     queues: BTreeMap<Address, Queue>,
     /// The worth of each sender's last transaction.
     tails: BTreeSet<(Worth, Address)>,
@@ -105,14 +116,17 @@ pub(super) struct State {
     bytes: usize,
     /// Transactions of senders without balance.
     unfunded: usize,
+    /// Counts arrivals, and senders that a block served: a number for each, the higher the later.
     arrivals: u64,
 }
 
 impl State {
-    /// An empty pool.
-    pub(super) fn new(config: PoolConfig) -> Self {
+    /// An empty pool of a chain with this policy.
+    pub(super) fn new(config: PoolConfig, policy: BaseFeePolicy) -> Self {
         Self {
             config,
+            policy,
+            barred: Barred::default(),
             queues: BTreeMap::new(),
             tails: BTreeSet::new(),
             by_hash: HashMap::new(),
@@ -120,6 +134,11 @@ impl State {
             unfunded: 0,
             arrivals: 0,
         }
+    }
+
+    /// Whether a transaction may come in from there at all; see [`Barred`].
+    pub(super) fn check_barred(&mut self, now: Duration, hash: &B256, origin: Origin) -> Result<(), PoolError> {
+        self.barred.check(now, hash, origin)
     }
 
     /// Takes a transaction, which is valid by itself and signed by `sender`, whose account now is `account`. On an
@@ -134,13 +153,13 @@ impl State {
         if self.by_hash.contains_key(transaction.hash()) {
             return Err(PoolError::AlreadyKnown);
         }
-        let new = PooledTransaction::new(transaction, sender, self.arrivals, now);
+        let mut new = PooledTransaction::new(transaction, sender, self.arrivals, now);
         self.check_sender(sender)?;
         self.check_nonce(&new, account)?;
         self.check_funds(&new, account)?;
         let victims = match self.with_nonce(sender, new.nonce()) {
             Some(old) => {
-                check_replacement(old, &new)?;
+                new.equal_offers = check_replacement(self.policy, now, old, &new)?;
                 self.victims(&new, account, old.bytes, 1)?
             }
             None => {
@@ -148,8 +167,9 @@ impl State {
                 self.victims(&new, account, 0, 0)?
             }
         };
-        let mut effects = self.remove_all(&victims, DropReason::Evicted);
-        effects.extend(self.remove(sender, new.nonce(), DropReason::Replaced));
+        let by = Some(new.hash());
+        let mut effects = self.remove_all(&victims, DropReason::Evicted, by);
+        effects.extend(self.remove(sender, new.nonce(), DropReason::Replaced, by));
         self.insert(new.clone(), account);
         effects.push(Effect::Accepted { transaction: new });
         Ok(effects)
@@ -242,7 +262,7 @@ impl State {
         let queue = self.queues.get(&new.sender);
         let includable = new.nonce() <= queue.map_or(account.nonce, |queue| queue.next_nonce(account.nonce));
         let held = queue.map_or(0, |queue| queue.transactions.len());
-        (includable, new.tip(0).unwrap_or(0), Reverse(held + 1), Reverse(new.arrival))
+        (includable, weight(self.policy, new.tip(0).unwrap_or(0)), Reverse(held + 1), Reverse(new.arrival))
     }
 
     fn tail(&self, sender: Address) -> Option<&PooledTransaction> {
@@ -264,31 +284,35 @@ impl State {
 
     fn set_account(&mut self, sender: Address, account: AccountState) {
         self.queues.entry(sender).or_insert_with(|| Queue::new(account));
-        self.change(sender, |queue| queue.account = account);
+        let number = self.arrivals;
+        if self.change(sender, |queue| queue.set_account(account, number)) == Some(true) {
+            self.arrivals += 1;
+        }
     }
 
     /// Changes a queue, and keeps what is counted over all queues right. An empty queue stays until
     /// [`Self::remove`] or the end of [`Self::on_accounts`] takes it out.
     fn change<R>(&mut self, sender: Address, change: impl FnOnce(&mut Queue) -> R) -> Option<R> {
+        let policy = self.policy;
         let queue = self.queues.get_mut(&sender)?;
         self.unfunded -= queue.unfunded();
-        if let Some(worth) = queue.worth() {
+        if let Some(worth) = queue.worth(policy) {
             self.tails.remove(&(worth, sender));
         }
         let result = change(queue);
         self.unfunded += queue.unfunded();
-        if let Some(worth) = queue.worth() {
+        if let Some(worth) = queue.worth(policy) {
             self.tails.insert((worth, sender));
         }
         Some(result)
     }
 
-    fn remove(&mut self, sender: Address, nonce: u64, reason: DropReason) -> Option<Effect> {
+    fn remove(&mut self, sender: Address, nonce: u64, reason: DropReason, by: Option<B256>) -> Option<Effect> {
         let transaction = self.change(sender, |queue| queue.transactions.remove(&nonce))??;
         self.forget_if_empty(sender);
         self.bytes -= transaction.bytes;
         self.by_hash.remove(&transaction.hash());
-        Some(Effect::Dropped { transaction, reason })
+        Some(Effect::Dropped { transaction, reason, by })
     }
 
     fn forget_if_empty(&mut self, sender: Address) {
@@ -297,23 +321,21 @@ impl State {
         }
     }
 
-    fn remove_all(&mut self, which: &[(Address, u64)], reason: DropReason) -> Vec<Effect> {
-        which.iter().filter_map(|(sender, nonce)| self.remove(*sender, *nonce, reason)).collect()
+    fn remove_all(&mut self, which: &[(Address, u64)], reason: DropReason, by: Option<B256>) -> Vec<Effect> {
+        which.iter().filter_map(|(sender, nonce)| self.remove(*sender, *nonce, reason, by)).collect()
     }
 
     /// These accounts are as a new head (or, after a rollback, an older one) leaves them. What they cannot send any
     /// more is dropped; `included` are the transactions in the blocks up to it.
-    pub(super) fn on_accounts(
-        &mut self,
-        accounts: &[(Address, AccountState)],
-        included: &HashSet<B256>,
-    ) -> Vec<Effect> {
+    pub(super) fn on_accounts(&mut self, accounts: &[(Address, AccountState)], included: &Included) -> Vec<Effect> {
         let mut effects = Vec::new();
-        for (sender, account) in accounts {
-            if self.queues.contains_key(sender) {
-                self.set_account(*sender, *account);
-                self.drop_unsendable(*sender, *account, included, &mut effects);
-            }
+        let known = accounts.iter().filter_map(|of| Some((self.queues.get(&of.0)?.waits_since(), of.0, of.1)));
+        let mut known: Vec<_> = known.collect();
+        // Whom one block serves keep their order at the end of the line.
+        known.sort_unstable_by_key(|(waits_since, ..)| *waits_since);
+        for (_, sender, account) in known {
+            self.set_account(sender, account);
+            self.drop_unsendable(sender, account, included, &mut effects);
         }
         effects
     }
@@ -322,20 +344,22 @@ impl State {
         &mut self,
         sender: Address,
         account: AccountState,
-        included: &HashSet<B256>,
+        included: &Included,
         effects: &mut Vec<Effect>,
     ) {
         let Some(queue) = self.queues.get(&sender) else { return };
         let mut dropped = Vec::new();
         for (nonce, pooled) in &queue.transactions {
             if *nonce < account.nonce {
-                let known = included.contains(&pooled.hash());
-                dropped.push((*nonce, if known { DropReason::Included } else { DropReason::NonceUsed }));
+                match included.get(&(sender, *nonce)) {
+                    Some(hash) if *hash == pooled.hash() => dropped.push((*nonce, DropReason::Included, None)),
+                    used => dropped.push((*nonce, DropReason::NonceUsed, used.copied())),
+                }
             } else if pooled.cost > account.balance {
-                dropped.push((*nonce, DropReason::InsufficientFunds));
+                dropped.push((*nonce, DropReason::InsufficientFunds, None));
             }
         }
-        effects.extend(dropped.into_iter().filter_map(|(nonce, reason)| self.remove(sender, nonce, reason)));
+        effects.extend(dropped.into_iter().filter_map(|(nonce, reason, by)| self.remove(sender, nonce, reason, by)));
     }
 
     /// Time has passed: drops what is older than the pool keeps.
@@ -346,33 +370,30 @@ impl State {
             .filter(|pooled| now.saturating_sub(pooled.arrived) >= ttl)
             .map(|pooled| (pooled.sender, pooled.nonce()))
             .collect();
-        self.remove_all(&expired, DropReason::Expired)
+        self.remove_all(&expired, DropReason::Expired, None)
     }
 
-    /// Takes one transaction out.
-    pub(super) fn on_drop(&mut self, hash: B256, reason: DropReason) -> Option<Effect> {
+    /// Takes one transaction out. What the operator drops, and what failed in a block (`detail` says how), is kept out
+    /// for a time.
+    pub(super) fn on_drop(
+        &mut self,
+        now: Duration,
+        hash: B256,
+        reason: DropReason,
+        detail: Option<&str>,
+    ) -> Option<Effect> {
         let (sender, nonce) = *self.by_hash.get(&hash)?;
-        self.remove(sender, nonce, reason)
+        match reason {
+            DropReason::Operator => self.barred.on_dropped_by_operator(hash, now.saturating_add(self.config.ttl)),
+            DropReason::Invalid => self.barred.on_invalid(now, hash, detail.unwrap_or_default().to_owned()),
+            _ => {}
+        }
+        self.remove(sender, nonce, reason, None)
     }
 
-    /// Transactions for a block with this base fee, in order, within these sums of gas limits and bytes. The highest
-    /// fee comes first; of equal fees (all, where gas is free) each sender's first before any sender's second, and
-    /// within that by arrival; one sender's always by nonce.
-    pub(super) fn best(&self, gas: u64, bytes: usize, base_fee: u64) -> Vec<PooledTransaction> {
-        let mut senders: Vec<_> = self.queues.values().map(|queue| queue.ready().peekable()).collect();
-        let mut firsts: BinaryHeap<_> =
-            senders.iter_mut().enumerate().filter_map(|(at, queue)| priority(queue.peek()?, base_fee, 0, at)).collect();
-        let (mut gas, mut bytes, mut best) = (gas, bytes, Vec::new());
-        while let Some((_, Reverse(round), _, at)) = firsts.pop() {
-            // One that does not fit ends its sender's turn: the ones behind it need it.
-            let Some(next) = senders[at].next_if(|next| next.gas_limit() <= gas && next.bytes <= bytes) else {
-                continue;
-            };
-            (gas, bytes) = (gas - next.gas_limit(), bytes - next.bytes);
-            best.push(next.clone());
-            firsts.extend(senders[at].peek().and_then(|next| priority(next, base_fee, round + 1, at)));
-        }
-        best
+    /// Transactions for a block, in order; see [`turns`].
+    pub(super) fn best(&self, asked: BestTransactions) -> Vec<PooledTransaction> {
+        turns::best(self.queues.values(), self.policy, asked)
     }
 
     /// The nonce for the sender's next transaction: after its gapless pending ones. `confirmed` is the account's
@@ -392,10 +413,15 @@ impl State {
         self.by_hash.contains_key(hash)
     }
 
-    /// Whether the transaction could come into the next block.
-    pub(super) fn is_next(&self, hash: &B256) -> bool {
-        let queue = self.by_hash.get(hash).and_then(|(sender, _)| self.queues.get(sender));
-        queue.is_some_and(|queue| queue.ready().any(|pooled| pooled.hash() == *hash))
+    /// What the transaction with this hash waits for; `None` where it is not held.
+    pub(super) fn waiting(&self, hash: &B256) -> Option<Waiting> {
+        let (sender, nonce) = self.by_hash.get(hash)?;
+        Some(self.queues.get(sender)?.waiting(*nonce))
+    }
+
+    /// Whether the pool holds anything of this sender.
+    pub(super) fn knows(&self, sender: &Address) -> bool {
+        self.queues.contains_key(sender)
     }
 
     /// Whether this sender has a transaction that could come into the next block.
@@ -417,7 +443,7 @@ impl State {
     #[cfg(test)]
     pub(super) fn check_counts(&self) {
         assert_eq!(self.unfunded, self.queues.values().map(Queue::unfunded).sum::<usize>());
-        let tails = self.queues.iter().filter_map(|(sender, queue)| Some((queue.worth()?, *sender)));
+        let tails = self.queues.iter().filter_map(|(sender, queue)| Some((queue.worth(self.policy)?, *sender)));
         assert_eq!(self.tails, tails.collect());
         assert!(self.queues.values().all(|queue| !queue.transactions.is_empty()));
     }
@@ -441,12 +467,4 @@ impl State {
         }
         content
     }
-}
-
-/// The order of transactions in a block: by fee, round, arrival; then where the sender's queue is.
-type Priority = (u128, Reverse<u64>, Reverse<u64>, usize);
-
-/// `None` where the transaction does not pay the base fee.
-fn priority(next: &PooledTransaction, base_fee: u64, round: u64, at: usize) -> Option<Priority> {
-    Some((next.tip(base_fee)?, Reverse(round), Reverse(next.arrival), at))
 }

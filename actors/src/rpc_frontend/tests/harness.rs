@@ -6,7 +6,7 @@ use crate::event_stream::{Event, Subscription, Topics};
 use crate::importer::{Explanation, Rejection};
 use crate::reconciler::VerifyState;
 use crate::rpc_frontend::*;
-use crate::tx_pool::Fate;
+use crate::tx_pool::Story;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
@@ -26,7 +26,8 @@ pub(super) struct FakePool {
     pub(super) taken: Mutex<Vec<Submission>>,
     pub(super) refusal: Mutex<Option<SubmitError>>,
     pub(super) nonces: Mutex<HashMap<Address, u64>>,
-    pub(super) fates: Mutex<HashMap<B256, Fate>>,
+    pub(super) stories: Mutex<HashMap<B256, Story>>,
+    pub(super) refused: Mutex<Vec<(B256, String)>>,
 }
 
 impl PoolPort for FakePool {
@@ -49,9 +50,13 @@ impl PoolPort for FakePool {
         async move { Ok(found.map(|found| Pending { transaction: found.transaction, sender: found.sender })) }.boxed()
     }
 
-    fn fate(&self, hash: B256) -> BoxFuture<'static, Result<Option<Fate>, PoolUnavailable>> {
-        let fate = self.fates.lock().get(&hash).cloned();
-        async move { Ok(fate) }.boxed()
+    fn refused(&self, hash: B256, reason: String) {
+        self.refused.lock().push((hash, reason));
+    }
+
+    fn story(&self, hash: B256) -> BoxFuture<'static, Result<Option<Story>, PoolUnavailable>> {
+        let story = self.stories.lock().get(&hash).cloned();
+        async move { Ok(story) }.boxed()
     }
 
     fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>> {

@@ -6,8 +6,8 @@ use super::harness::Harness;
 use crate::importer::Rejection;
 use crate::rpc_frontend::EvidenceDocument;
 use crate::transport::NodeId;
-use crate::tx_pool::{DropReason, Fate, PoolError};
-use alloy_primitives::{B256, Bytes};
+use crate::tx_pool::{DropReason, Entry, Fate, Source, Step, Story, Waiting};
+use alloy_primitives::{B256, Bytes, U256};
 use callboard_chain::{Blame, Block};
 use callboard_store::{Evidence, RefusedBlock, SealedHeader};
 use serde_json::{Value, json};
@@ -134,27 +134,88 @@ async fn a_transactions_status_says_where_it_is_and_why() {
     let (chain, transactions) = busy_chain();
     let harness = Harness::over(&chain);
     let node = NodeId::of(&user(5));
-    let held = Fate::Held { ready: true, forwarded: true, acknowledged_by: Some(node) };
-    let queued = Fate::Held { ready: false, forwarded: false, acknowledged_by: None };
+    let held = |waiting, acknowledged_by: Option<NodeId>| Fate::Held {
+        waiting,
+        forwarded: acknowledged_by.is_some(),
+        acknowledged_by,
+    };
+    let nonces = Waiting::Nonces { missing: vec![7..=9, 11..=11] };
+    let funds = Waiting::Funds { required: U256::from(8), balance: U256::from(7) };
     let refused = Fate::RefusedBy { by: node, reason: "nonce too low".to_owned() };
-    let own = Fate::Refused(PoolError::AlreadyKnown);
+    let own = Fate::Refused { reason: "intrinsic gas too low".to_owned() };
+    let queued = |waiting: Value| json!({ "status": "queued", "forwarded": false, "acknowledgedBy": null, "waitingFor": waiting });
     let cases = [
-        (held, json!({ "status": "pending", "forwarded": true, "acknowledgedBy": node.to_string() })),
-        (queued, json!({ "status": "queued", "forwarded": false, "acknowledgedBy": null })),
-        (Fate::Dropped(DropReason::Evicted), json!({ "status": "dropped", "reason": "evicted" })),
-        (refused, json!({ "status": "refused", "reason": "nonce too low", "by": node.to_string() })),
-        (own, json!({ "status": "refused", "reason": "already known", "by": null })),
+        (
+            held(Waiting::Ready, Some(node)),
+            json!({ "status": "pending", "forwarded": true, "acknowledgedBy": node.to_string(), "waitingFor": null }),
+        ),
+        (held(nonces, None), queued(json!({ "nonces": [{ "from": 7, "to": 9 }, { "from": 11, "to": 11 }] }))),
+        (held(funds, None), queued(json!({ "funds": { "required": "8", "balance": "7" } }))),
+        (Fate::Dropped(DropReason::Evicted), json!({ "status": "dropped", "reason": "evicted", "waitingFor": null })),
+        (
+            refused,
+            json!({ "status": "refused", "reason": "nonce too low", "by": node.to_string(), "waitingFor": null }),
+        ),
+        (own, json!({ "status": "refused", "reason": "intrinsic gas too low", "by": null, "waitingFor": null })),
     ];
     for (fate, mut expected) in cases {
-        harness.pool.fates.lock().insert(B256::ZERO, fate);
+        harness.pool.stories.lock().insert(B256::ZERO, Story { fate, timeline: Vec::new() });
         expected["hash"] = json!(B256::ZERO);
+        expected["timeline"] = json!([]);
         assert_eq!(harness.result("callboard_transactionStatus", json!([B256::ZERO])).await, expected);
     }
     let hash = *transactions[1].tx_hash();
-    let expected = json!({ "hash": hash, "status": "included", "height": 1, "index": 1 });
+    let timeline = json!([{ "at": 1_700_000_001, "step": "included", "height": 1, "index": 1 }]);
+    let expected = json!({
+        "hash": hash, "status": "included", "height": 1, "index": 1, "waitingFor": null, "timeline": timeline,
+    });
     assert_eq!(harness.result("callboard_transactionStatus", json!([hash])).await, expected);
     let error = harness.error("callboard_transactionStatus", json!([B256::repeat_byte(9)])).await;
     assert!(error.0 == -32000 && error.1.starts_with("unknown transaction"), "{error:?}");
+}
+
+#[actix_web::test]
+async fn the_time_line_of_a_transaction_names_each_step_with_what_belongs_to_it() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let node = NodeId::of(&user(5));
+    let (name, other, why) = (node.to_string(), B256::repeat_byte(2), || "why".to_owned());
+    let dropped = |reason, by, detail| Step::Dropped { reason, by, detail };
+    let steps = [
+        (Step::Arrived { from: Source::Rpc }, json!({ "step": "arrived", "from": "rpc" })),
+        (Step::Arrived { from: Source::Peer(node) }, json!({ "step": "arrived", "from": name })),
+        (Step::Arrived { from: Source::Block }, json!({ "step": "arrived", "from": "block" })),
+        (Step::Checked, json!({ "step": "checked" })),
+        (Step::Forwarded { to: vec![node] }, json!({ "step": "forwarded", "to": [name] })),
+        (Step::Forwarded { to: Vec::new() }, json!({ "step": "forwarded", "to": [] })),
+        (Step::Acknowledged { by: node }, json!({ "step": "acknowledged", "by": name })),
+        (Step::NotNow { by: node, reason: why() }, json!({ "step": "notNow", "by": name, "reason": "why" })),
+        (
+            dropped(DropReason::Replaced, Some(other), None),
+            json!({ "step": "dropped", "reason": "replaced", "by": other }),
+        ),
+        (
+            dropped(DropReason::Invalid, None, Some(why())),
+            json!({ "step": "dropped", "reason": "invalid", "detail": "why" }),
+        ),
+        (dropped(DropReason::Expired, None, None), json!({ "step": "dropped", "reason": "expired" })),
+        (Step::RefusedBy { by: node, reason: why() }, json!({ "step": "refused", "by": name, "reason": "why" })),
+        (
+            Step::Refused { from: Source::Rpc, reason: why() },
+            json!({ "step": "refused", "from": "rpc", "reason": "why" }),
+        ),
+        (Step::KeptOut { from: Source::Peer(node) }, json!({ "step": "keptOut", "from": name })),
+    ];
+    let (steps, mut expected): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
+    let entry = |step| Entry { at: 5, last: 5, times: 1, step };
+    let mut timeline: Vec<_> = steps.into_iter().map(entry).collect();
+    expected.iter_mut().for_each(|step| step["at"] = json!(5));
+    (timeline[4].times, timeline[4].last) = (3, 9);
+    (expected[4]["times"], expected[4]["last"]) = (json!(3), json!(9));
+    let fate = Fate::Dropped(DropReason::Expired);
+    harness.pool.stories.lock().insert(B256::ZERO, Story { fate, timeline });
+    let answer = harness.result("callboard_transactionStatus", json!([B256::ZERO])).await;
+    assert_eq!(answer["timeline"], json!(expected));
 }
 
 fn refused(height: u64) -> Rejection {

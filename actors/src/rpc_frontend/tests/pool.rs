@@ -6,7 +6,8 @@ use crate::rpc_frontend::{PoolInboxes, PoolPort, Submission, SubmitError};
 use crate::send::Inbox;
 use crate::send::probe::probe;
 use crate::tx_pool::{
-    DropReason, DropTransaction, Fate, PendingNonce, PoolError, PoolStatus, Status, SubmitTransaction, TransactionFate,
+    DropReason, DropTransaction, Fate, PendingNonce, PoolError, PoolStatus, Status, Story, SubmitTransaction,
+    TransactionFate,
 };
 use actix::Message;
 use alloy_primitives::{B256, U256};
@@ -30,13 +31,15 @@ async fn inboxes(
         })
         .await,
         pending: answering(|_| None).await,
-        fate: answering(|question: &TransactionFate| {
-            (question.hash == B256::ZERO).then_some(Fate::Dropped(DropReason::Evicted))
-        })
-        .await,
+        fate: answering(|question: &TransactionFate| (question.hash == B256::ZERO).then(evicted)).await,
         drop: answering(|command: &DropTransaction| command.reason == DropReason::Operator).await,
+        refused: answering(|_| ()).await,
         status: answering(|_: &PoolStatus| Status { pending: 3, queued: 2, bytes: 9 }).await,
     }
+}
+
+fn evicted() -> Story {
+    Story { fate: Fate::Dropped(DropReason::Evicted), timeline: Vec::new() }
 }
 
 fn submission() -> Submission {
@@ -52,7 +55,7 @@ async fn a_submission_says_that_it_came_over_rpc() {
     .await;
     assert_eq!(pool.submit(submission()).await, Ok(()));
     assert_eq!(pool.pending(*submission().transaction.tx_hash()).await.map(|found| found.is_none()), Ok(true));
-    assert_eq!(pool.fate(B256::ZERO).await, Ok(Some(Fate::Dropped(DropReason::Evicted))));
+    assert_eq!(pool.story(B256::ZERO).await, Ok(Some(evicted())));
     let status = pool.status().await.unwrap();
     assert_eq!((status.pending, status.queued), (3, 2));
     assert_eq!(pool.drop_transaction(B256::ZERO).await, Ok(true), "the operator's wish");

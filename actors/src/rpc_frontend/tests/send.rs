@@ -39,6 +39,17 @@ async fn a_valid_transaction_reaches_the_pool_with_its_sender() {
 }
 
 #[actix_web::test]
+async fn what_does_not_come_as_far_as_the_pool_is_told_to_it_by_hash() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let wrong = sign(TxLegacy { gas_limit: 20_999, ..legacy(0) }, &user(2));
+    let (_, message) = harness.error("eth_sendRawTransaction", json!([raw(&wrong)])).await;
+    assert_eq!(*harness.pool.refused.lock(), [(*wrong.tx_hash(), message)]);
+    harness.result("eth_sendRawTransaction", json!([raw(&sign(legacy(0), &user(2)))])).await;
+    assert_eq!(harness.pool.refused.lock().len(), 1, "what is taken is no refusal");
+}
+
+#[actix_web::test]
 async fn what_breaks_a_rule_is_refused_with_the_text_clients_match() {
     let chain = TestChain::new();
     let harness = Harness::over(&chain);

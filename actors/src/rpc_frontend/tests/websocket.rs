@@ -206,6 +206,7 @@ async fn pending_transactions_are_pushed_as_hashes_or_bodies() {
         cost: U256::ZERO,
         arrival: 0,
         arrived: Duration::ZERO,
+        equal_offers: 0,
     };
     harness.events.publish(&Event::pending(pooled));
     assert_eq!(client.pushed(&hashes).await, json!(hash));

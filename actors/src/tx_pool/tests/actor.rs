@@ -11,11 +11,13 @@ use crate::transport::wire::{TransactionAnswer, TransactionResult};
 use crate::tx_pool::*;
 use actix::Arbiter;
 use alloy_primitives::{Address, B256, U256};
-use callboard_chain::StateReadError;
 use callboard_chain::keys::SecretKey;
+use callboard_chain::{BaseFeePolicy, StateReadError};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The sender that has nothing.
+const BROKE: u8 = 0xee;
 const SOON: Duration = Duration::from_secs(20);
 
 struct Bench {
@@ -30,7 +32,7 @@ impl Bench {
     /// A running pool on a node of this role and phase. The account of `sender(0xff)` cannot be read.
     async fn start(role: Role, phase: Phase) -> (Self, Inboxes) {
         let (accepted_port, accepted) = probe(|_| ()).await;
-        Self::start_with(role, phase, accepted_port, accepted).await
+        Self::start_with(role, phase, accepted_port, accepted, PoolConfig::default()).await
     }
 
     async fn start_with(
@@ -38,6 +40,7 @@ impl Bench {
         phase: Phase,
         accepted_port: Inbox<TransactionAccepted>,
         accepted: Probe<TransactionAccepted>,
+        config: PoolConfig,
     ) -> (Self, Inboxes) {
         let (registry, _deaths) = ActorRegistry::new();
         let mailbox = Mailbox::open(&Arbiter::current(), registry.actor("TxPool", 64)).await.expect("it runs");
@@ -49,7 +52,8 @@ impl Bench {
             if address == sender(0xff) {
                 return Err(StateReadError("the disk is gone".into()));
             }
-            Ok(AccountState { nonce: 0, balance: U256::MAX })
+            let balance = if address == sender(BROKE) { U256::ZERO } else { U256::MAX };
+            Ok(AccountState { nonce: 0, balance })
         });
         let metrics = Metrics::new();
         let pool_metrics = PoolMetrics::register(&metrics);
@@ -61,7 +65,7 @@ impl Bench {
             accounts,
             callboard: callboard.clone(),
         };
-        mailbox.start(move |_| TxPool::new(PoolConfig::default(), ports, pool_metrics));
+        mailbox.start(move |_| TxPool::new(config, BaseFeePolicy::Zero, ports, pool_metrics));
         (Self { accepted, proposer, events, callboard, metrics }, inboxes)
     }
 }
@@ -79,6 +83,7 @@ struct Inboxes {
     status: Inbox<PoolStatus>,
     held: Inbox<HeldTransactions>,
     fate: Inbox<TransactionFate>,
+    refused: Inbox<TransactionsRefused>,
     forwarded: Inbox<TransactionForwarded>,
     stop: Inbox<Stop>,
 }
@@ -98,6 +103,7 @@ impl Inboxes {
             status: mailbox.inbox(),
             held: mailbox.inbox(),
             fate: mailbox.inbox(),
+            refused: mailbox.inbox(),
             forwarded: mailbox.inbox(),
             stop: mailbox.inbox(),
         }
@@ -130,7 +136,7 @@ async fn a_transaction_from_rpc_is_held_and_goes_on_as_the_routing_table_says() 
     assert_eq!(pool.nonce.ask(PendingNonce { address: sender(1) }, SOON).await, Ok(Ok(1)));
     let found = pool.pending.ask(PendingTransaction { hash }, SOON).await.expect("answered").expect("held");
     assert_eq!(found.sender, sender(1));
-    let best = BestTransactions { gas: u64::MAX, bytes: usize::MAX, base_fee: 0 };
+    let best = BestTransactions { gas: u64::MAX, bytes: usize::MAX, base_fee: 0, block_gas: u64::MAX };
     assert_eq!(pool.best.ask(best, SOON).await.expect("answered").len(), 1);
     assert_eq!(pool.content.ask(PoolContent { sender: None }, SOON).await.expect("answered").pending.len(), 1);
     assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered").pending, 1);
@@ -196,21 +202,38 @@ async fn transactions_of_undone_blocks_come_back_without_being_relayed() {
     pool.rolled_back.ask(ChainRolledBack { returned }, SOON).await.expect("answered");
     assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered").pending, 2);
     assert!(bench.accepted.try_next().is_none());
-    let drop = DropTransaction { hash: *free(1, 0).hash(), reason: DropReason::Operator };
-    assert_eq!(pool.drop.ask(drop, SOON).await, Ok(true));
+    let drop = DropTransaction { hash: *free(1, 0).hash(), reason: DropReason::Operator, detail: None };
+    assert_eq!(pool.drop.ask(drop.clone(), SOON).await, Ok(true));
     assert_eq!(pool.drop.ask(drop, SOON).await, Ok(false));
     assert_eq!(pool.status.ask(PoolStatus, SOON).await.expect("answered").queued, 1);
 }
 
 impl Inboxes {
-    async fn fate_of(&self, hash: B256) -> Option<Fate> {
+    async fn story_of(&self, hash: B256) -> Option<Story> {
         self.fate.ask(TransactionFate { hash }, SOON).await.expect("answered")
+    }
+
+    async fn fate_of(&self, hash: B256) -> Option<Fate> {
+        self.story_of(hash).await.map(|story| story.fate)
+    }
+
+    async fn steps_of(&self, hash: B256) -> Vec<Step> {
+        let story = self.story_of(hash).await.expect("known");
+        story.timeline.into_iter().map(|entry| entry.step).collect()
+    }
+
+    async fn by_peer(&self, byte: u8, nonce: u64) -> Taken {
+        let batch = SubmitTransactions { transactions: vec![(free(byte, nonce), sender(byte))], peer: peer() };
+        self.batch.ask(batch, SOON).await.expect("answered").remove(0)
+    }
+
+    async fn told(&self, hash: B256, outcome: ForwardOutcome) {
+        self.forwarded.ask(TransactionForwarded { hash, outcome }, SOON).await.expect("told");
     }
 
     /// The authority answers a forwarded transaction.
     async fn answered(&self, hash: B256, result: TransactionResult) {
-        let outcome = ForwardOutcome::Answered { by: peer(), answer: TransactionAnswer { hash, result } };
-        self.forwarded.ask(TransactionForwarded { hash, outcome }, SOON).await.expect("told");
+        self.told(hash, ForwardOutcome::Answered { by: peer(), answer: TransactionAnswer { hash, result } }).await;
     }
 }
 
@@ -218,7 +241,8 @@ impl Inboxes {
 async fn forward_that_the_broadcaster_had_no_room_for_is_handed_on_later() {
     let (accepted_port, run) = idle_probe(1).await;
     let (_, nobody) = probe(|_| ()).await;
-    let (_bench, pool) = Bench::start_with(Role::Follower, Phase::Following, accepted_port.clone(), nobody).await;
+    let (_bench, pool) =
+        Bench::start_with(Role::Follower, Phase::Following, accepted_port.clone(), nobody, PoolConfig::default()).await;
     for byte in 1..=3 {
         pool.submit.ask(by_rpc(byte, 0), SOON).await.expect("answered").expect("taken");
     }
@@ -235,7 +259,7 @@ async fn forward_that_the_authority_refused_is_dropped_and_the_pool_knows_why() 
     let hash = *free(1, 0).hash();
     assert_eq!(pool.fate_of(hash).await, None);
     pool.submit.ask(by_rpc(1, 0), SOON).await.expect("answered").expect("taken");
-    let held = |acknowledged_by| Some(Fate::Held { ready: true, forwarded: true, acknowledged_by });
+    let held = |acknowledged_by| Some(Fate::Held { waiting: Waiting::Ready, forwarded: true, acknowledged_by });
     assert_eq!(pool.fate_of(hash).await, held(None));
     pool.answered(hash, TransactionResult::Taken).await;
     assert_eq!(pool.fate_of(hash).await, held(Some(peer())));
@@ -272,13 +296,98 @@ async fn pool_says_which_transactions_it_holds_and_how_others_ended() {
     pool.submit.ask(by_rpc(1, 1), SOON).await.expect("answered").expect("held behind a gap");
     let hashes = vec![*free(1, 0).hash(), *free(1, 1).hash()];
     assert_eq!(pool.held.ask(HeldTransactions { hashes }, SOON).await, Ok(vec![false, true]));
-    let waiting = Fate::Held { ready: false, forwarded: false, acknowledged_by: None };
+    let waiting = Waiting::Nonces { missing: vec![0..=0] };
+    let waiting = Fate::Held { waiting, forwarded: false, acknowledged_by: None };
     assert_eq!(pool.fate_of(*free(1, 1).hash()).await, Some(waiting));
     let error = pool.submit.ask(by_rpc(2, 5_000), SOON).await.expect("answered").expect_err("far ahead");
-    assert_eq!(pool.fate_of(*free(2, 5_000).hash()).await, Some(Fate::Refused(error)));
-    let drop = DropTransaction { hash: *free(1, 1).hash(), reason: DropReason::Operator };
-    assert_eq!(pool.drop.ask(drop, SOON).await, Ok(true));
+    assert_eq!(pool.fate_of(*free(2, 5_000).hash()).await, Some(Fate::Refused { reason: error.to_string() }));
+    let drop = DropTransaction { hash: *free(1, 1).hash(), reason: DropReason::Operator, detail: None };
+    assert_eq!(pool.drop.ask(drop.clone(), SOON).await, Ok(true));
     assert_eq!(pool.fate_of(drop.hash).await, Some(Fate::Dropped(DropReason::Operator)));
+}
+
+#[actix::test]
+async fn what_the_operator_dropped_is_refused_to_peers_for_good_and_taken_over_rpc() {
+    let (_bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    let hash = *free(1, 0).hash();
+    assert_eq!(pool.by_peer(1, 0).await, Taken::Taken);
+    let drop = DropTransaction { hash, reason: DropReason::Operator, detail: None };
+    assert_eq!(pool.drop.ask(drop, SOON).await, Ok(true));
+    for _ in 0..2 {
+        assert_eq!(pool.by_peer(1, 0).await, Taken::Refused(PoolError::DroppedByOperator));
+    }
+    assert_eq!(pool.fate_of(hash).await, Some(Fate::Dropped(DropReason::Operator)), "and why it is not there");
+    assert_eq!(pool.steps_of(hash).await.last(), Some(&Step::KeptOut { from: Source::Peer(peer()) }));
+    assert_eq!(pool.submit.ask(by_rpc(1, 0), SOON).await, Ok(Ok(hash)));
+    assert_eq!(pool.by_peer(1, 0).await, Taken::Known);
+}
+
+#[actix::test]
+async fn what_failed_in_a_block_is_refused_to_peers_with_the_reason_of_the_build() {
+    let (_bench, pool) = Bench::start(Role::Authority, Phase::Following).await;
+    let hash = *free(1, 0).hash();
+    assert_eq!(pool.by_peer(1, 0).await, Taken::Taken);
+    let detail = Some("the sender has code".to_owned());
+    let drop = DropTransaction { hash, reason: DropReason::Invalid, detail: detail.clone() };
+    assert_eq!(pool.drop.ask(drop, SOON).await, Ok(true));
+    let reason = "the sender has code".to_owned();
+    assert_eq!(pool.by_peer(1, 0).await, Taken::Refused(PoolError::Invalid { reason }));
+    let dropped = Step::Dropped { reason: DropReason::Invalid, by: None, detail };
+    assert!(pool.steps_of(hash).await.contains(&dropped));
+}
+
+#[actix::test]
+async fn forward_that_the_authority_has_to_put_off_is_acknowledged_no_longer() {
+    let (_bench, pool) = Bench::start(Role::Follower, Phase::Following).await;
+    let hash = *free(1, 0).hash();
+    pool.submit.ask(by_rpc(1, 0), SOON).await.expect("answered").expect("taken");
+    pool.told(hash, ForwardOutcome::Sent { to: vec![peer()] }).await;
+    pool.answered(hash, TransactionResult::Taken).await;
+    let held = |acknowledged_by| Some(Fate::Held { waiting: Waiting::Ready, forwarded: true, acknowledged_by });
+    assert_eq!(pool.fate_of(hash).await, held(Some(peer())));
+    // The authority had to make room since, and is full.
+    let reason = "txpool is full".to_owned();
+    pool.told(hash, ForwardOutcome::NotNow { by: peer(), reason: reason.clone() }).await;
+    assert_eq!(pool.fate_of(hash).await, held(None));
+    let expected = [
+        Step::Arrived { from: Source::Rpc },
+        Step::Checked,
+        Step::Forwarded { to: vec![peer()] },
+        Step::Acknowledged { by: peer() },
+        Step::NotNow { by: peer(), reason },
+    ];
+    assert_eq!(pool.steps_of(hash).await, expected);
+    pool.answered(hash, TransactionResult::Known).await;
+    pool.told(hash, ForwardOutcome::Unacknowledged).await;
+    assert_eq!(pool.fate_of(hash).await, held(None), "the last forward came to nobody");
+}
+
+#[actix::test]
+async fn what_was_refused_before_it_came_to_the_pool_can_be_asked_for() {
+    let (_bench, pool) = Bench::start(Role::Follower, Phase::Following).await;
+    let hash = B256::repeat_byte(7);
+    let (refused, from) = (vec![(hash, "intrinsic gas too low".to_owned())], Source::Peer(peer()));
+    pool.refused.ask(TransactionsRefused { refused, from }, SOON).await.expect("told");
+    let reason = "intrinsic gas too low".to_owned();
+    assert_eq!(pool.fate_of(hash).await, Some(Fate::Refused { reason: reason.clone() }));
+    assert_eq!(pool.steps_of(hash).await, [Step::Refused { from, reason }]);
+}
+
+#[actix::test]
+async fn limits_on_senders_hold_for_what_peers_bring_as_well() {
+    let config = PoolConfig { senders: [sender(1)].into(), ..PoolConfig::default() };
+    let (accepted_port, accepted) = probe(|_| ()).await;
+    let (_bench, pool) = Bench::start_with(Role::Authority, Phase::Following, accepted_port, accepted, config).await;
+    assert_eq!(pool.by_peer(1, 0).await, Taken::Taken);
+    assert_eq!(pool.by_peer(2, 0).await, Taken::Refused(PoolError::SenderNotAllowed { sender: sender(2) }));
+
+    let config = PoolConfig { unfunded: Unfunded::Limit, max_transactions: 10, ..PoolConfig::default() };
+    let (accepted_port, accepted) = probe(|_| ()).await;
+    let (_bench, pool) = Bench::start_with(Role::Authority, Phase::Following, accepted_port, accepted, config).await;
+    assert_eq!(pool.by_peer(BROKE, 0).await, Taken::Taken);
+    let Taken::Refused(error) = pool.by_peer(BROKE, 1).await else { panic!("one in ten is held") };
+    assert!(matches!(error, PoolError::Unfunded { limit: 1, .. }) && error.is_passing(), "{error}");
+    assert_eq!(pool.by_peer(1, 0).await, Taken::Taken);
 }
 
 #[actix::test]

@@ -1,17 +1,17 @@
-use crate::tx_pool::state::{Effect, State};
+use crate::tx_pool::state::{Effect, Included, State};
 use crate::tx_pool::{
-    AccountState, DropReason, PoolConfig, PoolError, PooledTransaction, UNFUNDED_PER_SENDER, Unfunded,
+    AccountState, BestTransactions, DropReason, PoolConfig, PoolError, PooledTransaction, UNFUNDED_PER_SENDER, Unfunded,
 };
 use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
-use callboard_chain::Transaction;
+use callboard_chain::{BaseFeePolicy, Transaction};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-const NOW: Duration = Duration::from_secs(100);
+pub(super) const NOW: Duration = Duration::from_secs(100);
 const GAS: u64 = 21_000;
-const RICH: AccountState = AccountState { nonce: 0, balance: U256::MAX };
+pub(super) const RICH: AccountState = AccountState { nonce: 0, balance: U256::MAX };
 
 pub(super) fn sender(byte: u8) -> Address {
     Address::repeat_byte(byte)
@@ -47,8 +47,18 @@ pub(super) fn free(byte: u8, nonce: u64) -> Transaction {
     transaction(byte, nonce, 0, 0, 0)
 }
 
+/// A pool of a chain where gas has a price.
+fn priced(config: PoolConfig) -> State {
+    State::new(config, BaseFeePolicy::Eip1559)
+}
+
 fn pool() -> State {
-    State::new(PoolConfig::default())
+    priced(PoolConfig::default())
+}
+
+/// What a block with this much room would be offered; shares are not looked at.
+fn fill(pool: &State, gas: u64, bytes: usize, base_fee: u64) -> Vec<PooledTransaction> {
+    pool.best(BestTransactions { gas, bytes, base_fee, block_gas: u64::MAX })
 }
 
 fn submit(pool: &mut State, byte: u8, transaction: Transaction) -> Result<Vec<Effect>, PoolError> {
@@ -57,7 +67,7 @@ fn submit(pool: &mut State, byte: u8, transaction: Transaction) -> Result<Vec<Ef
 
 fn dropped(effects: &[Effect]) -> Vec<(Address, u64, DropReason)> {
     let dropped = effects.iter().filter_map(|effect| match effect {
-        Effect::Dropped { transaction, reason } => Some((transaction.sender, transaction.nonce(), *reason)),
+        Effect::Dropped { transaction, reason, .. } => Some((transaction.sender, transaction.nonce(), *reason)),
         Effect::Accepted { .. } => None,
     });
     dropped.collect()
@@ -68,7 +78,7 @@ fn order(best: &[PooledTransaction]) -> Vec<(u8, u64)> {
 }
 
 fn everything(pool: &State) -> Vec<(u8, u64)> {
-    order(&pool.best(u64::MAX, usize::MAX, 0))
+    order(&fill(pool, u64::MAX, usize::MAX, 0))
 }
 
 #[test]
@@ -85,7 +95,7 @@ fn a_transaction_is_taken_once() {
 
 #[test]
 fn nonces_that_are_used_or_too_far_ahead_are_refused_by_name() {
-    let mut pool = State::new(PoolConfig { max_per_sender: 4, ..PoolConfig::default() });
+    let mut pool = priced(PoolConfig { max_per_sender: 4, ..PoolConfig::default() });
     let account = AccountState { nonce: 7, ..RICH };
     let mut offer =
         |nonce| pool.on_submit(NOW, free(1, nonce), sender(1), account).map(drop).map_err(|e| e.to_string());
@@ -139,14 +149,17 @@ fn a_replacement_must_raise_both_fees_by_a_tenth() {
                 assert!(taken, "{case} was taken");
                 assert_eq!(dropped(&effects), [(sender(1), 0, DropReason::Replaced)]);
                 assert_eq!(
-                    pool.best(u64::MAX, usize::MAX, 0)[0].transaction.as_ref(),
+                    fill(&pool, u64::MAX, usize::MAX, 0)[0].transaction.as_ref(),
                     &transaction(1, 0, new_cap, new_tip, 2)
                 );
             }
             Err(error) => {
                 assert!(!taken, "{case} was refused: {error}");
                 assert!(error.to_string().starts_with("replacement transaction underpriced"), "{error}");
-                assert_eq!(pool.best(u64::MAX, usize::MAX, 0)[0].transaction.as_ref(), &transaction(1, 0, cap, tip, 1));
+                assert_eq!(
+                    fill(&pool, u64::MAX, usize::MAX, 0)[0].transaction.as_ref(),
+                    &transaction(1, 0, cap, tip, 1)
+                );
             }
         }
         assert_eq!(pool.status().pending, 1);
@@ -188,7 +201,7 @@ fn senders_without_balance_are_held_as_the_policy_says() {
     for (unfunded, of_one, of_all) in
         [(Unfunded::Refuse, 0, 0), (Unfunded::Limit, UNFUNDED_PER_SENDER, 20), (Unfunded::Accept, 30, 90)]
     {
-        let mut pool = State::new(config(unfunded));
+        let mut pool = priced(config(unfunded));
         let mut taken = |byte| {
             (0..30)
                 .filter(|nonce| match pool.on_submit(NOW, free(byte, *nonce), sender(byte), broke) {
@@ -208,24 +221,24 @@ fn senders_without_balance_are_held_as_the_policy_says() {
 
 #[test]
 fn a_sender_that_gets_funds_counts_as_unfunded_no_longer() {
-    let mut pool = State::new(PoolConfig { max_transactions: 10, ..PoolConfig::default() });
+    let mut pool = priced(PoolConfig { max_transactions: 10, ..PoolConfig::default() });
     let broke = AccountState::default();
     pool.on_submit(NOW, free(1, 0), sender(1), broke).expect("one is held");
     assert!(matches!(pool.on_submit(NOW, free(2, 0), sender(2), broke), Err(PoolError::Unfunded { limit: 1, .. })));
-    pool.on_accounts(&[(sender(1), RICH)], &HashSet::new());
+    pool.on_accounts(&[(sender(1), RICH)], &Included::new());
     pool.on_submit(NOW, free(2, 0), sender(2), broke).expect("there is room for one again");
 }
 
 #[test]
 fn only_listed_senders_are_taken_where_there_is_a_list() {
-    let mut pool = State::new(PoolConfig { senders: [sender(1)].into(), ..PoolConfig::default() });
+    let mut pool = priced(PoolConfig { senders: [sender(1)].into(), ..PoolConfig::default() });
     submit(&mut pool, 1, free(1, 0)).expect("listed");
     assert_eq!(submit(&mut pool, 2, free(2, 0)).err(), Some(PoolError::SenderNotAllowed { sender: sender(2) }));
 }
 
 #[test]
 fn one_sender_cannot_have_more_than_its_share() {
-    let mut pool = State::new(PoolConfig { max_per_sender: 2, ..PoolConfig::default() });
+    let mut pool = priced(PoolConfig { max_per_sender: 2, ..PoolConfig::default() });
     let account = |nonce| AccountState { nonce, ..RICH };
     pool.on_submit(NOW, free(1, 0), sender(1), account(0)).expect("one");
     pool.on_submit(NOW, free(1, 1), sender(1), account(0)).expect("two");
@@ -236,7 +249,7 @@ fn one_sender_cannot_have_more_than_its_share() {
 }
 
 fn full_of(transactions: &[(u8, u64, u128)]) -> State {
-    let mut pool = State::new(PoolConfig { max_transactions: transactions.len(), ..PoolConfig::default() });
+    let mut pool = priced(PoolConfig { max_transactions: transactions.len(), ..PoolConfig::default() });
     for (byte, nonce, fee) in transactions {
         submit(&mut pool, *byte, transaction(*byte, *nonce, *fee, *fee, 0)).expect("there is room");
     }
@@ -287,7 +300,7 @@ fn a_replacement_needs_no_room_in_a_full_pool() {
 #[test]
 fn the_pool_is_bounded_in_bytes() {
     let bytes = PooledTransaction::new(transaction(1, 0, 1, 1, 0), sender(1), 0, NOW).bytes;
-    let mut pool = State::new(PoolConfig { max_bytes: 2 * bytes, ..PoolConfig::default() });
+    let mut pool = priced(PoolConfig { max_bytes: 2 * bytes, ..PoolConfig::default() });
     submit(&mut pool, 1, transaction(1, 0, 1, 1, 0)).expect("room");
     submit(&mut pool, 2, transaction(2, 0, 1, 1, 0)).expect("room");
     assert_eq!(pool.status().bytes, 2 * bytes);
@@ -299,7 +312,7 @@ fn the_pool_is_bounded_in_bytes() {
 
 #[test]
 fn what_no_block_took_is_dropped_after_its_time() {
-    let mut pool = State::new(PoolConfig { ttl: Duration::from_secs(10), ..PoolConfig::default() });
+    let mut pool = priced(PoolConfig { ttl: Duration::from_secs(10), ..PoolConfig::default() });
     let at = |seconds| NOW + Duration::from_secs(seconds);
     pool.on_submit(at(0), free(1, 0), sender(1), RICH).expect("valid");
     pool.on_submit(at(5), free(1, 1), sender(1), RICH).expect("valid");
@@ -324,7 +337,7 @@ fn the_highest_tip_at_the_base_fee_comes_first_but_never_before_the_senders_earl
     for (byte, nonce, cap, tip) in [(1, 0, 20, 1), (1, 1, 90, 50), (2, 0, 30, 30), (3, 0, 16, 16), (4, 0, 9, 9)] {
         submit(&mut pool, byte, transaction(byte, nonce, cap, tip, 0)).expect("valid");
     }
-    let best = |base_fee| order(&pool.best(u64::MAX, usize::MAX, base_fee));
+    let best = |base_fee| order(&fill(&pool, u64::MAX, usize::MAX, base_fee));
     assert_eq!(best(0), [(2, 0), (3, 0), (4, 0), (1, 0), (1, 1)]);
     assert_eq!(best(10), [(2, 0), (3, 0), (1, 0), (1, 1)]);
     assert_eq!(best(25), [(2, 0)], "who does not pay the base fee holds up its own later ones");
@@ -336,11 +349,11 @@ fn a_block_is_filled_within_its_gas_and_bytes() {
     for (byte, nonce, fee) in [(1, 0, 9), (1, 1, 9), (2, 0, 5), (3, 0, 1)] {
         submit(&mut pool, byte, transaction(byte, nonce, fee, fee, 0)).expect("valid");
     }
-    assert_eq!(order(&pool.best(2 * GAS, usize::MAX, 0)), [(1, 0), (1, 1)]);
-    assert_eq!(order(&pool.best(2 * GAS - 1, usize::MAX, 0)), [(1, 0)]);
-    let bytes: usize = pool.best(u64::MAX, usize::MAX, 0)[..3].iter().map(|pooled| pooled.bytes).sum();
-    assert_eq!(order(&pool.best(u64::MAX, bytes, 0)), [(1, 0), (1, 1), (2, 0)]);
-    assert!(pool.best(0, 0, 0).is_empty());
+    assert_eq!(order(&fill(&pool, 2 * GAS, usize::MAX, 0)), [(1, 0), (1, 1)]);
+    assert_eq!(order(&fill(&pool, 2 * GAS - 1, usize::MAX, 0)), [(1, 0)]);
+    let bytes: usize = fill(&pool, u64::MAX, usize::MAX, 0)[..3].iter().map(|pooled| pooled.bytes).sum();
+    assert_eq!(order(&fill(&pool, u64::MAX, bytes, 0)), [(1, 0), (1, 1), (2, 0)]);
+    assert!(fill(&pool, 0, 0, 0).is_empty());
     assert_eq!(pool.status().pending, 4, "asking takes nothing out");
 }
 
@@ -352,18 +365,18 @@ fn pending_nonce_never_goes_backwards_because_of_a_block() {
         submit(&mut pool, 1, free(1, next)).expect("valid");
         assert_eq!(nonce(&pool, 0), expected);
     }
-    let _being_built = pool.best(2 * GAS, usize::MAX, 0);
+    let _being_built = fill(&pool, 2 * GAS, usize::MAX, 0);
     assert_eq!(nonce(&pool, 0), 4, "while a block is made");
     assert_eq!(nonce(&pool, 2), 4, "the block is durable, the pool has not heard of it");
     assert_eq!(nonce(&pool, 6), 6, "the block holds more of this sender than the pool ever did");
-    let included = (0..2).map(|nonce| *free(1, nonce).hash()).collect();
+    let included = (0..2).map(|nonce| ((sender(1), nonce), *free(1, nonce).hash())).collect();
     let effects = pool.on_accounts(&[(sender(1), AccountState { nonce: 2, ..RICH })], &included);
     let gone = |nonce| (sender(1), nonce, DropReason::Included);
     assert_eq!(dropped(&effects), [gone(0), gone(1)]);
     assert_eq!(nonce(&pool, 2), 4, "the pool has heard");
     pool.on_submit(NOW, free(1, 4), sender(1), AccountState { nonce: 2, ..RICH }).expect("goes on");
     assert_eq!(nonce(&pool, 2), 5);
-    pool.on_accounts(&[(sender(1), AccountState { nonce: 5, ..RICH })], &HashSet::new());
+    pool.on_accounts(&[(sender(1), AccountState { nonce: 5, ..RICH })], &Included::new());
     assert_eq!(nonce(&pool, 5), 5);
     assert_eq!(pool.status(), Default::default());
 }
@@ -377,12 +390,12 @@ fn a_block_takes_out_what_can_no_longer_be_sent() {
     submit(&mut pool, 2, free(2, 0)).expect("valid");
     // Nonce 0 was used by another transaction; 35 wei are left for values of 20, 30 and 40.
     let account = AccountState { nonce: 1, balance: U256::from(35) };
-    let effects = pool.on_accounts(&[(sender(1), account), (sender(8), RICH)], &HashSet::new());
+    let effects = pool.on_accounts(&[(sender(1), account), (sender(8), RICH)], &Included::new());
     let expected = [(sender(1), 0, DropReason::NonceUsed), (sender(1), 3, DropReason::InsufficientFunds)];
     assert_eq!(dropped(&effects), expected);
     assert_eq!(everything(&pool), [(1, 1), (2, 0)]);
     assert_eq!((pool.status().pending, pool.status().queued), (2, 1), "nonce 2 waits for funds");
-    pool.on_accounts(&[(sender(1), AccountState { nonce: 1, balance: U256::from(50) })], &HashSet::new());
+    pool.on_accounts(&[(sender(1), AccountState { nonce: 1, balance: U256::from(50) })], &Included::new());
     assert_eq!(pool.status().pending, 3);
 }
 
@@ -391,7 +404,7 @@ fn a_rollback_makes_earlier_nonces_valid_again() {
     let mut pool = pool();
     let at = |nonce| AccountState { nonce, ..RICH };
     pool.on_submit(NOW, free(1, 2), sender(1), at(2)).expect("valid");
-    assert!(pool.on_accounts(&[(sender(1), at(0))], &HashSet::new()).is_empty());
+    assert!(pool.on_accounts(&[(sender(1), at(0))], &Included::new()).is_empty());
     assert_eq!((everything(&pool), pool.pending_nonce(sender(1), 0)), (vec![], 0));
     for nonce in 0..2 {
         pool.on_submit(NOW, free(1, nonce), sender(1), at(0)).expect("comes back");
@@ -404,10 +417,10 @@ fn a_transaction_can_be_taken_out_by_hash() {
     let mut pool = pool();
     submit(&mut pool, 1, free(1, 0)).expect("valid");
     let hash = *free(1, 0).hash();
-    let effect = pool.on_drop(hash, DropReason::Operator).expect("it was there");
+    let effect = pool.on_drop(NOW, hash, DropReason::Operator, None).expect("it was there");
     assert_eq!(dropped(&[effect]), [(sender(1), 0, DropReason::Operator)]);
-    assert!(pool.on_drop(hash, DropReason::Operator).is_none());
-    assert!(pool.on_drop(B256::ZERO, DropReason::Invalid).is_none());
+    assert!(pool.on_drop(NOW, hash, DropReason::Operator, None).is_none());
+    assert!(pool.on_drop(NOW, B256::ZERO, DropReason::Invalid, None).is_none());
 }
 
 /// What the pool holds is what it has seen: nothing else keeps a transaction from being taken.
@@ -421,22 +434,22 @@ fn transaction_that_left_the_pool_is_taken_and_routed_again_when_it_is_resent() 
         (DropReason::Expired, |pool| pool.on_tick(NOW + Duration::from_secs(10))),
         (DropReason::RefusedByAuthority, |pool| {
             let hash = *transaction(1, 0, 1, 1, 0).hash();
-            pool.on_drop(hash, DropReason::RefusedByAuthority).into_iter().collect()
+            pool.on_drop(NOW, hash, DropReason::RefusedByAuthority, None).into_iter().collect()
         }),
         (DropReason::InsufficientFunds, |pool| {
-            pool.on_accounts(&[(sender(1), AccountState::default())], &HashSet::new())
+            pool.on_accounts(&[(sender(1), AccountState::default())], &Included::new())
         }),
         (DropReason::Replaced, |pool| submit(pool, 1, transaction(1, 0, 9, 9, 0)).expect("offers more")),
     ];
     for (reason, leave) in ways {
-        let mut pool = State::new(config.clone());
+        let mut pool = priced(config.clone());
         submit(&mut pool, 1, resent()).expect("valid");
         assert!(pool.holds(resent().hash()));
         assert_eq!(dropped(&leave(&mut pool)), [(sender(1), 0, reason)]);
         assert!(!pool.holds(resent().hash()));
         // What took its place goes away, too.
-        let others: Vec<_> = pool.best(u64::MAX, usize::MAX, 0).iter().map(PooledTransaction::hash).collect();
-        others.into_iter().for_each(|hash| _ = pool.on_drop(hash, DropReason::Included));
+        let others: Vec<_> = fill(&pool, u64::MAX, usize::MAX, 0).iter().map(PooledTransaction::hash).collect();
+        others.into_iter().for_each(|hash| _ = pool.on_drop(NOW, hash, DropReason::Included, None));
         let effects = submit(&mut pool, 1, resent()).expect("taken again");
         assert!(matches!(&effects[..], [Effect::Accepted { transaction }] if transaction.hash() == *resent().hash()));
     }
@@ -462,12 +475,16 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn limits_and_order_hold_whatever_happens(steps in proptest::collection::vec(step(), 1..120)) {
+    fn limits_and_order_hold_whatever_happens(
+        steps in proptest::collection::vec(step(), 1..120),
+        zero in any::<bool>(),
+    ) {
         let config = PoolConfig {
             max_transactions: 12, max_bytes: 1_000, max_per_sender: 5, ttl: Duration::from_secs(20),
             ..PoolConfig::default()
         };
-        let mut pool = State::new(config.clone());
+        let policy = if zero { BaseFeePolicy::Zero } else { BaseFeePolicy::Eip1559 };
+        let mut pool = State::new(config.clone(), policy);
         let mut accounts: BTreeMap<u8, AccountState> =
             (1..6).map(|byte| (byte, AccountState { nonce: 0, balance: U256::from(u64::from(byte - 1) * 50_000) })).collect();
         let mut now = NOW;
@@ -488,7 +505,7 @@ proptest! {
                     account.nonce = (account.nonce + used).min(pending);
                     account.balance = account.balance.max(U256::from(balance));
                     prop_assert_eq!(pool.pending_nonce(sender(byte), account.nonce), pending);
-                    let effects = pool.on_accounts(&[(sender(byte), *account)], &HashSet::new());
+                    let effects = pool.on_accounts(&[(sender(byte), *account)], &Included::new());
                     prop_assert_eq!(pool.pending_nonce(sender(byte), account.nonce), pending);
                     effects
                 }
@@ -497,7 +514,7 @@ proptest! {
                     pool.on_tick(now)
                 }
                 Step::Drop { byte, nonce } => {
-                    pool.on_drop(*free(byte, nonce).hash(), DropReason::Operator).into_iter().collect()
+                    pool.on_drop(now, *free(byte, nonce).hash(), DropReason::Operator, None).into_iter().collect()
                 }
             };
             for effect in effects {
@@ -525,7 +542,7 @@ fn check(
     prop_assert!(all.iter().all(|pooled| held.contains(&pooled.hash())));
     prop_assert_eq!(content.pending.len(), status.pending);
     pool.check_counts();
-    let best = pool.best(u64::MAX, usize::MAX, 0);
+    let best = fill(pool, u64::MAX, usize::MAX, 0);
     prop_assert_eq!(best.len(), status.pending);
     for (byte, account) in accounts {
         let mine: Vec<_> = best.iter().filter(|pooled| pooled.sender == sender(*byte)).collect();

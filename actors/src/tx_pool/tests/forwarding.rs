@@ -1,7 +1,5 @@
 use crate::callboard::Origin;
 use crate::transport::NodeId;
-use crate::tx_pool::DropReason;
-use crate::tx_pool::fates::{Fate, Fates, REMEMBERED};
 use crate::tx_pool::forwarding::{AT_ONCE, FORWARD_AGAIN, Forwarding};
 use alloy_primitives::{B256, U256};
 use callboard_chain::keys::SecretKey;
@@ -63,14 +61,12 @@ fn long_queue_is_forwarded_again_in_pieces_and_none_is_passed_over() {
 }
 
 #[test]
-fn ends_are_remembered_by_number_and_the_oldest_gives_way() {
-    let mut fates = Fates::default();
-    for number in 0..REMEMBERED {
-        fates.record(hash(number), Fate::Dropped(DropReason::Included));
-    }
-    fates.record(hash(0), Fate::Dropped(DropReason::Evicted));
-    assert_eq!(fates.of(&hash(0)), Some(&Fate::Dropped(DropReason::Evicted)), "the last word counts");
-    fates.record(hash(REMEMBERED), Fate::Dropped(DropReason::Expired));
-    assert_eq!(fates.of(&hash(0)), None);
-    assert!((1..=REMEMBERED).all(|number| fates.of(&hash(number)).is_some()));
+fn transaction_that_is_not_taken_any_more_is_acknowledged_by_nobody() {
+    let mut forwarding = Forwarding::default();
+    let authority = NodeId::of(&SecretKey::from_bytes([1; 32]).expect("a key"));
+    forwarding.on_forwarded(NOW, hash(1), Origin::Rpc);
+    forwarding.on_acknowledged(&hash(1), authority);
+    forwarding.on_not_taken(&hash(1));
+    assert_eq!(forwarding.unacknowledged(), [hash(1)]);
+    assert_eq!(forwarding.progress(&hash(1)).and_then(|progress| progress.acknowledged_by), None);
 }

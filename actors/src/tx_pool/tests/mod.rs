@@ -1,3 +1,6 @@
 mod actor;
 mod core;
 mod forwarding;
+mod replacement;
+mod timeline;
+mod turns;
