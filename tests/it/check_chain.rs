@@ -231,10 +231,8 @@ fn damaged_code_is_never_answered_and_is_found_by_every_check_and_repaired() {
     node.stop();
     damage(&node.database(), |write| {
         let mut code = write.open_table(CODE).expect("table");
-        let (hash, stored) = {
-            let row = code.range::<&[u8; 32]>(..).expect("read").next().expect("a row").expect("read");
-            (*row.0.value(), row.1.value().to_vec())
-        };
+        let hash = *alloy_primitives::keccak256([0x5b]);
+        let stored = code.get(&hash).expect("read").expect("the code").value().to_vec();
         code.insert(&hash, flipped(&stored).as_slice()).expect("written");
     });
     node.set("sync.reconcile_every_s", 1).start();

@@ -292,8 +292,8 @@ mod tests {
         let fault = key(0, None);
         assert_eq!(ledger.on_refused(begun, WALL, &fault, peer(1)), Ruling::Write);
         ledger.on_written(&fault, 1);
-        for number in 0..u64::from(u8::MAX) * 20 {
-            let sender = peer(1 + (number % 255) as u8);
+        for number in 0..4_000 {
+            let sender = peer(1 + (number % 200) as u8);
             ledger.on_refused(begun, WALL, &key(number, Some(sender)), sender);
         }
         assert_eq!(ledger.on_refused(begun, WALL, &fault, peer(9)), Ruling::Counted, "whoever brings it");
