@@ -3,11 +3,18 @@
 
 use crate::start::Chain;
 use alloy_primitives::Bytes;
+use callboard_actors::callboard::Provenance;
+use callboard_actors::importer::{ImportFailure, Refused};
 use callboard_chain::live::{ConfirmError, LiveState};
 use callboard_chain::verify::{VerifyError, verify_block};
 use callboard_chain::{Block, ChainConfig, Verified};
-use callboard_store::{CommitBatch, CommitError, LatestState, StorageError, Store, StoreWriter};
+use callboard_store::{
+    CommitBatch, CommitError, Evidence, LatestState, NodeStore, OpenError, SealedHeader, StorageError, Store,
+    StoreWriter,
+};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Trie nodes kept in memory.
 const TRIE_NODES: usize = 400_000;
@@ -15,13 +22,14 @@ const TRIE_NODES: usize = 400_000;
 /// Why a block was not applied. Those before it are in the chain.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// It is not what it claims to be.
-    #[error("block {height}: {source}")]
-    Verify {
+    /// It is not what it claims to be, does not extend the chain, or does not execute to its roots.
+    #[error("block {height}: {failure}")]
+    Refused {
         /// Its height.
         height: u64,
         /// Which check failed.
-        source: VerifyError,
+        #[source]
+        failure: ImportFailure,
     },
     /// Another block than the one that was announced.
     #[error("block {expected}: the bytes are those of block {actual}")]
@@ -31,24 +39,25 @@ pub enum ApplyError {
         /// The block's height.
         actual: u64,
     },
-    /// It does not extend the chain, or does not execute to its roots.
-    #[error("block {height}: {source}")]
-    Confirm {
-        /// Its height.
-        height: u64,
-        /// Which check failed.
-        source: ConfirmError,
-    },
     /// It could not be written.
     #[error(transparent)]
     Commit(#[from] CommitError),
     /// The database could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A block was refused, and that could not be written down.
+    #[error("{refused}; this could not be remembered: {source}")]
+    NotRemembered {
+        /// Why the block was refused.
+        refused: String,
+        /// Why that was not written.
+        source: OpenError,
+    },
 }
 
 /// A chain that takes blocks.
 pub struct Applier<'a> {
+    records: Option<PathBuf>,
     config: Arc<ChainConfig>,
     store: Store,
     writer: &'a mut StoreWriter,
@@ -73,7 +82,13 @@ impl<'a> Applier<'a> {
         let missing = || StorageError::damaged("blocks", format!("head block {height} is missing"));
         let head = snapshot.header(height)?.ok_or_else(missing)?;
         let live = LiveState::new(config.clone(), chain.store.latest()?, head);
-        Ok(Self { config, store: chain.store.clone(), writer: &mut chain.writer, live })
+        Ok(Self { records: None, config, store: chain.store.clone(), writer: &mut chain.writer, live })
+    }
+
+    /// From now on a refused block is remembered in the node's own database at `path`, and a second block of one height
+    /// under the authority's seal kept as evidence, as a running node does.
+    pub fn remember_in(&mut self, path: PathBuf) {
+        self.records = Some(path);
     }
 
     /// The chain's database.
@@ -85,13 +100,19 @@ impl<'a> Applier<'a> {
     pub fn apply(&mut self, blocks: &[(u64, Bytes)]) -> Result<Applied, ApplyError> {
         let mut applied = Applied::default();
         let mut outcome = Ok(());
-        for (verified, (height, _)) in verify_all(blocks, &self.config).into_iter().zip(blocks) {
+        let mut refused = None;
+        for (verified, (height, bytes)) in verify_all(blocks, &self.config).into_iter().zip(blocks) {
             outcome = self.confirm(*height, verified, &mut applied);
             if outcome.is_err() {
+                refused = Some(bytes);
                 break;
             }
         }
         self.commit()?;
+        if let (Err(ApplyError::Refused { failure, .. }), Some(bytes), Some(path)) = (&outcome, refused, &self.records)
+        {
+            remember(path, &self.store, failure, bytes)?;
+        }
         outcome.map(|()| applied)
     }
 
@@ -101,7 +122,7 @@ impl<'a> Applier<'a> {
         verified: Result<Verified<Block>, VerifyError>,
         applied: &mut Applied,
     ) -> Result<(), ApplyError> {
-        let verified = verified.map_err(|source| ApplyError::Verify { height, source })?;
+        let verified = verified.map_err(|error| ApplyError::Refused { height, failure: error.into() })?;
         let actual = verified.value().height();
         if actual != height {
             return Err(ApplyError::Height { expected: height, actual });
@@ -109,7 +130,7 @@ impl<'a> Applier<'a> {
         match self.live.confirm(verified) {
             Ok(_) => applied.imported += 1,
             Err(ConfirmError::Known { .. }) => applied.known += 1,
-            Err(source) => return Err(ApplyError::Confirm { height, source }),
+            Err(error) => return Err(ApplyError::Refused { height, failure: error.into() }),
         }
         Ok(())
     }
@@ -121,6 +142,28 @@ impl<'a> Applier<'a> {
         }
         Ok(())
     }
+}
+
+/// Keeps what a running node keeps of a refused block.
+fn remember(path: &Path, chain: &Store, failure: &ImportFailure, bytes: &Bytes) -> Result<(), ApplyError> {
+    let not_remembered = |source| ApplyError::NotRemembered { refused: failure.to_string(), source };
+    let kept = NodeStore::open(path).map_err(not_remembered)?;
+    if let Some(refused) = Refused::of(failure) {
+        kept.add_refused(refused.into_record(Provenance::FILE, None, bytes), bytes)?;
+    }
+    if let Some(block) = failure.is_sealed().then(|| Block::decode(bytes.clone()).ok()).flatten()
+        && let Some(ours) = chain.snapshot()?.block(block.height())?
+        && ours.hash() != block.hash()
+        && ours.header().extra_data == block.header().extra_data
+    {
+        let (ours, theirs) = (SealedHeader::of(&ours), SealedHeader::of(&block));
+        kept.add_evidence(&Evidence { height: block.height(), ours, theirs, time: unix_seconds() })?;
+    }
+    Ok(())
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Verifies the blocks on all cores; the answers are in their order.

@@ -9,9 +9,9 @@ use crate::configuration::Configuration;
 use crate::start::chain_files::{create_database, store_config};
 use crate::start::{self, Chain, StartError};
 use alloy_primitives::Bytes;
-use callboard_actors::reconciler::{Fault, RangeCheck, RangeProgress};
+use callboard_actors::reconciler::{Fault, Meaning, RangeCheck, RangeProgress};
 use callboard_chain::verify::{VerifyError, verify_block};
-use callboard_store::{Head, OpenError, RollbackError, StorageError, Store};
+use callboard_store::{Head, OpenError, RollbackError, RootError, StorageError, Store, is_disk_failure};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,9 +82,22 @@ pub enum RepairError {
         /// Bytes free.
         free: u64,
     },
+    /// What is there could not be checked, which says nothing of it.
+    #[error("the chain could not be checked ({reason}); it is as it was; make room or look at the disk, and try again")]
+    Unchecked {
+        /// Why.
+        reason: String,
+    },
     /// The database could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// A root could not be computed for a reason that says nothing of the state.
+impl From<RootError> for RepairError {
+    fn from(error: RootError) -> Self {
+        Self::Unchecked { reason: error.to_string() }
+    }
 }
 
 /// Why one way of repairing failed; there may be another.
@@ -106,6 +119,15 @@ enum AttemptError {
     StillWrong(String),
     #[error("{0}")]
     File(#[from] io::Error),
+    #[error(transparent)]
+    Unchecked(#[from] RootError),
+}
+
+impl AttemptError {
+    /// Whether it says nothing of the blocks: another way would end alike, or worse.
+    fn is_environment(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Unchecked(_)) || is_disk_failure(self)
+    }
 }
 
 /// Where something is wrong.
@@ -130,10 +152,12 @@ pub fn reconcile(
     let Some(damage) = find_damage(&chain, head, folder, full, tell)? else { return Ok(Outcome::Whole { head }) };
     tell(&format!("damaged: {}", damage.fault));
     check_room(&configuration.chain_path(), folder)?;
-    let copy = Copy(configuration.chain_path().with_extension("redb.repair"));
-    let (last_good, executed) = repair(configuration, &chain, head, &damage, &copy.0, tell)?;
-    drop(chain);
+    let copy = Copy(start::repair_path(configuration));
+    let (last_good, executed) = repair(configuration, &chain, head, &damage, full, &copy.0, tell)?;
+    tell("putting the repaired chain in the place of the damaged one");
     let kept = put_in_place(&copy.0, &configuration.chain_path())?;
+    // Locked until now: a node that was started in between would write into the file that has just been put aside.
+    drop(chain);
     Ok(Outcome::Repaired(Repaired { fault: damage.fault, last_good, executed, head, kept }))
 }
 
@@ -167,7 +191,7 @@ fn find_damage(
 ) -> Result<Option<Damage>, RepairError> {
     let below = head.height.saturating_sub(1);
     let difference = chain.store.first_difference()?;
-    if let Some(wrong) = wrong_state(&chain.store, head.height, folder) {
+    if let Some(wrong) = wrong_state(&chain.store, head.height, folder)? {
         let named = difference.map_or_else(String::new, |difference| format!("; {difference}"));
         return Ok(Some(Damage { fault: format!("{wrong}{named}"), at_most: below }));
     }
@@ -177,18 +201,19 @@ fn find_damage(
     if !full {
         return Ok(None);
     }
-    Ok(check_blocks(chain, folder, tell)
-        .err()
-        .map(|(height, fault)| Damage { fault: fault.to_string(), at_most: height.saturating_sub(1) }))
+    check_blocks(chain, folder, head.height, tell)
 }
 
 /// What is wrong with the flat state after a block; `None` where its root is the header's.
-fn wrong_state(store: &Store, height: u64, folder: &Path) -> Option<String> {
+fn wrong_state(store: &Store, height: u64, folder: &Path) -> Result<Option<String>, RootError> {
     let actual = match store.state_root_at(height, folder, &mut |_| true) {
-        Ok(root) => root?,
-        Err(error) => return Some(error.to_string()),
+        Ok(Some(root)) => root,
+        Ok(None) => return Ok(Some("the state was not hashed to its end".to_owned())),
+        Err(error) if matches!(error, RootError::File { .. }) || is_disk_failure(&error) => return Err(error),
+        Err(error) => return Ok(Some(error.to_string())),
     };
-    match store.snapshot().and_then(|snapshot| snapshot.header(height)) {
+    Ok(match store.snapshot().and_then(|snapshot| snapshot.header(height)) {
+        Err(error) if is_disk_failure(&error) => return Err(error.into()),
         Err(error) => Some(error.to_string()),
         Ok(None) => Some(format!("block {height} is missing")),
         Ok(Some(header)) if header.state_root != actual => Some(format!(
@@ -196,24 +221,39 @@ fn wrong_state(store: &Store, height: u64, folder: &Path) -> Option<String> {
             header.state_root
         )),
         Ok(Some(_)) => None,
-    }
+    })
 }
 
-/// Executes every block again; the first height at which something is wrong.
-fn check_blocks(chain: &Chain, folder: &Path, tell: &mut dyn FnMut(&str)) -> Result<(), (u64, Fault)> {
+/// Executes every block up to `to` again; the first at which something is wrong.
+fn check_blocks(
+    chain: &Chain,
+    folder: &Path,
+    to: u64,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Option<Damage>, RepairError> {
+    let damage = |height: u64, fault: Fault| match fault.means() {
+        Meaning::Damage => Ok(Some(Damage { fault: fault.to_string(), at_most: height.saturating_sub(1) })),
+        _ => Err(RepairError::Unchecked { reason: fault.to_string() }),
+    };
     let config = Arc::new(chain.genesis.config().clone());
-    let mut check = RangeCheck::new(chain.store.clone(), config, folder, None, None).map_err(|fault| (0, fault))?;
+    let mut check = match RangeCheck::new(chain.store.clone(), config, folder, None, Some(to)) {
+        Ok(check) => check,
+        // Nothing is kept below.
+        Err(Fault::Range { .. }) => return Ok(None),
+        Err(fault) => return damage(0, fault),
+    };
     let mut at = check.from();
     loop {
-        match check.step().map_err(|fault| (at, fault))? {
-            RangeProgress::Done => return Ok(()),
-            RangeProgress::State { .. } => {}
-            RangeProgress::Block { height } => {
+        match check.step() {
+            Ok(RangeProgress::Done) => return Ok(None),
+            Ok(RangeProgress::State { .. }) => {}
+            Ok(RangeProgress::Block { height }) => {
                 at = height.saturating_add(1);
                 if height.is_multiple_of(10 * CHUNK_BLOCKS) {
                     tell(&format!("block {height} of {} is right", check.to()));
                 }
             }
+            Err(fault) => return damage(at, fault),
         }
     }
 }
@@ -225,22 +265,47 @@ fn repair(
     chain: &Chain,
     head: Head,
     damage: &Damage,
+    full: bool,
     copy: &Path,
     tell: &mut dyn FnMut(&str),
 ) -> Result<(u64, u64), RepairError> {
     let folder = &configuration.node.data_dir;
-    if let Some(last_good) = last_good(&chain.store, damage.at_most, folder, tell)? {
+    if let Some(last_good) = last_good_below(chain, damage.at_most, folder, full, tell)? {
         tell(&format!("the state after block {last_good} is right; executing the blocks above it again"));
         match from_height(configuration, chain, head, last_good, copy, tell) {
             Ok(executed) => return Ok((last_good, executed)),
+            Err(error) if error.is_environment() => return Err(RepairError::Unchecked { reason: error.to_string() }),
             Err(error) => tell(&format!("that is not enough: {error}")),
         }
     }
     tell("executing every block again, from the genesis");
     let executed = from_genesis(configuration, chain, head, copy, tell);
-    executed
-        .map(|executed| (0, executed))
-        .map_err(|error| RepairError::Unrepairable { fault: damage.fault.clone(), reason: error.to_string() })
+    executed.map(|executed| (0, executed)).map_err(|error| match (error.is_environment(), error.to_string()) {
+        (true, reason) => RepairError::Unchecked { reason },
+        (false, reason) => RepairError::Unrepairable { fault: damage.fault.clone(), reason },
+    })
+}
+
+/// The highest height whose state is right and, where all is to be checked, below which nothing is wrong: what a
+/// repair leaves alone is what it keeps.
+fn last_good_below(
+    chain: &Chain,
+    at_most: u64,
+    folder: &Path,
+    full: bool,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Option<u64>, RepairError> {
+    let mut found = last_good(&chain.store, at_most, folder, tell)?;
+    while let (Some(height), true) = (found, full) {
+        tell(&format!("checking the blocks up to {height}"));
+        let Some(damage) = check_blocks(chain, folder, height, tell)? else { break };
+        tell(&format!("damaged there, too: {}", damage.fault));
+        found = match height.checked_sub(1) {
+            Some(below) => last_good(&chain.store, damage.at_most.min(below), folder, tell)?,
+            None => None,
+        };
+    }
+    Ok(found)
 }
 
 /// The highest height at which the history gives the state that the header says; looked for from the top in growing
@@ -254,10 +319,10 @@ fn last_good(
     let oldest = store.snapshot()?.pruned_below();
     let mut good = |height: u64| {
         tell(&format!("hashing the state after block {height}"));
-        wrong_state(store, height, folder).is_none()
+        Ok::<bool, RepairError>(wrong_state(store, height, folder)?.is_none())
     };
     let (mut wrong, mut height, mut step) = (at_most.saturating_add(1), at_most, 1u64);
-    while !good(height) {
+    while !good(height)? {
         if height <= oldest {
             return Ok(None);
         }
@@ -267,7 +332,7 @@ fn last_good(
     }
     while wrong.saturating_sub(height) > 1 {
         let middle = height.midpoint(wrong);
-        if good(middle) { height = middle } else { wrong = middle }
+        if good(middle)? { height = middle } else { wrong = middle }
     }
     Ok(Some(height))
 }
@@ -323,7 +388,7 @@ fn execute_again(
     if reached != head {
         return Err(AttemptError::StillWrong(format!("block {} {}, not to the head", reached.height, reached.hash)));
     }
-    if let Some(wrong) = wrong_state(&store, head.height, folder) {
+    if let Some(wrong) = wrong_state(&store, head.height, folder)? {
         return Err(AttemptError::StillWrong(wrong));
     }
     match store.first_difference()? {

@@ -16,7 +16,7 @@ use callboard_actors::monitor::{Alarm, Alarms, Monitor};
 use callboard_actors::peer_discovery::{
     self, PeerDiscovery, PeerReport, PeersRequest, chain_identity, clock_alarm, future_head_alarm,
 };
-use callboard_actors::peer_intake::{self, PeerIntake};
+use callboard_actors::peer_intake::{self, IntakeMetrics, PeerIntake};
 use callboard_actors::proposer::{self, HighWater, Proposer};
 use callboard_actors::reconciler::{self, Reconciler, ReconcilerMetrics};
 use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess, PoolInboxes};
@@ -463,7 +463,8 @@ impl Mailboxes {
         };
         let (config, intake_store) = (parts.config.clone(), store.clone());
         let policy = config.base_fee_policy;
-        self.intake.start(move |_| PeerIntake::new(ports, importer, config, intake_store));
+        let intake_metrics = IntakeMetrics::register(&shared.metrics);
+        self.intake.start(move |_| PeerIntake::new(ports, importer, config, intake_store, intake_metrics));
 
         let ports = peer_discovery::Ports {
             connected: vec![connected, self.broadcaster.inbox()],

@@ -10,7 +10,7 @@ use callboard_chain::{StateReadError, TrieReader};
 use callboard_store::{NewChain, Store, StoreConfig};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes both, genesis.json first: with it a start that was killed is taken up again.
 pub(super) fn create(configuration: &Configuration, genesis: SealedGenesis) -> Result<Chain, StartError> {
@@ -32,10 +32,34 @@ pub(crate) fn create_database(path: &Path, config: &StoreConfig, genesis: Sealed
     Ok(Chain { genesis, store, writer })
 }
 
+/// Where a repair builds the chain that takes the database's place.
+pub(crate) fn repair_path(configuration: &Configuration) -> PathBuf {
+    configuration.chain_path().with_extension("redb.repair")
+}
+
+/// Removes what a repair or a check that was killed has left. Whoever calls this holds the database, as those do for as
+/// long as they run.
+fn remove_leftovers(configuration: &Configuration) {
+    let is_of_a_check = |name: &str| {
+        let process = name.strip_prefix("verify-").and_then(|name| name.strip_suffix(".redb"));
+        process.is_some_and(|process| !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let files = fs::read_dir(&configuration.node.data_dir).into_iter().flatten().flatten();
+    let of_checks = files.filter(|file| file.file_name().to_str().is_some_and(is_of_a_check)).map(|file| file.path());
+    for path in of_checks.chain([repair_path(configuration)]) {
+        match fs::remove_file(&path) {
+            Ok(()) => tracing::info!(file = %path.display(), "removed what a command that was killed has left"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(file = %path.display(), %error, "a leftover could not be removed"),
+        }
+    }
+}
+
 /// Opens the database, whose genesis is the one that counts.
 pub(super) fn open(configuration: &Configuration) -> Result<Chain, StartError> {
     let path = configuration.chain_path();
     let (store, writer) = Store::open(&path, &store_config(configuration), None)?;
+    remove_leftovers(configuration);
     let json = store.snapshot()?.genesis_json()?;
     let genesis = SealedGenesis::from_json(&json).map_err(|source| StartError::Refused {
         key: "node.data_dir",

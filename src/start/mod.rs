@@ -11,6 +11,7 @@ mod genesis;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain_files::repair_path;
 pub use error::StartError;
 
 use crate::configuration::{Configuration, Owner, Role};

@@ -40,6 +40,14 @@ impl Role {
     }
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = [(Self::SENDER, "sender"), (Self::RECIPIENT, "recipient"), (Self::CREATED, "created")];
+        let held: Vec<_> = names.into_iter().filter(|(role, _)| self.contains(*role)).map(|(_, name)| name).collect();
+        if held.is_empty() { write!(f, "role {}", self.0) } else { f.write_str(&held.join(" and ")) }
+    }
+}
+
 /// Which of an address's transactions to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -99,6 +107,33 @@ pub(crate) fn roles(transaction: &Transaction, sender: Address) -> Vec<(Address,
         TxKind::Create => (sender.create(transaction.nonce()), Role::CREATED),
     };
     if other == sender { vec![(sender, Role::SENDER.and(role))] } else { vec![(sender, Role::SENDER), (other, role)] }
+}
+
+/// An address under which a transaction is not listed as it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressDifference {
+    /// Which address.
+    pub address: Address,
+    /// What it is in the transaction.
+    pub expected: Role,
+    /// What is stored.
+    pub actual: Option<Role>,
+}
+
+pub(crate) fn difference(
+    view: &View,
+    transaction: &Transaction,
+    sender: Address,
+    location: TransactionLocation,
+) -> Result<Option<AddressDifference>, StorageError> {
+    for (address, expected) in roles(transaction, sender) {
+        let stored = view.addresses.get(&keys::address_entry(address, location))?;
+        let actual = stored.map(|role| Role(role.value()));
+        if actual != Some(expected) {
+            return Ok(Some(AddressDifference { address, expected, actual }));
+        }
+    }
+    Ok(None)
 }
 
 pub(crate) fn by_address(view: &View, address: Address, query: AddressQuery) -> Result<AddressPage, StorageError> {

@@ -36,6 +36,17 @@ impl StorageError {
     }
 }
 
+/// Whether redb or the operating system refused, somewhere below this error: the disk is at fault, and nothing is known
+/// of what is on it.
+pub fn is_disk_failure(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let storage = error.downcast_ref::<StorageError>();
+        error.is::<redb::Error>()
+            || error.is::<Box<redb::Error>>()
+            || storage.is_some_and(|error| matches!(error, StorageError::Database(_)))
+    })
+}
+
 impl From<StorageError> for StateReadError {
     fn from(error: StorageError) -> Self {
         StateReadError(Box::new(error))

@@ -1,7 +1,6 @@
 //! Leaves of a trie, hashed in the order of their keys however many there are: what does not fit into memory is sorted
 //! in parts, in files without a name.
 
-use crate::StorageError;
 use alloy_primitives::B256;
 use alloy_trie::{HashBuilder, Nibbles};
 use std::cmp::Reverse;
@@ -37,20 +36,20 @@ impl Leaves {
     }
 
     /// Adds a leaf, at most 255 bytes long: an account has at most 110, a slot 33. Keys come in any order.
-    pub(crate) fn add(&mut self, key: B256, value: Vec<u8>) -> Result<(), StorageError> {
+    pub(crate) fn add(&mut self, key: B256, value: Vec<u8>) -> io::Result<()> {
         self.sorted.push((key, value));
         if self.sorted.len() < self.limit {
             return Ok(());
         }
         self.sorted.sort_unstable();
-        let part = write_part(&self.folder, &self.sorted).map_err(failed)?;
+        let part = write_part(&self.folder, &self.sorted)?;
         self.parts.push(part);
         self.sorted.clear();
         Ok(())
     }
 
     /// The root of the trie that these leaves make.
-    pub(crate) fn root(mut self) -> Result<B256, StorageError> {
+    pub(crate) fn root(mut self) -> io::Result<B256> {
         self.sorted.sort_unstable();
         let mut builder = HashBuilder::default();
         if self.parts.is_empty() {
@@ -62,23 +61,19 @@ impl Leaves {
         let mut heads = BinaryHeap::new();
         let last = parts.len();
         for (number, part) in parts.iter_mut().enumerate() {
-            heads.extend(read_leaf(part).map_err(failed)?.map(|leaf| Reverse((leaf, number))));
+            heads.extend(read_leaf(part)?.map(|leaf| Reverse((leaf, number))));
         }
         heads.extend(rest.next().map(|leaf| Reverse((leaf, last))));
         while let Some(Reverse(((key, value), number))) = heads.pop() {
             builder.add_leaf(Nibbles::unpack(key), &value);
             let next = match parts.get_mut(number) {
-                Some(part) => read_leaf(part).map_err(failed)?,
+                Some(part) => read_leaf(part)?,
                 None => rest.next(),
             };
             heads.extend(next.map(|leaf| Reverse((leaf, number))));
         }
         Ok(builder.root())
     }
-}
-
-fn failed(error: io::Error) -> StorageError {
-    StorageError::Database(Box::new(redb::Error::Io(error)))
 }
 
 /// A file that is gone when it is closed.

@@ -15,10 +15,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Most refused blocks that are remembered; the newest are kept.
+/// Most refused blocks that are remembered, and most of them that are this node's or the authority's fault. Of both
+/// groups the newest are kept: none of the others, which anybody can send, makes one of these forgotten.
 pub const MAX_REFUSED_BLOCKS: u64 = 1_000;
-/// Most bytes that remembered refused blocks take together; the newest are kept.
+pub(crate) const MAX_LOCAL_BLOCKS: u64 = 250;
+/// Most bytes that remembered refused blocks take together; half of them are for either group.
 pub const MAX_REFUSED_BYTES: u64 = 64 << 20;
+const MAX_GROUP_BYTES: u64 = MAX_REFUSED_BYTES / 2;
 /// Most characters of a text in a refused block's record: long enough for two roots and a sentence.
 pub const MAX_REFUSED_TEXT: usize = 1_024;
 /// Most pairs of blocks kept as evidence. The first are kept: one proves as much as a thousand.
@@ -75,10 +78,29 @@ pub struct RefusedBlock {
     /// What was found out afterwards: the first key or transaction that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<String>,
-    /// When, unix seconds.
+    /// When it came first, unix seconds.
     pub time: u64,
+    /// When it came last, unix seconds.
+    #[serde(default)]
+    pub last_time: u64,
+    /// How often it came.
+    #[serde(default = "once")]
+    pub count: u64,
     /// How many bytes were sent.
     pub length: u64,
+}
+
+const fn once() -> u64 {
+    1
+}
+
+impl RefusedBlock {
+    /// Whether it is the same block that failed the same check, from the same sender. Who brings a block of which no
+    /// sender is at fault does not matter: only the authority can have made it.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let sent = |block: &Self| (block.blame != Blame::Local).then(|| block.sender.clone());
+        (self.hash, &self.check, sent(self)) == (other.hash, &other.check, sent(other))
+    }
 }
 
 /// A header and its seal: as much of a block as proves that the authority made it.
@@ -170,7 +192,7 @@ impl NodeStore {
     }
 
     /// Remembers a refused block and the bytes that were sent, and forgets the oldest ones where there are too many or
-    /// they are too large. Returns its place in the order of arrival.
+    /// they are too large. One that is remembered already is counted there. Returns its place in the order of arrival.
     pub fn add_refused(&self, mut block: RefusedBlock, bytes: &[u8]) -> Result<u64, StorageError> {
         let RefusedBlock { check, expected, actual, message, sender, path, .. } = &mut block;
         [check, expected, actual, message, sender, path].into_iter().for_each(shorten);
@@ -179,27 +201,40 @@ impl NodeStore {
         let record = encode("refused_blocks", &block)?;
         self.write(|write| {
             let mut records = write.open_table(REFUSED)?;
+            if let Some(known) = find_same(&records, &block)? {
+                repeat(&mut records, known, block.count, block.last_time)?;
+                return Ok(known);
+            }
             let mut kept = write.open_table(REFUSED_BYTES)?;
             let number = records.last()?.map_or(0, |(number, _)| number.value()).saturating_add(1);
             records.insert(number, record.as_slice())?;
             if is_kept(block.length) {
                 kept.insert(number, bytes)?;
             }
-            let oldest = oldest_too_many(&records)?;
-            records.retain_in(..=oldest, |_, _| false)?;
-            kept.retain_in(..=oldest, |_, _| false)?;
+            for old in too_many(&records)? {
+                records.remove(old)?;
+                kept.remove(old)?;
+            }
             Ok(number)
         })
     }
 
-    /// Adds what was found out about a refused block; nothing where it was forgotten meanwhile.
-    pub fn add_finding(&self, number: u64, mut finding: String) -> Result<(), StorageError> {
+    /// A refused block that is remembered came again so many times; whether it still is.
+    pub fn add_repeats(&self, number: u64, times: u64, last_time: u64) -> Result<bool, StorageError> {
+        self.write(|write| repeat(&mut write.open_table(REFUSED)?, number, times, last_time))
+    }
+
+    /// Adds what was found out about a refused block; nothing where it was forgotten meanwhile. What is `certain` takes
+    /// the place of what was found out before; what is not does not.
+    pub fn add_finding(&self, number: u64, mut finding: String, certain: bool) -> Result<(), StorageError> {
         shorten(&mut finding);
         self.write(|write| {
             let mut records = write.open_table(REFUSED)?;
-            let Some(record) = records.get(number)?.map(|record| record.value().to_vec()) else { return Ok(()) };
-            let block = RefusedBlock { finding: Some(finding), ..decode("refused_blocks", &record)? };
-            records.insert(number, encode("refused_blocks", &block)?.as_slice())?;
+            let Some(mut block) = read_refused(&records, number)? else { return Ok(()) };
+            if certain || block.finding.is_none() {
+                block.finding = Some(finding);
+                records.insert(number, encode("refused_blocks", &block)?.as_slice())?;
+            }
             Ok(())
         })
     }
@@ -222,7 +257,7 @@ impl NodeStore {
                 break;
             }
             let (number, record) = entry?;
-            let block = RefusedBlock { number: number.value(), ..decode("refused_blocks", record.value())? };
+            let block = decoded(number.value(), record.value())?;
             if wanted(&block) {
                 found.push(block);
             }
@@ -326,32 +361,80 @@ impl std::fmt::Debug for NodeStore {
     }
 }
 
-/// Whether a block of this length is worth keeping: one alone must not push out all others.
+/// Whether a block of this length is worth keeping: one alone must not push out all others of its group.
 const fn is_kept(length: u64) -> bool {
     length <= MAX_REFUSED_BYTES / 4
 }
 
-/// How much the newest record and those before it take together decides which is the first too many; 0 for none. The
-/// newest always stays.
-fn oldest_too_many(records: &Table<'_, u64, &'static [u8]>) -> Result<u64, StorageError> {
-    /// As much of a record as says how long its block is.
-    #[derive(Deserialize)]
-    struct Length {
-        length: u64,
-    }
-    let mut bytes = 0u64;
-    let mut kept = 0u64;
+type Refused<'t> = Table<'t, u64, &'static [u8]>;
+
+fn decoded(number: u64, record: &[u8]) -> Result<RefusedBlock, StorageError> {
+    let block: RefusedBlock = decode("refused_blocks", record)?;
+    Ok(RefusedBlock { number, last_time: block.last_time.max(block.time), ..block })
+}
+
+fn read_refused(records: &Refused<'_>, number: u64) -> Result<Option<RefusedBlock>, StorageError> {
+    records.get(number)?.map(|record| decoded(number, record.value())).transpose()
+}
+
+fn find_same(records: &Refused<'_>, block: &RefusedBlock) -> Result<Option<u64>, StorageError> {
     for entry in records.iter()?.rev() {
         let (number, record) = entry?;
-        let Length { length } = decode("refused_blocks", record.value())?;
-        let stored = if is_kept(length) { length } else { 0 };
-        bytes = bytes.saturating_add(record.value().len() as u64).saturating_add(stored);
-        kept += 1;
-        if kept > 1 && (kept > MAX_REFUSED_BLOCKS || bytes > MAX_REFUSED_BYTES) {
-            return Ok(number.value());
+        if decoded(number.value(), record.value())?.is_same_as(block) {
+            return Ok(Some(number.value()));
         }
     }
-    Ok(0)
+    Ok(None)
+}
+
+fn repeat(records: &mut Refused<'_>, number: u64, times: u64, last_time: u64) -> Result<bool, StorageError> {
+    let Some(mut block) = read_refused(records, number)? else { return Ok(false) };
+    block.count = block.count.saturating_add(times);
+    block.last_time = block.last_time.max(last_time);
+    records.insert(number, encode("refused_blocks", &block)?.as_slice())?;
+    Ok(true)
+}
+
+/// How much of one group of records is kept.
+#[derive(Default)]
+struct Kept {
+    blocks: u64,
+    bytes: u64,
+}
+
+impl Kept {
+    /// Whether there is room for one more of this size. The newest of a group always stays.
+    fn add(&mut self, bytes: u64, max_blocks: u64) -> bool {
+        self.blocks = self.blocks.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.blocks == 1 || (self.blocks <= max_blocks && self.bytes <= MAX_GROUP_BYTES)
+    }
+}
+
+/// The records that are too many, or too large, behind the newer ones of their group.
+fn too_many(records: &Refused<'_>) -> Result<Vec<u64>, StorageError> {
+    /// As much of a record as says how long its block is, and to which group it belongs.
+    #[derive(Deserialize)]
+    struct Record {
+        length: u64,
+        blame: Blame,
+    }
+    let (mut local, mut others) = (Kept::default(), Kept::default());
+    let mut old = Vec::new();
+    for entry in records.iter()?.rev() {
+        let (number, record) = entry?;
+        let Record { length, blame } = decode("refused_blocks", record.value())?;
+        let stored = if is_kept(length) { length } else { 0 };
+        let bytes = stored.saturating_add(record.value().len() as u64);
+        let fits = match blame {
+            Blame::Local => local.add(bytes, MAX_LOCAL_BLOCKS),
+            Blame::Peer | Blame::Nobody => others.add(bytes, MAX_REFUSED_BLOCKS - MAX_LOCAL_BLOCKS),
+        };
+        if !fits {
+            old.push(number.value());
+        }
+    }
+    Ok(old)
 }
 
 /// Cuts a text at a character's end.

@@ -6,9 +6,14 @@
 use crate::leaves::Leaves;
 use crate::scan::{FlatEntry, FlatScan, ScanError};
 use crate::{HistoryError, Snapshot, StorageError};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
 use callboard_chain::{Account, Blame, keccak256};
+use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
+
+/// Hashes of code that was found right and need not be looked at for every account that carries it: 3 MiB.
+const KNOWN_CODE: usize = 100_000;
 
 /// Why the state root could not be recomputed.
 #[derive(Debug, thiserror::Error)]
@@ -23,16 +28,34 @@ pub enum RootError {
         /// The root of the stored slots.
         actual: B256,
     },
+    /// The code of an account is not there, or is another one.
+    #[error("the code of {address}: {source}")]
+    Code {
+        /// Whose code.
+        address: Address,
+        /// What is wrong with it.
+        source: StorageError,
+    },
+    /// A temporary file could not be written or read. Nothing is known of the flat state.
+    #[error("a temporary file in {}: {source}", folder.display())]
+    File {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The flat state could not be read.
     #[error(transparent)]
     Scan(#[from] ScanError),
 }
 
 impl RootError {
-    /// Whether the node must stop: where the flat state is not the chain's; not where it was only pruned.
+    /// Whether the node must stop: where the flat state is not the chain's; not where it was only pruned, or could not
+    /// be hashed.
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::StorageRoot { .. } => true,
+            Self::StorageRoot { .. } | Self::Code { .. } => true,
+            Self::File { .. } => false,
             Self::Scan(error) => error.is_fatal(),
         }
     }
@@ -62,6 +85,7 @@ pub struct RootComputation {
     folder: PathBuf,
     accounts: Leaves,
     open: Option<OpenAccount>,
+    code: HashSet<B256>,
     keys: u64,
 }
 
@@ -77,7 +101,14 @@ impl RootComputation {
     /// Of the state after the block at `height`.
     pub fn new(height: u64, folder: &Path) -> Self {
         let accounts = Leaves::new(folder);
-        Self { scan: FlatScan::new(height), folder: folder.to_owned(), accounts, open: None, keys: 0 }
+        Self {
+            scan: FlatScan::new(height),
+            folder: folder.to_owned(),
+            accounts,
+            open: None,
+            code: HashSet::new(),
+            keys: 0,
+        }
     }
 
     /// The height whose state is hashed.
@@ -94,6 +125,7 @@ impl RootComputation {
     /// anything is hashed or sorted.
     pub fn advance(&mut self, snapshot: Snapshot, keys: usize) -> Result<bool, RootError> {
         let entries = self.scan.read(&snapshot, keys)?;
+        entries.iter().try_for_each(|entry| self.check_code(&snapshot, entry))?;
         drop(snapshot);
         self.keys += entries.len() as u64;
         for entry in &entries {
@@ -104,7 +136,8 @@ impl RootComputation {
                 }
                 FlatEntry::Slot(_, slot, value) => {
                     if let Some(open) = &mut self.open {
-                        open.slots.add(keccak256(slot.to_be_bytes::<32>()), alloy_rlp::encode(value))?;
+                        let added = open.slots.add(keccak256(slot.to_be_bytes::<32>()), alloy_rlp::encode(value));
+                        added.map_err(|source| failed(&self.folder, source))?;
                     }
                 }
             }
@@ -115,18 +148,39 @@ impl RootComputation {
     /// The state root, once everything has been read.
     pub fn root(mut self) -> Result<B256, RootError> {
         self.close()?;
-        Ok(self.accounts.root()?)
+        self.accounts.root().map_err(|source| failed(&self.folder, source))
+    }
+
+    /// The code that an account carries is stored, and is that code.
+    fn check_code(&mut self, snapshot: &Snapshot, entry: &FlatEntry) -> Result<(), RootError> {
+        let FlatEntry::Account(address, Account { code_hash, .. }) = *entry else { return Ok(()) };
+        if code_hash == KECCAK256_EMPTY || self.code.contains(&code_hash) {
+            return Ok(());
+        }
+        snapshot.view().code(code_hash).map_err(|source| match source {
+            StorageError::Damaged { .. } => RootError::Code { address, source },
+            StorageError::Database(_) => source.into(),
+        })?;
+        if self.code.len() < KNOWN_CODE {
+            self.code.insert(code_hash);
+        }
+        Ok(())
     }
 
     /// Compares the storage root of the account read last with its slots.
     fn close(&mut self) -> Result<(), RootError> {
         let Some(OpenAccount { address, account, slots }) = self.open.take() else { return Ok(()) };
-        let (expected, actual) = (account.storage_root, slots.root()?);
+        let (expected, actual) = (account.storage_root, slots.root().map_err(|source| failed(&self.folder, source))?);
         if expected != actual {
             return Err(RootError::StorageRoot { address, expected, actual });
         }
-        Ok(self.accounts.add(keccak256(address), alloy_rlp::encode(account))?)
+        let added = self.accounts.add(keccak256(address), alloy_rlp::encode(account));
+        added.map_err(|source| failed(&self.folder, source))
     }
+}
+
+fn failed(folder: &Path, source: io::Error) -> RootError {
+    RootError::File { folder: folder.to_owned(), source }
 }
 
 /// Accounts and slots read through one snapshot: some tens of milliseconds.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const CACHE_BYTES: usize = 64 << 20;
 const NODES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("nodes");
 
-/// Trie nodes in a file that is removed with this value.
+/// Trie nodes in a file without a name, so that a process that is killed leaves none behind.
 pub struct ScratchTrie {
     path: PathBuf,
     database: Database,
@@ -27,6 +27,7 @@ impl ScratchTrie {
         // Fails where there is nothing to remove; a file that cannot be removed cannot be opened either.
         let _ = fs::remove_file(path);
         let scratch = Self { path: path.to_owned(), database: open_or_create(path, CACHE_BYTES)? };
+        fs::remove_file(path).map_err(|source| crate::OpenError::File { path: path.to_owned(), source })?;
         scratch.write(&TrieUpdates::default()).map_err(|error| crate::open::unreadable(path, error))?;
         Ok(scratch)
     }
@@ -67,14 +68,6 @@ fn key(owner: Option<B256>, path: &Nibbles) -> Vec<u8> {
 impl TrieReader for ScratchTrie {
     fn trie_node(&self, owner: Option<B256>, path: &Nibbles) -> Result<Option<Bytes>, StateReadError> {
         Ok(self.read(owner, path)?)
-    }
-}
-
-impl Drop for ScratchTrie {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(file = %self.path.display(), %error, "a temporary file could not be removed");
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything that can be read, as of one block.
 
-use crate::address::{self, AddressPage, AddressQuery};
+use crate::address::{self, AddressDifference, AddressPage, AddressQuery};
 use crate::codec::{self, Head};
 use crate::keys::TransactionLocation;
 use crate::tables::{CHAIN_ID, GENESIS_HASH};
@@ -10,7 +10,7 @@ use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Decodable;
 use alloy_trie::Nibbles;
-use callboard_chain::{Account, Block, BlockChanges, Receipt, StateReadError, StateReader, TrieReader};
+use callboard_chain::{Account, Block, BlockChanges, Receipt, StateReadError, StateReader, Transaction, TrieReader};
 use redb::ReadableTable;
 use std::sync::Arc;
 
@@ -121,6 +121,16 @@ impl Snapshot {
     /// A page of an address's transactions, newest first.
     pub fn by_address(&self, address: Address, query: AddressQuery) -> Result<AddressPage, StorageError> {
         address::by_address(&self.view, address, query)
+    }
+
+    /// The first address under which this transaction, which stands at `location`, is not listed as it must be.
+    pub fn address_difference(
+        &self,
+        transaction: &Transaction,
+        sender: Address,
+        location: TransactionLocation,
+    ) -> Result<Option<AddressDifference>, StorageError> {
+        address::difference(&self.view, transaction, sender, location)
     }
 
     /// The first `limit` accounts by address, with their state.

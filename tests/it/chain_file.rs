@@ -122,3 +122,35 @@ fn a_file_of_another_chain_or_with_a_gap_before_it_imports_nothing() {
     assert!(sentence.contains("begins with block 2, and the next block of this node is 1"), "{sentence}");
     assert_eq!((other.height(), empty.height()), (0, 0));
 }
+
+#[test]
+fn a_conflicting_block_in_a_file_leaves_its_record_and_the_proof_on_a_stopped_node_too() {
+    let mut forge = Forge::new();
+    let mut other = forge.twin();
+    forge.extend_by(3);
+    let block = other.extend(&[crate::forge::transfer(0, 0, 7)]);
+    let (mut ours, mut theirs) = (forge.follower(), other.follower());
+    ours.start();
+    forge.blocks().iter().for_each(|block| crate::forge::import(&ours, block));
+    theirs.start();
+    crate::forge::import(&theirs, &block);
+    let file = exported(&theirs, "theirs", &[]);
+    ours.stop();
+    let sentence = import(&ours, &file).refused(1);
+    assert!(sentence.contains("block 1"), "{sentence}");
+
+    ours.start();
+    let refused = ours.call("callboard_rejections", serde_json::json!([]))[0].clone();
+    assert_eq!(
+        (&refused["check"], &refused["path"], &refused["blame"]),
+        (&"hash".into(), &"file".into(), &"nobody".into())
+    );
+    assert_eq!(refused["hash"], serde_json::json!(block.hash()));
+    assert_eq!(refused["actual"], serde_json::json!(block.hash()));
+    assert_eq!(refused["expected"], serde_json::json!(forge.header(1).hash_slow()));
+    ours.stop();
+    ours.run(&["doctor", "--evidence", "proof"]).succeeded();
+    let proven = ours.run(&["doctor", "--check", "proof"]).succeeded();
+    let hashes = [forge.header(1).hash_slow().to_string(), block.hash().to_string()];
+    assert!(hashes.iter().all(|hash| proven.contains(hash)), "{proven}");
+}

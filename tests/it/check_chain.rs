@@ -12,6 +12,8 @@ use std::path::Path;
 
 const ACCOUNTS: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("accounts");
 const ACCOUNT_TRIE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("account_trie");
+const ADDRESSES: TableDefinition<'_, &[u8; 32], u8> = TableDefinition::new("addresses");
+const CODE: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("code");
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
 const RECEIPTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("receipts");
 
@@ -179,6 +181,123 @@ fn damaged_receipts_are_found_by_a_full_check_and_repaired() {
     let done = node.run(&["chain", "reconcile", "--full"]);
     assert!(done.code == 0 && done.stdout.contains("4 blocks again"), "{}{}", done.stdout, done.stderr);
     assert_whole(forge, &mut node);
+}
+
+/// The key under which a transaction of block `height` is listed for the address.
+fn listed(address: Address, height: u64) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..20].copy_from_slice(address.as_slice());
+    key[20..28].copy_from_slice(&height.to_be_bytes());
+    key
+}
+
+#[test]
+fn a_damaged_look_up_by_address_is_found_by_a_full_check_and_repaired() {
+    // Another role, and no entry.
+    for role in [Some(7), None] {
+        let (forge, mut node) = chain();
+        let address = dev::key(3).address();
+        damage(&node.database(), |write| {
+            let mut addresses = write.open_table(ADDRESSES).expect("table");
+            let key = listed(address, 4);
+            match role {
+                Some(role) => drop(addresses.insert(&key, role).expect("written").expect("an entry")),
+                None => drop(addresses.remove(&key).expect("removed").expect("an entry")),
+            }
+        });
+        let named = node.run(&["chain", "verify"]).refused(1);
+        assert!(named.contains("block 4") && named.contains(&address.to_string()), "{named}");
+        let done = node.run(&["chain", "reconcile", "--full"]);
+        assert!(done.code == 0 && done.stdout.contains("6 blocks again"), "{}{}", done.stdout, done.stderr);
+        assert_whole(forge, &mut node);
+    }
+}
+
+#[test]
+fn damaged_code_is_never_answered_and_is_found_by_every_check_and_repaired() {
+    let (mut forge, mut node) = chain();
+    // The code `5b` (a jump destination), which no block runs.
+    let deploy = alloy_consensus::TxLegacy {
+        to: alloy_primitives::TxKind::Create,
+        input: vec![0x60, 0x5b, 0x60, 0, 0x53, 0x60, 1, 0x60, 0, 0xf3].into(),
+        gas_limit: 100_000,
+        ..unsigned(9, Address::ZERO, 0)
+    };
+    let block = forge.extend(&[sign(deploy, &dev::key(0))]);
+    node.start();
+    import(&node, &block);
+    let contract = dev::key(0).address().create(9);
+    assert_eq!(node.call("eth_getCode", json!([contract, "latest"])), json!("0x5b"));
+    node.stop();
+    damage(&node.database(), |write| {
+        let mut code = write.open_table(CODE).expect("table");
+        let hash = *alloy_primitives::keccak256([0x5b]);
+        let stored = code.get(&hash).expect("read").expect("the code").value().to_vec();
+        code.insert(&hash, flipped(&stored).as_slice()).expect("written");
+    });
+    node.set("sync.reconcile_every_s", 1).start();
+    let error = node.try_call("eth_getCode", json!([contract, "latest"])).expect_err("damaged");
+    assert!(error.to_string().contains("code"), "{error}");
+    let wrong = until("an alarm", SOON, || {
+        let last = node.status()["lastReconciled"].clone();
+        (last["ok"] == false).then_some(last)
+    });
+    assert!(wrong["fault"].as_str().is_some_and(|fault| fault.contains(&contract.to_string())), "{wrong}");
+    node.stop();
+    let named = node.run(&["chain", "verify"]).refused(1);
+    assert!(named.contains(&contract.to_string()), "{named}");
+    let done = node.run(&["chain", "reconcile"]);
+    assert!(done.code == 0 && done.stdout.contains("1 blocks again"), "{}{}", done.stdout, done.stderr);
+    node.start();
+    assert_eq!(node.call("eth_getCode", json!([contract, "latest"])), json!("0x5b"));
+}
+
+#[test]
+fn a_full_repair_finds_what_is_damaged_below_the_height_it_would_begin_at() {
+    let (forge, mut node) = chain();
+    // The state after block 9 is wrong since block 4; the receipts of block 2 are wrong, too.
+    damage_account(&node, dev::key(3).address());
+    damage(&node.database(), |write| {
+        let mut receipts = write.open_table(RECEIPTS).expect("table");
+        let other = receipts.get(0).expect("read").expect("receipts").value().to_vec();
+        receipts.insert(2, other.as_slice()).expect("written");
+    });
+    let done = node.run(&["chain", "reconcile", "--full", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let done: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!((&done["lastGoodHeight"], &done["executed"]), (&json!(1), &json!(8)), "{done}");
+    assert_whole(forge, &mut node);
+}
+
+#[test]
+fn nobody_can_open_the_database_until_the_repaired_one_is_in_its_place() {
+    let (_forge, node) = chain();
+    damage_account(&node, dev::key(3).address());
+    let file = node.path("node.toml");
+    let sources = callboard::configuration::Sources { file: Some(file), ..Default::default() };
+    let configuration = callboard::configuration::Configuration::load(&sources).expect("a configuration");
+    let (mut tried, database) = (0, node.database());
+    callboard::repair::reconcile(&configuration, false, &mut |said| {
+        tried += 1;
+        let opened = Database::open(&database).map(drop);
+        assert!(matches!(opened, Err(redb::DatabaseError::DatabaseAlreadyOpen)), "while {said}: {opened:?}");
+    })
+    .expect("repaired");
+    assert!(tried > 3, "{tried}");
+    drop(Database::open(&database).expect("free again"));
+}
+
+#[test]
+fn what_a_killed_check_or_repair_has_left_is_removed_at_the_next_start() {
+    let (_forge, mut node) = chain();
+    let mine = ["verify-12.redb", "chain.redb.repair"];
+    let others = ["verify-it.redb", "verified.redb"];
+    for name in mine.iter().chain(&others) {
+        std::fs::write(node.data(name), b"left").expect("written");
+    }
+    node.start();
+    assert!(mine.iter().all(|name| !node.data(name).exists()));
+    assert!(others.iter().all(|name| node.data(name).exists()), "they are somebody else's");
 }
 
 #[test]

@@ -181,6 +181,13 @@ fn the_same_block_posted_twice_at_once_is_imported_once() {
         answers.sort_by_key(|(_, answer)| answer["imported"] == true);
         assert_eq!(answers, [answer(false), answer(true)]);
         assert_eq!(node.height(), block.height());
+        let passport = until("its passport", SOON, || {
+            let explained = node.call("callboard_explainBlock", json!([block.height()]));
+            Some(explained["confirmed"]["passport"].clone()).filter(|passport| !passport.is_null())
+        });
+        for time in ["receivedAt", "verifiedAt", "executedAt", "durableAt"] {
+            assert!(passport[time].is_f64(), "the second post took the first one's {time}: {passport}");
+        }
     }
     assert_eq!((node.routed("ImportBlock"), node.routed("IgnoreBlock")), (12, 12));
 }

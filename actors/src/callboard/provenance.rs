@@ -19,6 +19,8 @@ pub enum Path {
     Push,
     /// An operator posted it.
     ImportBlock,
+    /// An operator imported a file into the stopped node.
+    File,
 }
 
 impl Path {
@@ -30,6 +32,7 @@ impl Path {
             Self::Live => "live",
             Self::Push => "push",
             Self::ImportBlock => "importBlock",
+            Self::File => "file",
         }
     }
 }
@@ -52,6 +55,9 @@ impl Provenance {
     pub const PROPOSER: Self = Self { origin: Origin::Proposer, peer: None, path: Path::Sealed, client: None };
     /// Given by an operator.
     pub const OPERATOR: Self = Self::operator(None);
+
+    /// Imported by an operator from a file.
+    pub const FILE: Self = Self { path: Path::File, ..Self::OPERATOR };
 
     /// Posted by an operator from this address.
     pub const fn operator(client: Option<SocketAddr>) -> Self {

@@ -31,6 +31,20 @@ enum Ours {
     Receipts(Arc<[Receipt]>),
 }
 
+/// What a search came to.
+pub(super) struct Finding {
+    /// In words.
+    pub(super) text: String,
+    /// Whether a peer could say; otherwise another search may find more.
+    pub(super) certain: bool,
+}
+
+impl Finding {
+    fn certain(text: String) -> Self {
+        Self { text, certain: true }
+    }
+}
+
 /// What comparing with one peer came to.
 enum Comparison {
     /// The first difference, in words.
@@ -62,7 +76,7 @@ impl Question {
     }
 
     /// Asks the sender first, then others, until one of them shows the difference.
-    pub(super) async fn answer(&self, connected: &Connected, sender: Option<NodeId>) -> String {
+    pub(super) async fn answer(&self, connected: &Connected, sender: Option<NodeId>) -> Finding {
         let mut tried = Vec::new();
         for session in connected.sessions(sender, PEERS_ASKED) {
             let comparison = match &self.ours {
@@ -70,13 +84,15 @@ impl Question {
                 Ours::Receipts(receipts) => self.compare_receipts(&session, receipts).await,
             };
             match comparison {
-                Comparison::Differs(difference) => return format!("{difference} (proven by {})", session.node_id()),
-                Comparison::Agrees(what) => return what,
+                Comparison::Differs(difference) => {
+                    return Finding::certain(format!("{difference} (proven by {})", session.node_id()));
+                }
+                Comparison::Agrees(what) => return Finding::certain(what),
                 Comparison::Failed(reason) => tried.push(reason),
             }
         }
         let why = if tried.is_empty() { "no peer is connected".to_owned() } else { tried.join("; ") };
-        match &self.ours {
+        let text = match &self.ours {
             Ours::Changes(changes) => {
                 let count = changes.accounts.len() + changes.storage.len();
                 format!("which of the {count} keys it touched differs is not known: {why}")
@@ -84,7 +100,8 @@ impl Question {
             Ours::Receipts(receipts) => {
                 format!("which transaction differs is not known: {why}; here {}", told(receipts))
             }
-        }
+        };
+        Finding { text, certain: false }
     }
 
     async fn compare_state(&self, session: &Session, changes: &BlockChanges) -> Comparison {

@@ -1,6 +1,7 @@
 //! The answers to "what became of this block": its checks in order, and its passport or its refusals.
 
-use super::{Importer, Passport};
+use super::{Importer, Moment, Passport};
+use crate::callboard::{Kind, Path, Role, RouteCount};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::check::Stage;
 use callboard_chain::{Blame, Check};
@@ -21,8 +22,20 @@ pub struct ConfirmedBlock {
     pub proposer: Address,
 }
 
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckOutcome {
+    /// The block passed it.
+    Passed,
+    /// The block failed it.
+    Failed,
+    /// It was not made: the block was built here, to what it demands.
+    Built,
+}
+
 /// One check and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckResult {
     /// Its name.
     pub check: String,
@@ -32,8 +45,15 @@ pub struct CheckResult {
     /// What it demands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub demands: Option<&'static str>,
-    /// Whether the block passed it.
-    pub passed: bool,
+    /// How it ended.
+    pub outcome: CheckOutcome,
+    /// Whether the block passed it; absent where it was not made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed: Option<bool>,
+    /// When it was over, where that is known. The checks of a stage are made at one go, so they have one time: those of
+    /// `verify` that of the verifier, those of `parent` and `execute` that of the execution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
     /// What was expected, where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
@@ -66,8 +86,12 @@ pub struct Rejection {
     pub url: Option<String>,
     /// Which way it came.
     pub path: String,
-    /// Unix seconds.
+    /// When it came first, unix seconds.
     pub time: u64,
+    /// When it came last, unix seconds.
+    pub last_time: u64,
+    /// How often it came.
+    pub count: u64,
     /// How many bytes were sent.
     pub bytes: u64,
     /// What was found out afterwards: the first key or transaction that differs.
@@ -92,8 +116,10 @@ pub struct Confirmation {
     /// What the lack of a passport means.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<&'static str>,
-    /// The checks in order, all passed.
+    /// The checks in order: all passed, or, where the block was built here, all kept by how it was built.
     pub checks: Vec<CheckResult>,
+    /// What this node has done with blocks since its start, by where they came from and by route.
+    pub route_counts: Vec<RouteCount>,
 }
 
 /// The answer to `callboard_explainBlock`.
@@ -112,6 +138,8 @@ pub struct Explanation {
 
 const FROM_DISK: &str = "known from disk: its checks are those that every stored block has passed; whence and when it \
                          came is remembered of the newest blocks since the node's start only";
+const BUILT_OR_TAKEN_BACK: &str = "known from disk: it was built here, or passed these checks when it was taken back; \
+                                   which, and when, is remembered of the newest blocks since the node's start only";
 
 impl Importer {
     /// The newest refused blocks. Reads the disk.
@@ -152,19 +180,48 @@ impl Importer {
 
     fn confirmation(&self, block: ConfirmedBlock) -> Confirmation {
         let passport = self.passports.find(block.height, block.hash);
-        let note = passport.is_none().then_some(FROM_DISK);
-        Confirmation { proposer: block.proposer, passport, note, checks: Check::ALL.iter().map(passed).collect() }
+        let is_authority = self.callboard.role() == Role::Authority;
+        let built = passport.as_ref().map_or(is_authority, |passport| passport.path == Path::Sealed);
+        let note = passport.is_none().then_some(if is_authority { BUILT_OR_TAKEN_BACK } else { FROM_DISK });
+        let checks = Check::ALL.iter().map(|check| match built {
+            true => CheckResult::of(check, CheckOutcome::Built, None),
+            false => {
+                CheckResult::of(check, CheckOutcome::Passed, passport.as_ref().and_then(|way| way.time_of(*check)))
+            }
+        });
+        let checks = checks.collect();
+        let counts = self.callboard.counts().into_iter().filter(|count| count.kind == Kind::Block);
+        Confirmation { proposer: block.proposer, passport, note, checks, route_counts: counts.collect() }
     }
 }
 
-fn passed(check: &Check) -> CheckResult {
-    CheckResult {
-        check: check.name().to_owned(),
-        stage: Some(check.stage()),
-        demands: Some(check.demands()),
-        passed: true,
-        expected: None,
-        actual: None,
+impl Passport {
+    /// When the check was over.
+    fn time_of(&self, check: Check) -> Option<Moment> {
+        match check.stage() {
+            Stage::Verify => self.verified_at,
+            Stage::Parent | Stage::Execute => self.executed_at,
+        }
+    }
+}
+
+impl CheckResult {
+    fn of(check: &Check, outcome: CheckOutcome, at: Option<Moment>) -> Self {
+        let passed = match outcome {
+            CheckOutcome::Passed => Some(true),
+            CheckOutcome::Failed => Some(false),
+            CheckOutcome::Built => None,
+        };
+        Self {
+            check: check.name().to_owned(),
+            stage: Some(check.stage()),
+            demands: Some(check.demands()),
+            outcome,
+            passed,
+            at,
+            expected: None,
+            actual: None,
+        }
     }
 }
 
@@ -176,11 +233,14 @@ impl From<RefusedBlock> for Rejection {
             check: block.check.clone(),
             stage: known.map(|check| check.stage()),
             demands: known.map(|check| check.demands()),
-            passed: false,
+            outcome: CheckOutcome::Failed,
+            passed: Some(false),
+            at: Some(Moment::at(block.time)),
             expected: Some(block.expected.clone()),
             actual: Some(block.actual.clone()),
         };
-        let before = Check::ALL.iter().zip(&block.passed).map(|(check, _)| passed(check));
+        let before =
+            Check::ALL.iter().zip(&block.passed).map(|(check, _)| CheckResult::of(check, CheckOutcome::Passed, None));
         let checks = known.map(|_| before.collect::<Vec<_>>()).unwrap_or_default();
         Self {
             height: block.height,
@@ -194,6 +254,8 @@ impl From<RefusedBlock> for Rejection {
             url: block.url,
             path: block.path,
             time: block.time,
+            last_time: block.last_time,
+            count: block.count,
             bytes: block.length,
             finding: block.finding,
             remedy: known.map_or(UNCHECKED_REMEDY, |check| check.remedy()),

@@ -5,6 +5,7 @@
 mod connected;
 mod difference;
 mod explain;
+mod ledger;
 mod passports;
 mod refusals;
 mod seals;
@@ -107,6 +108,15 @@ impl ImportFailure {
             Self::Refused(error) => Some(error.failed()),
             Self::Confirm(error) => error.failed(),
             Self::NotRouted { .. } | Self::Busy { .. } | Self::Stopping { .. } => None,
+        }
+    }
+
+    /// Whether the block is known to be under the authority's valid seal.
+    pub fn is_sealed(&self) -> bool {
+        match self {
+            Self::Refused(VerifyError::Decode(_) | VerifyError::Seal(_)) => false,
+            Self::Refused(_) | Self::Confirm(_) => true,
+            Self::NotRouted { .. } | Self::Busy { .. } | Self::Stopping { .. } => false,
         }
     }
 
@@ -237,7 +247,7 @@ impl Importer {
         let received = Moment::now();
         match self.verifier.verify(bytes.clone()).await.map_err(ImportFailure::from) {
             Ok(block) => {
-                self.passports.verified(block.value(), provenance, received);
+                self.passports.verified(block.value(), provenance, received, self.durable_head().height);
                 Ok(block)
             }
             Err(failure) => {
@@ -250,12 +260,9 @@ impl Importer {
 
     /// What fails after the seal was checked is still under the authority's seal.
     fn meet_refused(&self, failure: &ImportFailure, bytes: &Bytes) {
-        let is_sealed = match failure {
-            ImportFailure::Refused(VerifyError::Decode(_) | VerifyError::Seal(_)) => false,
-            ImportFailure::Refused(_) => true,
-            _ => false,
-        };
-        if is_sealed && let Ok(block) = Block::decode(bytes.clone()) {
+        if failure.is_sealed()
+            && let Ok(block) = Block::decode(bytes.clone())
+        {
             self.meet(&block);
         }
     }
@@ -286,9 +293,12 @@ impl Importer {
         let outcome = self.execute(block, provenance).await;
         match &outcome {
             Ok(Outcome { imported: true, .. }) => self.passports.executed(value.height(), value.hash()),
-            Ok(_) => self.passports.dropped(value.hash(), provenance),
+            Ok(_) => {}
             Err(failure) => {
-                self.passports.dropped(value.hash(), provenance);
+                // One that was not judged may be imported all the same.
+                if failure.failed().is_some() {
+                    self.passports.refused(value.hash(), provenance);
+                }
                 self.refusals.record(failure, provenance, value.bytes());
                 self.meet(&value);
             }

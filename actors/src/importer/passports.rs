@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Blocks whose passports are kept, the newest: an hour of blocks a second apart.
 pub const MAX_PASSPORTS: usize = 4_096;
@@ -26,6 +26,11 @@ impl Moment {
     /// Now.
     pub fn now() -> Self {
         Self(SystemTime::now())
+    }
+
+    /// So many seconds after 1970.
+    pub(super) fn at(seconds: u64) -> Self {
+        Self(UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH))
     }
 }
 
@@ -61,6 +66,9 @@ pub struct Passport {
     pub path: Path,
     /// The peer that sent it.
     pub peer: Option<NodeId>,
+    /// All of that, to tell senders apart.
+    #[serde(skip)]
+    provenance: Provenance,
     /// Where that peer answers.
     pub url: Option<String>,
     /// The operator who posted it: the client's address.
@@ -102,8 +110,12 @@ impl Passports {
         Self { connected, table: Arc::default() }
     }
 
-    /// The verifier has passed a block whose bytes had come at `received`. Who brought it first is remembered.
-    pub(super) fn verified(&self, block: &Block, provenance: Provenance, received: Moment) {
+    /// The verifier has passed a block whose bytes had come at `received`. Who brought it first is remembered; what is
+    /// not above the `durable` head is on its way no more.
+    pub(super) fn verified(&self, block: &Block, provenance: Provenance, received: Moment, durable: u64) {
+        if block.height() <= durable {
+            return;
+        }
         let mut passport = self.fresh(block, provenance);
         (passport.received_at, passport.verified_at) = (Some(received), Some(Moment::now()));
         self.table.lock().arrive(passport);
@@ -121,11 +133,12 @@ impl Passports {
         }
     }
 
-    /// A block was not imported: it was known already, or refused.
-    pub(super) fn dropped(&self, hash: B256, provenance: Provenance) {
+    /// A block was refused. One that is known already was not: it is on its way by itself, or past its end.
+    pub(super) fn refused(&self, hash: B256, provenance: Provenance) {
         let mut table = self.table.lock();
-        // Another peer may have brought the same block, and that one may be on its way still.
-        if table.on_their_way.get(&hash).is_some_and(|passport| passport.peer == provenance.peer) {
+        // Somebody else may have brought the same block, and that one may be on its way still.
+        let is_it = |passport: &Passport| passport.provenance == provenance && passport.executed_at.is_none();
+        if table.on_their_way.get(&hash).is_some_and(is_it) {
             table.on_their_way.remove(&hash);
         }
     }
@@ -160,6 +173,7 @@ impl Passports {
             origin: provenance.origin,
             path: provenance.path,
             peer: provenance.peer,
+            provenance,
             url: provenance.peer.and_then(|peer| self.connected.url(peer)),
             operator: is_operator.then(|| provenance.sender()),
             received_at: None,
@@ -225,10 +239,12 @@ mod tests {
     fn a_passport_tells_the_way_of_a_block_in_order() {
         let passports = Passports::default();
         let (block, provenance) = (block(7), Provenance::live(peer(2)));
-        passports.verified(&block, provenance, Moment::now());
+        passports.verified(&block, provenance, Moment::now(), 6);
         // Somebody else brings it as well, a little later.
-        passports.verified(&block, Provenance::pushed(peer(3)), Moment::now());
+        passports.verified(&block, Provenance::pushed(peer(3)), Moment::now(), 6);
+        passports.refused(block.hash(), Provenance::pushed(peer(3)));
         passports.executed(7, block.hash());
+        passports.refused(block.hash(), provenance);
         assert!(passports.find(7, block.hash()).is_none(), "not before it is durable");
         passports.stored(&block, provenance, &[Delivery::RelayBlock]);
         passports.served(7, peer(4));
@@ -250,7 +266,7 @@ mod tests {
         let sealed = passports.find(1, block(1).hash()).unwrap();
         assert_eq!((sealed.path, sealed.operator, sealed.received_at), (Path::Sealed, None, None));
         let provenance = Provenance::operator(Some("192.0.2.7:5000".parse().unwrap()));
-        passports.verified(&block(2), provenance, Moment::now());
+        passports.verified(&block(2), provenance, Moment::now(), 1);
         passports.stored(&block(2), provenance, &[]);
         let posted = passports.find(2, block(2).hash()).unwrap();
         assert_eq!((posted.path, posted.operator.as_deref()), (Path::ImportBlock, Some("operator at 192.0.2.7:5000")));
@@ -261,10 +277,10 @@ mod tests {
         let passports = Passports::default();
         for number in 0..2 * MAX_PASSPORTS as u64 {
             let block = block(number);
-            // Never imported: known already, or refused.
-            passports.verified(&block, Provenance::peer(peer(2)), Moment::now());
+            // Never imported.
+            passports.verified(&block, Provenance::peer(peer(2)), Moment::now(), 0);
             if number % 2 == 0 {
-                passports.dropped(block.hash(), Provenance::peer(peer(2)));
+                passports.refused(block.hash(), Provenance::peer(peer(2)));
             }
         }
         let (waiting, queued) = {
@@ -272,6 +288,10 @@ mod tests {
             (table.on_their_way.len(), table.arrivals.len())
         };
         assert!(waiting <= MAX_ON_THEIR_WAY && queued <= MAX_ON_THEIR_WAY, "{waiting} {queued}");
+        // What is on disk already takes no place from what is on its way.
+        let old = block(MAX_PASSPORTS as u64);
+        passports.verified(&old, Provenance::OPERATOR, Moment::now(), MAX_PASSPORTS as u64);
+        assert!(!passports.table.lock().on_their_way.contains_key(&old.hash()));
         for number in 0..MAX_PASSPORTS as u64 + 3 {
             passports.stored(&block(number), Provenance::PROPOSER, &[]);
         }

@@ -1,9 +1,11 @@
 //! Refused blocks: counted, logged, and kept with the check that failed.
 
-use super::difference::Question;
+use super::difference::{Finding, Question};
+use super::ledger::{Key, Ledger, Ruling, Sender};
 use super::{Connected, ImportFailure};
 use crate::callboard::Provenance;
 use crate::monitor::Metrics;
+use crate::transport::NodeId;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::{Blame, Block, Check};
 use callboard_store::{NodeStore, RefusedBlock, StorageError};
@@ -11,14 +13,15 @@ use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// Refusals being written at a time. Whoever floods this node with bad blocks costs it no more disk than this; what
-/// is not written is still counted.
+/// is not written is still counted. What is this node's or the authority's fault is always written: only the authority
+/// can make more of that.
 const WRITES_AT_A_TIME: usize = 4;
 /// Searches for the first difference at a time: each asks peers. One such block stops the node from following, so more
-/// than a few are an operator's script.
+/// than a few are an operator's script; they wait.
 const SEARCHES_AT_A_TIME: usize = 4;
 /// Most refused blocks in one answer.
 pub const MAX_LISTED: usize = 100;
@@ -27,6 +30,18 @@ pub const MAX_LISTED: usize = 100;
 struct CheckLabel {
     check: String,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WhyLabel {
+    why: &'static str,
+}
+
+/// The sender has caused as many records as it may for now.
+const TOO_MANY: WhyLabel = WhyLabel { why: "sender" };
+/// As many are being written as may be.
+const BUSY: WhyLabel = WhyLabel { why: "busy" };
+/// The disk refused.
+const FAILED: WhyLabel = WhyLabel { why: "storage" };
 
 /// Why a block was refused.
 #[derive(Debug, Clone)]
@@ -51,6 +66,8 @@ pub struct Refusals {
     store: NodeStore,
     connected: Connected,
     counts: Family<CheckLabel, Counter>,
+    unrecorded: Family<WhyLabel, Counter>,
+    ledger: Arc<Mutex<Ledger>>,
     newest: Arc<Mutex<Option<String>>>,
     writes: Arc<Semaphore>,
     searches: Arc<Semaphore>,
@@ -63,18 +80,30 @@ impl std::fmt::Debug for Refusals {
 }
 
 impl Refusals {
-    /// Registers `callboard_block_rejections_total` and writes to `store`; `connected` are the peers that are asked
-    /// where a block was executed here to another result than its header's.
+    /// Registers `callboard_block_rejections_total` and `callboard_block_rejections_unrecorded_total`, and writes to
+    /// `store`, where the newest refusal is still known from before; `connected` are the peers that are asked where a
+    /// block was executed here to another result than its header's.
     pub fn new(store: NodeStore, connected: Connected, metrics: &Metrics) -> Self {
         let counts = Family::<CheckLabel, Counter>::default();
+        let unrecorded = Family::<WhyLabel, Counter>::default();
         metrics.register(|registry| {
             registry.register("callboard_block_rejections", "Blocks refused, by the check that failed", counts.clone());
+            let help = "Refused blocks that were counted and not recorded: their sender has caused too many, too many \
+                        are being written, or the disk refused";
+            registry.register("callboard_block_rejections_unrecorded", help, unrecorded.clone());
         });
+        let newest = store.refused(1).unwrap_or_else(|error| {
+            tracing::error!(%error, "what was refused before this start cannot be read");
+            Vec::new()
+        });
+        let newest = newest.into_iter().next().map(|refused| refused.message);
         Self {
             store,
             connected,
             counts,
-            newest: Arc::default(),
+            unrecorded,
+            ledger: Arc::default(),
+            newest: Arc::new(Mutex::new(newest)),
             writes: Arc::new(Semaphore::new(WRITES_AT_A_TIME)),
             searches: Arc::new(Semaphore::new(SEARCHES_AT_A_TIME)),
         }
@@ -87,12 +116,18 @@ impl Refusals {
 
     /// The newest refused blocks, at most `limit` and [`MAX_LISTED`]. Reads the disk.
     pub fn listed(&self, limit: usize) -> Result<Vec<RefusedBlock>, StorageError> {
-        self.store.refused(limit.min(MAX_LISTED))
+        self.complete(self.store.refused(limit.min(MAX_LISTED))?)
     }
 
     /// The newest refused blocks of which `wanted` says yes, as in [`Self::listed`].
     pub fn listed_where(&self, wanted: impl Fn(&RefusedBlock) -> bool) -> Result<Vec<RefusedBlock>, StorageError> {
-        self.store.refused_where(MAX_LISTED, wanted)
+        self.complete(self.store.refused_where(MAX_LISTED, wanted)?)
+    }
+
+    /// With what has come since they were written.
+    fn complete(&self, mut records: Vec<RefusedBlock>) -> Result<Vec<RefusedBlock>, StorageError> {
+        self.ledger.lock().complete(&mut records);
+        Ok(records)
     }
 
     /// The bytes of a refused block, where they were kept.
@@ -107,21 +142,9 @@ impl Refusals {
 
     /// Records that these bytes were refused. Call it within a tokio runtime.
     pub(super) fn record(&self, failure: &ImportFailure, provenance: Provenance, bytes: &Bytes) {
-        use ImportFailure::{Busy, NotRouted, Stopping};
-        if matches!(failure, NotRouted { .. } | Busy { .. } | Stopping { .. }) {
-            return;
+        if let Some(refused) = Refused::of(failure) {
+            self.keep(refused, provenance, bytes, Question::of(failure, bytes));
         }
-        let (expected, actual) = failure.expected_and_actual();
-        let passed = failure.failed().map(Check::passed_before).unwrap_or_default();
-        let refused = Refused {
-            check: failure.check().to_owned(),
-            passed: passed.iter().map(|check| check.name().to_owned()).collect(),
-            expected,
-            actual,
-            message: failure.to_string(),
-            blame: failure.blame(),
-        };
-        self.keep(refused, provenance, bytes, Question::of(failure, bytes));
     }
 
     /// Records a block that was refused before anything could be checked: what was posted is no block, or contradicts
@@ -134,49 +157,111 @@ impl Refusals {
         self.counts.get_or_create(&CheckLabel { check: refused.check.clone() }).inc();
         *self.newest.lock() = Some(refused.message.clone());
         let refused = refused.into_record(provenance, self.url_of(provenance), bytes);
-        tracing::warn!(
-            height = refused.height, hash = %refused.hash, sender = refused.sender, path = refused.path,
-            check = refused.check, expected = refused.expected, actual = refused.actual, reason = refused.message,
-            "block refused"
-        );
-        let (bytes, refusals) = (bytes.clone(), self.clone());
-        self.write(move |store| {
-            let number = store.add_refused(refused, &bytes)?;
-            refusals.search(number, provenance, question);
-            Ok(())
+        let sender = Sender::of(provenance);
+        let key = Key::of(&refused, sender);
+        let ruling = self.ledger.lock().on_refused(Instant::now(), refused.time, &key, sender);
+        match ruling {
+            Ruling::Write => tracing::warn!(
+                height = refused.height, hash = %refused.hash, sender = refused.sender, path = refused.path,
+                check = refused.check, expected = refused.expected, actual = refused.actual, reason = refused.message,
+                "block refused"
+            ),
+            Ruling::Repeated { times, .. } => tracing::warn!(
+                height = refused.height, hash = %refused.hash, sender = refused.sender, check = refused.check, times,
+                "block refused again"
+            ),
+            Ruling::Counted => return,
+            Ruling::TooMany => return self.leave_out(&TOO_MANY),
+        }
+        let work = Work { key, ruling, refused, bytes: bytes.clone(), question, sender: provenance.peer };
+        // What is this node's or the authority's fault waits for nobody, and nobody can keep it from being written.
+        let permit = match work.refused.blame {
+            Blame::Local => None,
+            Blame::Peer | Blame::Nobody => match self.writes.clone().try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => {
+                    self.ledger.lock().on_not_written(&work.key);
+                    return self.leave_out(&BUSY);
+                }
+            },
+        };
+        let refusals = self.clone();
+        tokio::spawn(async move {
+            refusals.work(work).await;
+            drop(permit);
         });
+    }
+
+    #[cfg(test)]
+    pub(super) async fn hold_all_writes(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let all = self.writes.clone().acquire_many_owned(WRITES_AT_A_TIME as u32).await;
+        all.expect("the semaphore is never closed")
+    }
+
+    fn leave_out(&self, why: &WhyLabel) {
+        self.unrecorded.get_or_create(why).inc();
+    }
+
+    /// Writes a refusal down and looks, at the same time, for what differs.
+    async fn work(&self, work: Work) {
+        let Work { key, ruling, refused, bytes, question, sender } = work;
+        let store = self.store.clone();
+        let write = tokio::task::spawn_blocking(move || write(&store, ruling, refused, &bytes));
+        let (written, finding) = tokio::join!(write, self.search(question, sender));
+        let number = match written {
+            Ok(Ok(number)) => number,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "what was refused could not be written");
+                self.ledger.lock().on_not_written(&key);
+                return self.leave_out(&FAILED);
+            }
+            // The node is stopping.
+            Err(_) => return,
+        };
+        self.ledger.lock().on_written(&key, number);
+        let Some(Finding { text, certain }) = finding else { return };
+        let store = self.store.clone();
+        let added = tokio::task::spawn_blocking(move || store.add_finding(number, text, certain)).await;
+        if let Ok(Err(error)) = added {
+            tracing::error!(%error, "what was found out about a refused block could not be written");
+        }
     }
 
     fn url_of(&self, provenance: Provenance) -> Option<String> {
         provenance.peer.and_then(|peer| self.connected.url(peer))
     }
 
-    /// Asks peers for the first key or transaction that differs, and adds what comes out to the record.
-    fn search(&self, number: u64, provenance: Provenance, question: Option<Question>) {
-        let Some(question) = question else { return };
-        let Ok(permit) = self.searches.clone().try_acquire_owned() else { return };
-        let refusals = self.clone();
-        tokio::spawn(async move {
-            let finding = question.answer(&refusals.connected, provenance.peer).await;
-            tracing::error!(height = question.height(), finding, "a sealed block cannot be confirmed here");
-            let written = tokio::task::spawn_blocking(move || refusals.store.add_finding(number, finding)).await;
-            if let Ok(Err(error)) = written {
-                tracing::error!(%error, "what was found out about a refused block could not be written");
-            }
-            drop(permit);
-        });
+    /// Asks peers for the first key or transaction that differs.
+    async fn search(&self, question: Option<Question>, sender: Option<NodeId>) -> Option<Finding> {
+        let question = question?;
+        let _permit = self.searches.acquire().await.ok()?;
+        let finding = question.answer(&self.connected, sender).await;
+        let height = question.height();
+        tracing::error!(height, finding = finding.text, "a sealed block cannot be confirmed here");
+        Some(finding)
     }
+}
 
-    fn write(&self, write: impl FnOnce(&NodeStore) -> Result<(), StorageError> + Send + 'static) {
-        let Ok(permit) = self.writes.clone().try_acquire_owned() else { return };
-        let store = self.store.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = write(&store) {
-                tracing::error!(%error, "what was refused could not be written");
-            }
-            drop(permit);
-        });
+/// A refusal that is to be written down.
+struct Work {
+    key: Key,
+    ruling: Ruling,
+    refused: RefusedBlock,
+    bytes: Bytes,
+    question: Option<Question>,
+    sender: Option<NodeId>,
+}
+
+/// Where the refusal stands now.
+fn write(store: &NodeStore, ruling: Ruling, mut refused: RefusedBlock, bytes: &[u8]) -> Result<u64, StorageError> {
+    if let Ruling::Repeated { number, times } = ruling {
+        if store.add_repeats(number, times, refused.time)? {
+            return Ok(number);
+        }
+        // Its record has been forgotten for newer ones meanwhile.
+        refused.count = times;
     }
+    store.add_refused(refused, bytes)
 }
 
 fn now() -> u64 {
@@ -184,8 +269,28 @@ fn now() -> u64 {
 }
 
 impl Refused {
-    fn into_record(self, provenance: Provenance, url: Option<String>, bytes: &Bytes) -> RefusedBlock {
+    /// What is said of `failure`; `None` where the block was not judged.
+    pub fn of(failure: &ImportFailure) -> Option<Self> {
+        use ImportFailure::{Busy, NotRouted, Stopping};
+        if matches!(failure, NotRouted { .. } | Busy { .. } | Stopping { .. }) {
+            return None;
+        }
+        let (expected, actual) = failure.expected_and_actual();
+        let passed = failure.failed().map(Check::passed_before).unwrap_or_default();
+        Some(Self {
+            check: failure.check().to_owned(),
+            passed: passed.iter().map(|check| check.name().to_owned()).collect(),
+            expected,
+            actual,
+            message: failure.to_string(),
+            blame: failure.blame(),
+        })
+    }
+
+    /// The record of these bytes, which came this way; `url` is where their sender answers.
+    pub fn into_record(self, provenance: Provenance, url: Option<String>, bytes: &Bytes) -> RefusedBlock {
         let claimed = Block::decode(bytes.clone()).ok();
+        let now = now();
         RefusedBlock {
             number: 0,
             height: claimed.as_ref().map_or(0, Block::height),
@@ -200,7 +305,9 @@ impl Refused {
             url,
             path: provenance.path.name().to_owned(),
             finding: None,
-            time: now(),
+            time: now,
+            last_time: now,
+            count: 1,
             length: bytes.len() as u64,
         }
     }

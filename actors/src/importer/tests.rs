@@ -234,3 +234,131 @@ async fn an_authority_that_meets_its_own_seal_stops_sealing_before_it_takes_the_
     bench.import(bench.block.bytes()).await.unwrap().unwrap();
     assert!(held.try_next().is_none() && told.try_next().is_none());
 }
+
+fn refusal(bench: &Bench, check: &str, blame: Blame) -> Refused {
+    Refused {
+        check: check.to_owned(),
+        passed: Vec::new(),
+        expected: "one".to_owned(),
+        actual: "another".to_owned(),
+        message: format!("{check} of block {} differs", bench.block.height()),
+        blame,
+    }
+}
+
+/// Blocks of rising heights that nobody sealed.
+fn strangers(count: u64) -> Vec<Bytes> {
+    let block = |number| {
+        Block::sealed(alloy_consensus::Header { number, ..alloy_consensus::Header::default() }, Vec::new(), &key(8))
+    };
+    (0..count).map(|number| block(number).bytes().clone()).collect()
+}
+
+/// Waits until the records are as `wanted`.
+async fn written(bench: &Bench, wanted: impl Fn(&[callboard_store::RefusedBlock]) -> bool) {
+    let found = async {
+        while !wanted(&bench.importer.refusals().listed(MAX_LISTED).unwrap()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.expect("the records");
+}
+
+#[actix_rt::test]
+async fn no_guest_flushes_the_record_of_a_fault_or_makes_the_node_write_without_end() {
+    let bench = Bench::new(Phase::Following, imported).await;
+    let refusals = bench.importer.refusals().clone();
+    let guest = Provenance::pushed(crate::transport::NodeId::of(&key(7)));
+    refusals.record_unchecked(refusal(&bench, "stateRoot", Blame::Local), guest, bench.block.bytes());
+    let strangers = strangers(2_000);
+    for bytes in &strangers {
+        refusals.record_unchecked(refusal(&bench, "parent", Blame::Nobody), guest, bytes);
+        // The same once more tells nothing new.
+        refusals.record_unchecked(refusal(&bench, "stateRoot", Blame::Local), guest, bench.block.bytes());
+    }
+    written(&bench, |all| all.iter().any(|one| one.blame == Blame::Local && one.count == 2_001)).await;
+    settle().await;
+    let all = bench.store.refused(usize::MAX).unwrap();
+    assert_eq!(all.iter().filter(|one| one.blame == Blame::Local).count(), 1);
+    assert!(all.len() <= 17, "{} records by one guest", all.len());
+}
+
+#[actix_rt::test]
+async fn a_fault_is_written_and_looked_into_however_much_else_is_being_written() {
+    let bench = Bench::new(Phase::Following, imported).await;
+    let refusals = bench.importer.refusals().clone();
+    let _busy = refusals.hold_all_writes().await;
+    let guest = Provenance::pushed(crate::transport::NodeId::of(&key(7)));
+    refusals.record_unchecked(refusal(&bench, "parent", Blame::Nobody), guest, &strangers(1)[0]);
+    let failed = ConfirmError::GasUsed { height: 1, expected: 1, actual: 2, receipts: Vec::new().into() };
+    refusals.record(&ImportFailure::Confirm(failed), guest, bench.block.bytes());
+    written(&bench, |all| all.iter().any(|one| one.finding.is_some())).await;
+    let all = bench.store.refused(usize::MAX).unwrap();
+    assert_eq!(all.iter().map(|one| &*one.check).collect::<Vec<_>>(), ["gasUsed"]);
+}
+
+#[actix_rt::test]
+async fn the_newest_refusal_is_known_after_a_restart() {
+    let bench = Bench::new(Phase::Following, imported).await;
+    let refused = refusal(&bench, "seal", Blame::Peer);
+    bench.importer.refusals().record_unchecked(refused.clone(), Provenance::OPERATOR, bench.block.bytes());
+    written(&bench, |all| !all.is_empty()).await;
+    let again = Records::new(bench.store.clone(), &Metrics::new());
+    assert_eq!(again.refusals.newest(), Some(refused.message));
+}
+
+#[actix_rt::test]
+async fn a_block_posted_twice_at_once_keeps_the_passport_of_the_first() {
+    let mut first = true;
+    let mut bench = Bench::new(Phase::Following, move |message| match std::mem::take(&mut first) {
+        true => imported(message),
+        false => known(message),
+    })
+    .await;
+    let posts = [bench.import(bench.block.bytes()), bench.import(bench.block.bytes())];
+    bench.asked.next().await;
+    bench.asked.next().await;
+    settle().await;
+    // Both have been answered; now it becomes durable, which the block store tells the passports.
+    let passports = bench.importer.passports().clone();
+    passports.stored(&bench.block, Provenance::OPERATOR, &[]);
+    bench.becomes_durable();
+    let mut imported = Vec::new();
+    for post in posts {
+        imported.push(post.await.unwrap().unwrap().imported);
+    }
+    assert!(imported.contains(&true) && imported.contains(&false), "{imported:?}");
+    let passport = passports.find(1, bench.block.hash()).unwrap();
+    let times = [passport.received_at, passport.verified_at, passport.executed_at, passport.durable_at];
+    assert!(times.iter().all(Option::is_some), "{times:?}");
+}
+
+#[actix_rt::test]
+async fn checks_are_told_with_the_time_of_their_stage_and_a_block_built_here_claims_none() {
+    let mut bench = Bench::new(Phase::Following, imported).await;
+    let import = bench.import(bench.block.bytes());
+    bench.asked.next().await;
+    bench.becomes_durable();
+    import.await.unwrap().unwrap();
+    let (height, hash) = (bench.block.height(), bench.block.hash());
+    let confirmed = Some(ConfirmedBlock { height, hash, proposer: bench.block.header().beneficiary });
+    let explained = |bench: &Bench| {
+        let explained = bench.importer.explain(Some(height), None, confirmed, false).unwrap().unwrap();
+        serde_json::to_value(explained).unwrap()["confirmed"].clone()
+    };
+    bench.importer.passports().stored(&bench.block, Provenance::OPERATOR, &[]);
+    let told = explained(&bench);
+    for check in told["checks"].as_array().unwrap() {
+        let stage = if check["stage"] == "verify" { "verifiedAt" } else { "executedAt" };
+        assert_eq!((&check["outcome"], &check["passed"]), (&"passed".into(), &true.into()));
+        assert!(check["at"].is_f64() && check["at"] == told["passport"][stage], "{check}");
+    }
+    let counts = serde_json::json!([{ "origin": "operator", "kind": "block", "route": "ImportBlock", "count": 1 }]);
+    assert_eq!(told["routeCounts"], counts);
+
+    bench.importer.passports().stored(&bench.block, Provenance::PROPOSER, &[]);
+    for check in explained(&bench)["checks"].as_array().unwrap() {
+        assert_eq!(check["outcome"], "built");
+        assert!(check["passed"].is_null() && check["at"].is_null(), "{check}");
+    }
+}

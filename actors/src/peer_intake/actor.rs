@@ -4,6 +4,7 @@
 //! *When behind*: its bounded mailbox refuses, and the peer server answers that it is busy.
 //! *On failure*: the death guard stops the node.
 
+use super::metrics::{IntakeMetrics, WrongTransaction};
 use crate::callboard::Provenance;
 use crate::guard::Stop;
 use crate::importer::Importer;
@@ -51,6 +52,7 @@ pub struct PeerIntake {
 pub(super) struct Rules {
     pub(super) config: Arc<ChainConfig>,
     pub(super) store: Store,
+    pub(super) metrics: IntakeMetrics,
 }
 
 /// What is known of a transaction before the pool has seen it.
@@ -67,8 +69,14 @@ enum Checked {
 
 impl PeerIntake {
     /// Ready to run.
-    pub fn new(ports: Ports, importer: Importer, config: Arc<ChainConfig>, store: Store) -> Self {
-        Self { ports, importer, rules: Rules { config, store } }
+    pub fn new(
+        ports: Ports,
+        importer: Importer,
+        config: Arc<ChainConfig>,
+        store: Store,
+        metrics: IntakeMetrics,
+    ) -> Self {
+        Self { ports, importer, rules: Rules { config, store, metrics } }
     }
 }
 
@@ -80,7 +88,10 @@ impl Rules {
             _ if *held => Checked::Held,
             Ok((height, base_fee)) => match self.check(bytes, *height, *base_fee) {
                 Ok((transaction, sender)) => Checked::Valid(Box::new(transaction), sender),
-                Err(reason) => Checked::Wrong(reason),
+                Err(refused) => {
+                    self.metrics.refused(&refused);
+                    Checked::Wrong(refused.to_string())
+                }
             },
             Err(reason) => Checked::Unread(reason.clone()),
         };
@@ -96,10 +107,10 @@ impl Rules {
         Ok((height.saturating_add(1), next_base_fee(&header, &self.config)))
     }
 
-    fn check(&self, bytes: &[u8], height: u64, base_fee: u64) -> Result<(Transaction, Address), String> {
-        let transaction = decode_transaction(bytes).map_err(|error| error.to_string())?;
-        validate_transaction(&transaction, &self.config, height, base_fee).map_err(|error| error.to_string())?;
-        let sender = recover_sender(&transaction).map_err(|error| error.to_string())?;
+    fn check(&self, bytes: &[u8], height: u64, base_fee: u64) -> Result<(Transaction, Address), WrongTransaction> {
+        let transaction = decode_transaction(bytes)?;
+        validate_transaction(&transaction, &self.config, height, base_fee)?;
+        let sender = recover_sender(&transaction)?;
         Ok((transaction, sender))
     }
 

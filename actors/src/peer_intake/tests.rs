@@ -1,5 +1,5 @@
-use super::Ports;
 use super::actor::{Rules, take};
+use super::{IntakeMetrics, Ports};
 use crate::peer_discovery::PeerMisbehaved;
 use crate::send::probe::{Probe, probe};
 use crate::transport::NodeId;
@@ -39,7 +39,8 @@ async fn intake(
         probe(move |batch: &SubmitTransactions| batch.transactions.iter().map(take).collect()).await;
     let (refused, told) = probe(|_: &TransactionsRefused| ()).await;
     let (misbehaved, _) = probe(|_: &PeerMisbehaved| ()).await;
-    let rules = Rules { config: Arc::new(chain.genesis.config().clone()), store: chain.store.clone() };
+    let config = Arc::new(chain.genesis.config().clone());
+    let rules = Rules { config, store: chain.store.clone(), metrics: IntakeMetrics::default() };
     (Ports { held, pool, refused, misbehaved }, rules, submitted, told)
 }
 
@@ -67,4 +68,24 @@ async fn each_transaction_gets_its_answer_in_order_and_what_is_held_is_not_looke
     let told = told.next().await;
     assert_eq!(told.from, Source::Peer(from));
     assert_eq!(told.refused.iter().map(|(hash, _)| *hash).collect::<Vec<_>>(), [hashes[2]]);
+}
+
+#[actix_rt::test]
+async fn what_is_no_valid_transaction_by_itself_is_counted_by_reason() {
+    let chain = TestChain::new();
+    let (ports, rules, _submitted, _told) = intake(&chain, Vec::new()).await;
+    let foreign = TxLegacy { chain_id: Some(1), gas_limit: 53_000, ..TxLegacy::default() };
+    let signature = Signature::from_raw_array(&key(9).sign(foreign.signature_hash())).unwrap();
+    let foreign: Transaction = foreign.into_signed(signature).into();
+    // No point of the curve has this r.
+    let unsigned = TxLegacy { chain_id: Some(1337), gas_limit: 53_000, ..TxLegacy::default() };
+    let nobody = Signature::new(alloy_primitives::U256::MAX, alloy_primitives::U256::from(1), false);
+    let nobodys: Transaction = unsigned.into_signed(nobody).into();
+    let transactions: Vec<Bytes> = [foreign, nobodys].iter().map(|one| one.encoded_2718().into()).collect();
+    let transactions = [vec![Bytes::from_static(b"garbage"), Bytes::new(), raw(1)], transactions].concat();
+    let metrics = rules.metrics.clone();
+    let answers = take(ports, rules, PeerTransactions { from: NodeId::of(&key(2)), transactions }).await;
+    let refused = answers.iter().filter(|answer| matches!(answer.result, TransactionResult::Refused { .. })).count();
+    assert_eq!(refused, 4);
+    assert_eq!(["decode", "rule", "signature"].map(|reason| metrics.count(reason)), [2, 1, 1]);
 }

@@ -1,9 +1,10 @@
 //! *Role*: checks the stored chain against itself, in the background and on request.
 //! *Owns*: nothing durable but a bookmark; the running checks. *Receives*: VerifyRange. *Sends*: nothing; publishes the
 //! newest result. *When behind*: rounds get longer. *On failure*: a fault found is an alarm that stays; the node goes on
-//! serving and is not ready. A panic is the death guard's.
+//! serving and is not ready. A disk that fails stops the node; a temporary file that cannot be written is a warning, and
+//! the step is made again. A panic is the death guard's.
 
-use super::check::{Fault, check_block};
+use super::check::{Fault, Meaning, check_block};
 use super::messages::{Reconciled, VerifyRange, VerifyRefused, VerifyState};
 use super::range::{RangeCheck, RangeProgress, difference};
 use super::state::{Effect, Outcome, State, Step};
@@ -29,6 +30,9 @@ const PART: usize = 2_000;
 const BOOKMARK: &str = "reconciler";
 /// A check of a range about which nobody has asked for this long is given up.
 const ASKED_WITHIN: Duration = Duration::from_secs(60);
+/// How often a check of everything that is kept begins again, further up, because the state it began with was forgotten:
+/// each time it begins half way to the head.
+const BEGIN_LATER: u32 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Timer {
@@ -126,6 +130,9 @@ impl Reconciler {
             Effect::Wake(after) => self.timers.set(ctx, Timer::Wake, after),
             Effect::Save { next } => self.save(next),
             Effect::Publish(result) => self.publish(result),
+            Effect::Warn { reason } => {
+                tracing::warn!(reason, "the stored chain could not be checked; this is tried again")
+            }
         }
     }
 
@@ -201,7 +208,7 @@ impl Reconciler {
             }
         }
         let state = self.verification.as_ref().map(|running| running.shared.state.lock().clone());
-        if let Some(VerifyState::Done { .. }) = state {
+        if let Some(VerifyState::Done { .. } | VerifyState::NotDone { .. }) = state {
             self.verification = None;
         }
         state.ok_or_else(|| VerifyRefused::Range("the check has ended".to_owned()))
@@ -239,43 +246,55 @@ fn execute(store: &Store, config: &ChainConfig, height: u64) -> Outcome {
 }
 
 fn outcome(store: &Store, height: u64, fault: &Fault) -> Outcome {
-    if fault.is_history() {
-        let oldest = match fault {
-            Fault::History(HistoryError::Pruned { oldest, .. }) => *oldest,
-            _ => store.snapshot().map_or(height, |snapshot| snapshot.pruned_below()),
-        };
-        return Outcome::Pruned { oldest };
+    match fault.means() {
+        Meaning::Forgotten => {
+            let oldest = match fault {
+                Fault::History(HistoryError::Pruned { oldest, .. }) => *oldest,
+                _ => store.snapshot().map_or(height, |snapshot| snapshot.pruned_below()),
+            };
+            Outcome::Pruned { oldest }
+        }
+        Meaning::NoTemporaryFile => Outcome::NotDone { reason: fault.to_string() },
+        // Nothing that this node said after this could be relied on.
+        Meaning::DiskFailure => panic!("the reconciler cannot read the database: {fault}"),
+        Meaning::Damage => Outcome::Wrong { height, fault: fault.to_string() },
     }
-    Outcome::Wrong { height, fault: fault.to_string() }
 }
 
 /// A check of a range that runs on a thread of its own.
-struct Verification {
+pub(super) struct Verification {
     asked: VerifyRange,
     asked_at: Instant,
-    range: (u64, u64),
-    shared: Arc<SharedVerification>,
+    pub(super) shared: Arc<SharedVerification>,
 }
 
-struct SharedVerification {
-    state: Mutex<VerifyState>,
+pub(super) struct SharedVerification {
+    pub(super) state: Mutex<VerifyState>,
     given_up: AtomicBool,
 }
 
 impl Verification {
-    fn start(asked: VerifyRange, check: RangeCheck) -> Result<Self, VerifyRefused> {
-        let range @ (from, to) = (check.from(), check.to());
+    pub(super) fn start(asked: VerifyRange, check: RangeCheck) -> Result<Self, VerifyRefused> {
+        Self::spawn(asked, (check.from(), check.to()), move |shared| shared.run(asked, check))
+    }
+
+    pub(super) fn spawn(
+        asked: VerifyRange,
+        (from, to): (u64, u64),
+        work: impl FnOnce(&SharedVerification) + Send + 'static,
+    ) -> Result<Self, VerifyRefused> {
         let state = Mutex::new(VerifyState::Running { from, to, at: from });
         let shared = Arc::new(SharedVerification { state, given_up: AtomicBool::new(false) });
-        let work = shared.clone();
+        let ends = Ends(shared.clone());
         let thread = std::thread::Builder::new().name("verify-range".to_owned());
-        let thread = thread.spawn(move || work.run(check));
+        let thread = thread.spawn(move || work(&ends.0));
         thread.map_err(|error| VerifyRefused::Range(format!("no thread could be started: {error}")))?;
-        Ok(Self { asked, asked_at: Instant::now(), range, shared })
+        Ok(Self { asked, asked_at: Instant::now(), shared })
     }
 
     fn busy(&self) -> VerifyRefused {
-        VerifyRefused::Busy { from: self.range.0, to: self.range.1 }
+        let (from, to) = self.shared.state.lock().range();
+        VerifyRefused::Busy { from, to }
     }
 }
 
@@ -285,24 +304,63 @@ impl Drop for Verification {
     }
 }
 
+/// However the thread ends, nobody waits for it any longer.
+struct Ends(Arc<SharedVerification>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        if let VerifyState::Running { from, to, .. } = *state {
+            let reason = "the check ended abnormally; the log says why".to_owned();
+            *state = VerifyState::NotDone { from, to, reason };
+        }
+    }
+}
+
 impl SharedVerification {
-    fn run(&self, mut check: RangeCheck) {
-        let (from, to) = (check.from(), check.to());
+    fn run(&self, asked: VerifyRange, mut check: RangeCheck) {
+        let mut later = 0;
         while !self.given_up.load(Ordering::Relaxed) {
+            let (from, to) = (check.from(), check.to());
             let state = match check.step() {
                 Ok(RangeProgress::State { height: at } | RangeProgress::Block { height: at }) => {
                     VerifyState::Running { from, to, at }
                 }
                 Ok(RangeProgress::Done) => VerifyState::Done { from, to, fault: None },
-                Err(fault) => VerifyState::Done { from, to, fault: Some(fault.to_string()) },
+                // The node has gone on meanwhile, and nobody asked for that state in particular.
+                Err(fault) if fault.is_history() && asked.from.is_none() && later < BEGIN_LATER => {
+                    later += 1;
+                    match check.begin_later() {
+                        Ok(next) => {
+                            check = next;
+                            continue;
+                        }
+                        Err(fault) => ended(from, to, &fault),
+                    }
+                }
+                Err(fault) => ended(from, to, &fault),
             };
-            let done = matches!(state, VerifyState::Done { .. });
+            let done = !matches!(state, VerifyState::Running { .. });
             *self.state.lock() = state;
             if done {
                 break;
             }
         }
     }
+}
+
+/// What a fault means for a check.
+fn ended(from: u64, to: u64, fault: &Fault) -> VerifyState {
+    let reason = match fault.means() {
+        Meaning::Damage => return VerifyState::Done { from, to, fault: Some(fault.to_string()) },
+        Meaning::Forgotten => format!(
+            "{fault}; nothing was found damaged, the node has forgotten what the check began with: ask for blocks from a \
+             later one on, or let it keep more (history_blocks)"
+        ),
+        Meaning::NoTemporaryFile => format!("{fault}; make room in data_dir and ask again"),
+        Meaning::DiskFailure => format!("{fault}; look at the disk"),
+    };
+    VerifyState::NotDone { from, to, reason }
 }
 
 fn wall_seconds() -> u64 {

@@ -8,7 +8,8 @@ use callboard_chain::trie::TrieError;
 use callboard_chain::verify::{HeaderError, VerifyError, verify_block, verify_child};
 use callboard_chain::{Account, Blame, Block, BlockChanges, ChainConfig, Verified};
 use callboard_store::{
-    BuildError, HistoryError, OpenError, RootError, ScanError, Snapshot, StorageError, TransactionLocation,
+    AddressDifference, BuildError, HistoryError, OpenError, Role, RootError, ScanError, Snapshot, StorageError,
+    TransactionLocation, is_disk_failure,
 };
 use std::collections::BTreeMap;
 
@@ -70,6 +71,20 @@ pub enum Fault {
         expected: String,
         /// Where it leads.
         actual: String,
+    },
+    /// An address under which one of its transactions is not listed as it must be.
+    #[error("block {height}: transaction {index} is listed under {address} {}, expected as {expected}", listed(.actual))]
+    Address {
+        /// The block's height.
+        height: u64,
+        /// Which of its transactions.
+        index: u32,
+        /// Under which address.
+        address: Address,
+        /// What that address is in it.
+        expected: Role,
+        /// As stored.
+        actual: Option<Role>,
     },
     /// What is stored of its execution is not what executing it again gives.
     #[error("block {height}: the stored {what} differ from those of its execution")]
@@ -155,13 +170,33 @@ pub enum Fault {
     /// The file for the check could not be made.
     #[error("the check needs a temporary file: {0}")]
     Scratch(#[from] OpenError),
+    /// The file for the check could not be written.
+    #[error("a temporary file of the check: {0}")]
+    ScratchWrite(#[source] StorageError),
     /// The database could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
+fn listed(role: &Option<Role>) -> String {
+    role.map_or_else(|| "not at all".to_owned(), |role| format!("as {role}"))
+}
+
 fn named(difference: &Option<String>) -> String {
     difference.as_ref().map_or_else(String::new, |difference| format!("; {difference}"))
+}
+
+/// What a fault says of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// It is damaged.
+    Damage,
+    /// Nothing is wrong with it: the state was forgotten, or is not there yet.
+    Forgotten,
+    /// Nothing is known of it: a temporary file could not be made or used. The check can be made again.
+    NoTemporaryFile,
+    /// Nothing is known of it: the disk, or the operating system, refused. The node must stop.
+    DiskFailure,
 }
 
 impl Fault {
@@ -172,6 +207,18 @@ impl Fault {
             Self::Root { source, .. } => source.is_pruned(),
             Self::Base { source: BuildError::Scan(ScanError::History(HistoryError::Pruned { .. })), .. } => true,
             _ => false,
+        }
+    }
+
+    /// What has to happen now.
+    pub fn means(&self) -> Meaning {
+        match self {
+            _ if self.is_history() => Meaning::Forgotten,
+            Self::Scratch(_) | Self::ScratchWrite(_) | Self::Root { source: RootError::File { .. }, .. } => {
+                Meaning::NoTemporaryFile
+            }
+            _ if is_disk_failure(self) => Meaning::DiskFailure,
+            _ => Meaning::Damage,
         }
     }
 
@@ -217,10 +264,14 @@ fn verified(snapshot: &Snapshot, config: &ChainConfig, height: u64) -> Result<Ve
     let hash = block.value().hash();
     index(height, "heights by block hash", Some(height), snapshot.height_of(hash)?)?;
     index(height, "block hashes by height", Some(hash), snapshot.hash_of(height)?)?;
-    for (place, transaction) in (0u32..).zip(block.value().transactions()) {
+    for ((place, transaction), sender) in (0u32..).zip(block.value().transactions()).zip(block.senders().iter()) {
         let expected = TransactionLocation { height, index: place };
         let actual = snapshot.transaction_location(*transaction.tx_hash())?;
         index(height, "transactions", Some(expected), actual)?;
+        if let Some(differs) = snapshot.address_difference(transaction, *sender, expected)? {
+            let AddressDifference { address, expected, actual } = differs;
+            return Err(Fault::Address { height, index: place, address, expected, actual });
+        }
     }
     Ok(block)
 }

@@ -18,7 +18,7 @@ pub struct Reconciled {
 }
 
 /// Check this range now, at full speed. Asked by the admin RPC, again and again until the answer is
-/// [`VerifyState::Done`]; a check that nobody asks about any more is given up. Answered at once. When the receiver is
+/// [`VerifyState::Done`] or [`VerifyState::NotDone`]; a check that nobody asks about any more is given up. Answered at once. When the receiver is
 /// behind, the caller hears that the node is busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
 #[rtype(result = "Result<VerifyState, VerifyRefused>")]
@@ -51,6 +51,24 @@ pub enum VerifyState {
         /// What is wrong; `None` where nothing is.
         fault: Option<String>,
     },
+    /// It could not be made to its end, which says nothing of the chain.
+    NotDone {
+        /// The first block.
+        from: u64,
+        /// The last block.
+        to: u64,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl VerifyState {
+    /// The first block and the last.
+    pub fn range(&self) -> (u64, u64) {
+        match *self {
+            Self::Running { from, to, .. } | Self::Done { from, to, .. } | Self::NotDone { from, to, .. } => (from, to),
+        }
+    }
 }
 
 /// Why a range is not being checked.

@@ -84,6 +84,15 @@ impl RangeCheck {
         Ok(Self { store, config, folder: folder.to_owned(), from, to, scratch, trie, work })
     }
 
+    /// The same check, from so far above the oldest state that is kept by now that half of those which are kept can be
+    /// forgotten before it is there.
+    pub(super) fn begin_later(&self) -> Result<Self, Fault> {
+        let snapshot = self.store.snapshot()?;
+        let from = snapshot.pruned_below().midpoint(snapshot.head().height).saturating_add(1).min(self.to);
+        drop(snapshot);
+        Self::new(self.store.clone(), self.config.clone(), &self.folder, Some(from), Some(self.to))
+    }
+
     /// The first height.
     pub fn from(&self) -> u64 {
         self.from
@@ -109,7 +118,8 @@ impl RangeCheck {
         let Work::Base(build) = &mut self.work else { return Ok(RangeProgress::Done) };
         let height = build.height();
         let nodes = build.step(&self.store.snapshot()?, &self.scratch);
-        self.scratch.write(&nodes.map_err(|source| Fault::Base { height, source })?)?;
+        let nodes = nodes.map_err(|source| Fault::Base { height, source })?;
+        self.scratch.write(&nodes).map_err(Fault::ScratchWrite)?;
         if let Some(actual) = build.root() {
             let expected = self.header_root(height)?;
             if actual != expected {
@@ -164,7 +174,7 @@ impl RangeCheck {
 
     /// Puts what changed of the trie on disk, so that memory stays bounded.
     fn put_aside(&mut self) -> Result<(), Fault> {
-        self.scratch.write(&self.trie.take_updates())?;
+        self.scratch.write(&self.trie.take_updates()).map_err(Fault::ScratchWrite)?;
         self.trie.shrink(TRIE_NODES);
         Ok(())
     }

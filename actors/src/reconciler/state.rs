@@ -3,6 +3,10 @@
 //! Rounds follow each other. A round hashes the flat state at the height that is the head when it begins, and then
 //! executes old blocks again, from where the last round stopped; when it has come to the head it begins anew at block
 //! 1. So the state as a whole is checked once a round, and every step from the genesis to it from time to time.
+//!
+//! The blocks have a bookmark that outlives a restart. The hashing of a state has none, and begins again: what is hashed
+//! is the state at one height, whose leaves lie sorted in memory and in files without a name. To keep them would mean to
+//! trust, after a crash, files that nothing seals; and the height they belong to may be forgotten by then.
 
 use super::messages::Reconciled;
 use crate::callboard::Phase;
@@ -16,6 +20,9 @@ const MAX_SHARE_PERCENT: u32 = 50;
 pub(super) const BLOCKS_A_ROUND: u64 = 10_000;
 /// How long after the start, or after catching up, the checks begin: what is urgent then is something else.
 const SETTLE: Duration = Duration::from_secs(1);
+/// How long a step that could not be made is put off: so long that an operator can make room, so short that it is seen
+/// whether that helped.
+pub(super) const RETRY: Duration = Duration::from_secs(60);
 /// The bookmark is written after this many blocks: a restart repeats no more than these.
 const SAVE_EVERY: u64 = 100;
 
@@ -50,6 +57,11 @@ pub(super) enum Outcome {
         /// The oldest state there is.
         oldest: u64,
     },
+    /// The step could not be made, which says nothing of the chain.
+    NotDone {
+        /// Why.
+        reason: String,
+    },
     /// Something is wrong.
     Wrong {
         /// The height at which it was found.
@@ -73,6 +85,11 @@ pub(super) enum Effect {
     },
     /// A round has ended, or something is wrong.
     Publish(Reconciled),
+    /// Tell the operator why a step was put off.
+    Warn {
+        /// Why.
+        reason: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +156,12 @@ impl State {
             (_, Outcome::Wrong { height, fault }) => {
                 self.work = Work::Wrong;
                 effects.push(Effect::Publish(Reconciled { height, at: wall, ok: false, fault: Some(fault) }));
+            }
+            (work, Outcome::NotDone { reason }) => {
+                if let Work::Root { height, .. } = work {
+                    self.work = Work::Root { height, begun: false };
+                }
+                return vec![Effect::Warn { reason }, Effect::Wake(RETRY)];
             }
             (Work::Root { height, .. }, Outcome::RootIsRight) => {
                 self.share = SHARE_PERCENT;

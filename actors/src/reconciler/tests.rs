@@ -1,6 +1,8 @@
-use super::check::{Fault, check_block, check_genesis};
+use super::actor::Verification;
+use super::check::{Fault, Meaning, check_block, check_genesis};
+use super::messages::{VerifyRange, VerifyState};
 use super::range::{RangeCheck, RangeProgress};
-use super::state::{BLOCKS_A_ROUND, Effect, Outcome, SHARE_PERCENT, State, Step};
+use super::state::{BLOCKS_A_ROUND, Effect, Outcome, RETRY, SHARE_PERCENT, State, Step};
 use crate::callboard::Phase;
 use crate::testing::{StoredChain, genesis, key};
 use alloy_consensus::{SignableTransaction, TxLegacy};
@@ -182,4 +184,74 @@ fn a_range_of_pruned_history_begins_where_it_can_or_is_refused() {
     assert_eq!(check_range(&chain, None, None).unwrap(), [4, 5, 6]);
     let refused = check_range(&chain, Some(3), None).unwrap_err();
     assert!(refused.is_history(), "{refused}");
+}
+
+/// What comes of a check that runs by itself.
+fn end_of(running: &Verification) -> VerifyState {
+    let begun = std::time::Instant::now();
+    loop {
+        match running.shared.state.lock().clone() {
+            VerifyState::Running { .. } if begun.elapsed() < Duration::from_secs(60) => {}
+            state => return state,
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_check_whose_first_state_is_forgotten_meanwhile_goes_on_further_up_and_says_nothing_of_damage() {
+    let mut chain = chain();
+    let config = Arc::new(chain.genesis.config().clone());
+    let begin = |chain: &StoredChain, from| {
+        RangeCheck::new(chain.store.clone(), config.clone(), chain.folder.path(), from, None).unwrap()
+    };
+    let (all, part) = (begin(&chain, None), begin(&chain, Some(2)));
+    chain.writer.prune_history(3).unwrap();
+    let asked = |from| VerifyRange { from, to: None };
+    let done = end_of(&Verification::start(asked(None), all).unwrap());
+    assert_eq!(done, VerifyState::Done { from: 5, to: 6, fault: None });
+    let not_done = end_of(&Verification::start(asked(Some(2)), part).unwrap());
+    let VerifyState::NotDone { from: 2, to: 6, reason } = not_done else { panic!("{not_done:?}") };
+    assert!(reason.contains("was pruned") && reason.contains("a later one"), "{reason}");
+}
+
+#[test]
+fn a_check_that_ends_abnormally_is_not_waited_for() {
+    let asked = VerifyRange { from: None, to: None };
+    let running = Verification::spawn(asked, (1, 6), |_| panic!("on purpose")).unwrap();
+    let VerifyState::NotDone { from: 1, to: 6, .. } = end_of(&running) else { panic!("it ended") };
+}
+
+#[test]
+fn a_step_that_could_not_be_made_is_no_damage_and_is_made_again() {
+    let (mut state, mut now) = (State::new(EVERY, 1), Duration::from_secs(10));
+    step(&mut state, &mut now, 9, Outcome::RootGoesOn);
+    assert_eq!(state.on_wake(now, Phase::Following, 9), Effect::Run(Step::Root));
+    let full = Outcome::NotDone { reason: "no space".to_owned() };
+    let effects = state.on_done(now, 7, Duration::ZERO, full);
+    assert_eq!(effects, [Effect::Warn { reason: "no space".to_owned() }, Effect::Wake(RETRY)]);
+    assert_eq!(state.on_wake(now + RETRY, Phase::Following, 9), Effect::Run(Step::BeginRoot { height: 9 }));
+}
+
+#[test]
+fn a_full_disk_and_a_disk_that_fails_are_told_from_damage() {
+    let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let folder = std::path::PathBuf::from("data");
+    let no_file = Fault::Root { height: 1, source: callboard_store::RootError::File { folder, source: full() } };
+    assert_eq!(no_file.means(), Meaning::NoTemporaryFile);
+    let disk = || callboard_store::StorageError::Database(Box::new(redb::Error::Io(full())));
+    let executing = || callboard_chain::execution::ExecutionError::State(callboard_chain::StateReadError::from(disk()));
+    assert_eq!(Fault::ScratchWrite(disk()).means(), Meaning::NoTemporaryFile);
+    for failed in [
+        Fault::Storage(disk()),
+        Fault::History(callboard_store::HistoryError::Storage(disk())),
+        Fault::Root { height: 1, source: disk().into() },
+        Fault::Base { height: 1, source: disk().into() },
+        Fault::Execution { height: 1, source: executing() },
+    ] {
+        assert_eq!(failed.means(), Meaning::DiskFailure, "{failed}");
+    }
+    let damaged = Fault::Storage(callboard_store::StorageError::damaged("blocks", "no"));
+    assert_eq!(damaged.means(), Meaning::Damage);
+    assert_eq!(Fault::Missing { height: 1 }.means(), Meaning::Damage);
 }

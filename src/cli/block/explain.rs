@@ -52,7 +52,15 @@ fn confirmed(explained: &Value) -> String {
         lines.push(("routes", list(&passport["routes"])));
         lines.push(("served to", served(passport)));
     }
+    lines.extend(routed(&block["routeCounts"]).map(|counts| ("counts", counts)));
     fields(lines) + &checks(&block["checks"])
+}
+
+/// What the node has done with blocks since its start; nothing where that is nothing.
+fn routed(counts: &Value) -> Option<String> {
+    let one = |count: &Value| format!("{} {} {}", cell(&count["origin"]), cell(&count["route"]), cell(&count["count"]));
+    let counts: Vec<String> = counts.as_array()?.iter().map(one).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
 }
 
 fn refused(refusal: &Value) -> String {
@@ -68,6 +76,9 @@ fn refused(refusal: &Value) -> String {
         ("time", cell(&refusal["time"])),
         ("bytes", cell(&refusal["bytes"])),
     ]);
+    if refusal["count"].as_u64().is_some_and(|count| count > 1) {
+        lines.push(("refused", format!("{} times, the last at {}", refusal["count"], refusal["lastTime"])));
+    }
     lines.extend(named([("finding", &refusal["finding"])]));
     fields(lines) + &checks(&refusal["checks"]) + &format!("what to do: {}\n", cell(&refusal["remedy"]))
 }
@@ -103,23 +114,24 @@ fn served(passport: &Value) -> String {
 }
 
 fn checks(checks: &Value) -> String {
-    let line = |check: &Value| {
-        let outcome = if check["passed"] == true { "passed" } else { "FAILED" };
-        let demands = check["demands"].as_str().map(|demands| format!(": {demands}")).unwrap_or_default();
-        let sides = match check["passed"] == true {
-            true => String::new(),
-            false => {
-                format!(
-                    "\n            expected {}\n            actual   {}",
-                    cell(&check["expected"]),
-                    cell(&check["actual"])
-                )
-            }
-        };
-        format!("  {outcome}  {}{demands}{sides}\n", cell(&check["check"]))
-    };
-    let lines: String = checks.as_array().into_iter().flatten().map(line).collect();
+    let lines: String = checks.as_array().into_iter().flatten().map(check_line).collect();
     format!("checks\n{lines}")
+}
+
+fn check_line(check: &Value) -> String {
+    let failed = check["outcome"] == "failed";
+    let outcome = if failed { "FAILED".to_owned() } else { cell(&check["outcome"]) };
+    let demands = check["demands"].as_str().map(|demands| format!(": {demands}")).unwrap_or_default();
+    let at = check["at"].as_f64().filter(|_| !failed).map(|at| format!(", at {at:.3}")).unwrap_or_default();
+    let sides = match failed {
+        false => String::new(),
+        true => format!(
+            "\n            expected {}\n            actual   {}",
+            cell(&check["expected"]),
+            cell(&check["actual"])
+        ),
+    };
+    format!("  {outcome}  {}{demands}{at}{sides}\n", cell(&check["check"]))
 }
 
 #[cfg(test)]
@@ -128,13 +140,13 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_with_each_check_both_sides_and_what_to_do() {
-        let check = |name: &str, passed: bool| json!({ "check": name, "demands": "it is right", "passed": passed });
-        let mut failed = check("seal", false);
+        let check = |name: &str, outcome: &str| json!({ "check": name, "demands": "it is right", "outcome": outcome });
+        let mut failed = check("seal", "failed");
         (failed["expected"], failed["actual"]) = (json!("0x01"), json!("0x02"));
         let refusal = json!({
             "height": 7, "hash": "0xab", "message": "a sentence", "blame": "peer", "sender": "03aa",
-            "url": null, "path": "live", "time": 5, "bytes": 600, "finding": "account 0x01: balance here 5, sealed 7",
-            "remedy": "ask another one", "checks": [check("decode", true), failed],
+            "url": null, "path": "live", "time": 5, "lastTime": 9, "count": 3, "bytes": 600, "finding": "account 0x01: balance here 5, sealed 7",
+            "remedy": "ask another one", "checks": [check("decode", "passed"), failed],
         });
         let text = describe(&json!({ "height": 7, "hash": "0xab", "confirmed": null, "refusals": [refusal] }));
         let expected = "\
@@ -145,6 +157,7 @@ sender   03aa
 path     live
 time     5
 bytes    600
+refused  3 times, the last at 9
 finding  account 0x01: balance here 5, sealed 7
 checks
   passed  decode: it is right
@@ -163,16 +176,20 @@ what to do: ask another one
             "receivedAt": 1.25, "verifiedAt": 1.5, "executedAt": 1.75, "durableAt": 2.0,
             "routes": ["ImportBlock", "RelayBlock"], "served": [{ "peer": "02bb", "at": 2.5 }], "servedMore": 3,
         });
-        let confirmed = json!({ "proposer": "0x01", "passport": passport, "checks": [] });
+        let check = json!({ "check": "seal", "demands": "it is right", "outcome": "passed", "at": 1.5 });
+        let counts = json!([{ "origin": "peer", "kind": "block", "route": "ImportBlock", "count": 7 }]);
+        let confirmed = json!({ "proposer": "0x01", "passport": passport, "checks": [check], "routeCounts": counts });
         let text = describe(&json!({ "height": 7, "hash": "0xab", "confirmed": confirmed, "refusals": [] }));
         for line in [
             "block      7 0xab: confirmed",
             "received   1.250",
             "durable    2.000",
             "routes     ImportBlock, RelayBlock",
+            "  passed  seal: it is right, at 1.500",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }
+        assert!(text.contains("peer ImportBlock 7"), "{text}");
         assert!(text.contains("served to  02bb at 2.500, and 3 more"), "{text}");
     }
 }

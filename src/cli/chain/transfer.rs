@@ -6,12 +6,14 @@ use crate::chain_file::{ChainFileReader, ChainFileWriter, Contents};
 use crate::cli::args::{ExportArgs, ImportArgs};
 use crate::cli::output::fields;
 use crate::cli::{CliError, Output};
+use crate::configuration::Configuration;
 use crate::rpc_client::RpcClient;
 use crate::start::Chain;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::Block;
 use callboard_store::{StorageError, Store};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Blocks of a stopped node are read and imported so many at a time, or up to [`CHUNK_BYTES`]: enough to keep all cores
@@ -115,7 +117,10 @@ async fn genesis_hash(client: &RpcClient) -> Result<B256, CliError> {
 pub(super) async fn import(args: &ImportArgs) -> Result<(), CliError> {
     let mut file = ChainFileReader::open(&args.file).map_err(CliError::failed)?;
     let applied = match find(&args.config, &args.client, "rpc", true)? {
-        Source::Stopped(mut chain) => import_stopped(&mut file, &mut chain)?,
+        Source::Stopped(mut chain) => {
+            let configuration = Configuration::load(&args.config.sources())?;
+            import_stopped(&mut file, &mut chain, configuration.node_database_path())?
+        }
         Source::Running(client) => import_running(&mut file, &client).await?,
     };
     let Contents { from, to, .. } = file.contents();
@@ -146,11 +151,12 @@ fn check_chain(contents: Contents, ours: B256, head: u64) -> Result<(), CliError
     }
 }
 
-fn import_stopped(file: &mut ChainFileReader, chain: &mut Chain) -> Result<Applied, CliError> {
+fn import_stopped(file: &mut ChainFileReader, chain: &mut Chain, records: PathBuf) -> Result<Applied, CliError> {
     let head = chain.store.snapshot().map_err(CliError::failed)?.head().height;
     check_chain(file.contents(), chain.genesis.hash(), head)?;
     let mut progress = Progress::new("imported");
     let mut applier = Applier::new(chain).map_err(CliError::failed)?;
+    applier.remember_in(records);
     let mut applied = Applied::default();
     loop {
         let (blocks, end) = chunk(file);

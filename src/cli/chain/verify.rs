@@ -7,7 +7,7 @@ use crate::cli::output::{cell, fields};
 use crate::cli::{CliError, Output};
 use crate::rpc_client::RpcClient;
 use crate::start::Chain;
-use callboard_actors::reconciler::{RangeCheck, RangeProgress};
+use callboard_actors::reconciler::{Meaning, RangeCheck, RangeProgress};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -65,10 +65,16 @@ fn verify_stopped(args: &VerifyArgs, chain: Chain) -> Result<Found, CliError> {
         match check.step() {
             Ok(RangeProgress::Done) => break None,
             Ok(RangeProgress::State { height } | RangeProgress::Block { height }) => progress.at(height, to),
-            Err(fault) => break Some(fault.to_string()),
+            Err(fault) if fault.means() == Meaning::Damage => break Some(fault.to_string()),
+            Err(fault) => return Err(not_verified(from, to, &fault)),
         }
     };
     Ok(Found { from, to, fault, divergence: Value::Null })
+}
+
+/// A check that was not made to its end says nothing of the chain.
+fn not_verified(from: u64, to: u64, reason: &impl std::fmt::Display) -> CliError {
+    CliError::failed(format!("the blocks {from} to {to} were not verified: {reason}"))
 }
 
 /// The node checks its own blocks; a check may take longer than a request, which then is repeated.
@@ -77,10 +83,12 @@ async fn verify_running(args: &VerifyArgs, client: &RpcClient) -> Result<Found, 
     let mut progress = Progress::new("verified");
     let done = loop {
         let state: Value = client.call("callboard_verify", range.clone()).await?;
-        if state["state"] == "done" {
-            break state;
+        let height = |name: &str| state[name].as_u64().unwrap_or_default();
+        match state["state"].as_str() {
+            Some("running") => progress.at(height("at"), height("to")),
+            Some("done") => break state,
+            _ => return Err(not_verified(height("from"), height("to"), &cell(&state["reason"]))),
         }
-        progress.at(state["at"].as_u64().unwrap_or_default(), state["to"].as_u64().unwrap_or_default());
     };
     let status: Value = client.call("callboard_syncStatus", json!([])).await?;
     let height = |name: &str| done[name].as_u64().unwrap_or_default();

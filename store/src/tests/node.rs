@@ -1,7 +1,7 @@
 //! `node.redb`: bounded, and still there after a restart.
 
 use super::fixture::{Action, Fixture};
-use crate::node::{MAX_ACCEPTED, MAX_REFUSED_BLOCKS, MAX_REFUSED_BYTES, MAX_REFUSED_TEXT};
+use crate::node::{MAX_ACCEPTED, MAX_LOCAL_BLOCKS, MAX_REFUSED_BLOCKS, MAX_REFUSED_BYTES, MAX_REFUSED_TEXT};
 use crate::{Evidence, NodeStore, OpenError, RefusedBlock, SealedHeader};
 use alloy_primitives::B256;
 use callboard_chain::Blame;
@@ -28,20 +28,26 @@ fn refused_block(height: u64) -> RefusedBlock {
     RefusedBlock {
         number: 0,
         height,
-        hash: B256::with_last_byte(height as u8),
+        hash: B256::left_padding_from(&height.to_be_bytes()),
         check: "stateRoot".to_owned(),
         passed: vec!["decode".to_owned(), "seal".to_owned()],
         expected: "0x01".to_owned(),
         actual: "0x02".to_owned(),
         message: "state root differs".to_owned(),
-        blame: Blame::Local,
+        blame: Blame::Peer,
         sender: "node".to_owned(),
         url: Some("http://127.0.0.1:1".to_owned()),
         path: "live".to_owned(),
         finding: None,
         time: 5,
+        last_time: 5,
+        count: 1,
         length: 0,
     }
+}
+
+fn local(height: u64) -> RefusedBlock {
+    RefusedBlock { blame: Blame::Local, ..refused_block(height) }
 }
 
 fn heights(refused: &[RefusedBlock]) -> Vec<u64> {
@@ -64,12 +70,13 @@ fn peers_are_replaced_forgotten_and_there_after_a_restart() {
 #[test]
 fn the_newest_refused_blocks_are_kept_by_number() {
     let (_folder, store) = opened();
-    for height in 0..MAX_REFUSED_BLOCKS + 20 {
+    let room = MAX_REFUSED_BLOCKS - MAX_LOCAL_BLOCKS;
+    for height in 0..room + 20 {
         assert_eq!(store.add_refused(refused_block(height), &[7]).unwrap(), height + 1);
     }
     let all = store.refused(usize::MAX).unwrap();
-    assert_eq!(heights(&all), (20..MAX_REFUSED_BLOCKS + 20).rev().collect::<Vec<_>>());
-    let newest = MAX_REFUSED_BLOCKS + 19;
+    assert_eq!(heights(&all), (20..room + 20).rev().collect::<Vec<_>>());
+    let newest = room + 19;
     let expected = RefusedBlock { number: newest + 1, length: 1, ..refused_block(newest) };
     assert_eq!(store.refused(1).unwrap(), [expected]);
     assert_eq!(store.refused_bytes(20).unwrap(), None, "forgotten with its record");
@@ -77,13 +84,51 @@ fn the_newest_refused_blocks_are_kept_by_number() {
 }
 
 #[test]
+fn what_others_send_makes_no_fault_of_this_node_forgotten() {
+    let (_folder, store) = opened();
+    let fault = store.add_refused(local(7), &[1]).unwrap();
+    for height in 0..MAX_REFUSED_BLOCKS + 20 {
+        store.add_refused(refused_block(height), &vec![7; 1 << 16]).unwrap();
+    }
+    let of = |blame| store.refused_where(usize::MAX, |block| block.blame == blame).unwrap();
+    assert_eq!(heights(&of(Blame::Local)), [7]);
+    assert_eq!(store.refused_bytes(fault).unwrap(), Some(vec![1].into()));
+    assert!(of(Blame::Peer).len() as u64 * (1 << 16) <= MAX_REFUSED_BYTES / 2, "{}", of(Blame::Peer).len());
+    for height in 0..MAX_LOCAL_BLOCKS + 5 {
+        store.add_refused(local(1_000 + height), &[]).unwrap();
+    }
+    assert_eq!(of(Blame::Local).len() as u64, MAX_LOCAL_BLOCKS, "bounded too");
+    assert!(!of(Blame::Peer).is_empty());
+}
+
+#[test]
+fn a_block_that_is_refused_again_is_counted_where_it_was_written() {
+    let (folder, store) = opened();
+    let number = store.add_refused(refused_block(1), &[7]).unwrap();
+    let later = |block: RefusedBlock, time| RefusedBlock { time, last_time: time, ..block };
+    drop(store);
+    let store = NodeStore::open(folder.path().join("node.redb")).unwrap();
+    assert_eq!(store.add_refused(later(refused_block(1), 9), &[7]).unwrap(), number);
+    assert!(store.add_repeats(number, 3, 8).unwrap());
+    assert!(!store.add_repeats(99, 3, 8).unwrap(), "forgotten");
+    let kept = store.refused(10).unwrap();
+    assert_eq!(kept.iter().map(|block| (block.count, block.time, block.last_time)).collect::<Vec<_>>(), [(5, 5, 9)]);
+    let other = RefusedBlock { sender: "another".to_owned(), ..refused_block(1) };
+    assert_ne!(store.add_refused(other, &[7]).unwrap(), number, "by somebody else");
+    // Only the authority can have sealed this one, so it does not matter who brings it.
+    let fault = store.add_refused(local(2), &[7]).unwrap();
+    let again = RefusedBlock { sender: "another".to_owned(), ..local(2) };
+    assert_eq!(store.add_refused(again, &[7]).unwrap(), fault);
+}
+
+#[test]
 fn the_newest_refused_blocks_are_kept_by_bytes() {
     let (_folder, store) = opened();
-    let each = vec![7; (MAX_REFUSED_BYTES / 5) as usize];
+    let each = vec![7; (MAX_REFUSED_BYTES / 10) as usize];
     for height in 0..8 {
         store.add_refused(refused_block(height), &each).unwrap();
     }
-    // With the rest of their records, four of them fit.
+    // With the rest of their records, four of them fit into the half that is theirs.
     assert_eq!(heights(&store.refused(100).unwrap()), [7, 6, 5, 4]);
     let kept: Vec<bool> = (1..=8).map(|number| store.refused_bytes(number).unwrap().is_some()).collect();
     assert_eq!(kept, [false, false, false, false, true, true, true, true]);
@@ -95,7 +140,8 @@ fn an_oversized_refused_block_is_kept_without_its_bytes_and_long_texts_are_cut()
     let bytes = vec![0; (MAX_REFUSED_BYTES / 4) as usize + 1];
     let long = "ü".repeat(MAX_REFUSED_TEXT);
     let number = store.add_refused(RefusedBlock { actual: long.clone(), ..refused_block(1) }, &bytes).unwrap();
-    store.add_finding(number, long).unwrap();
+    store.add_finding(number, long, true).unwrap();
+    store.add_finding(number, "no peer was there to ask".to_owned(), false).unwrap();
     let kept = store.refused(1).unwrap().remove(0);
     assert_eq!((kept.length, store.refused_bytes(number).unwrap()), (bytes.len() as u64, None));
     let cut = "ü".repeat(MAX_REFUSED_TEXT / 2);
@@ -105,13 +151,13 @@ fn an_oversized_refused_block_is_kept_without_its_bytes_and_long_texts_are_cut()
 #[test]
 fn refused_blocks_are_found_by_what_they_are() {
     let (_folder, store) = opened();
-    for height in [5, 6, 5, 7] {
-        store.add_refused(refused_block(height), &[]).unwrap();
+    for (height, check) in [(5, "seal"), (6, "seal"), (5, "stateRoot"), (7, "seal")] {
+        store.add_refused(RefusedBlock { check: check.to_owned(), ..refused_block(height) }, &[]).unwrap();
     }
     let found = store.refused_where(10, |block| block.height == 5).unwrap();
     assert_eq!(found.iter().map(|block| block.number).collect::<Vec<_>>(), [3, 1]);
     assert_eq!(heights(&store.refused_where(1, |block| block.height < 7).unwrap()), [5]);
-    store.add_finding(99, "of a block that was forgotten".to_owned()).unwrap();
+    store.add_finding(99, "of a block that was forgotten".to_owned(), true).unwrap();
     assert!(store.refused(10).unwrap().iter().all(|block| block.finding.is_none()));
 }
 

@@ -1,10 +1,12 @@
 //! Honest nodes with a lossy hop between them: what gets lost on the way is noticed, named and made good.
 
 use super::http::{OPEN_HEAD, frame};
-use crate::support::node::{Node, assert_same_blocks};
+use crate::support::node::{Node, SOON, assert_same_blocks};
 use crate::support::until;
 use crate::support::wallet::make_blocks;
-use callboard_chain::Block;
+use callboard::dev;
+use callboard_chain::{Block, Seal};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write, copy};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -164,5 +166,45 @@ fn a_block_that_is_lost_on_the_way_is_seen_as_a_gap_and_fetched_at_once() {
     assert_same_blocks(&authority, &follower);
     for count in &*lost {
         assert_eq!(count.load(Ordering::SeqCst), 2, "lost once, and sent again");
+    }
+}
+
+#[test]
+fn a_seal_that_is_lost_on_the_way_is_refused_with_sender_check_and_both_sides() {
+    let mut authority = Node::authority();
+    authority.start();
+    make_blocks(&authority, 0, 2);
+    let first = Block::decode(authority.block(1)).expect("a block");
+    let (proposer, stranger) = (first.header().beneficiary, dev::key(7));
+    let someone = stranger.address().to_string();
+    let status: Value = serde_json::from_slice(&authority.peer_get("status")).expect("a status");
+    // No signature at all, and one of somebody else's.
+    let unsigned = ("r from 1 to the group order minus 1", "r 0");
+    for (seal, sides) in [(None, unsigned), (Some(stranger), (&*proposer.to_string(), &*someone))] {
+        let hop = Hop::to(&authority, move |block| {
+            let lost = match &seal {
+                _ if block.height() != 2 => return Some(block),
+                None => Seal([0; 65]),
+                Some(key) => Seal::sign(key, block.hash()),
+            };
+            Some(Block::from_parts(block.header().clone(), block.transactions().to_vec(), lost))
+        });
+        let mut follower = follower_over(&hop);
+        follower.start();
+        let refused = until("the refusal", SOON, || {
+            let refused = follower.call("callboard_rejections", json!([]));
+            refused.as_array().and_then(|all| all.first().cloned())
+        });
+        assert_eq!((&refused["height"], &refused["hash"]), (&json!(2), &json!(authority.hash(2))), "{refused}");
+        assert_eq!((&refused["check"], &refused["blame"]), (&json!("seal"), &json!("peer")));
+        assert_eq!(refused["expected"], sides.0);
+        assert!(refused["actual"].as_str().is_some_and(|actual| actual.starts_with(sides.1)), "{refused}");
+        assert_eq!(refused["sender"], status["nodeId"]);
+        assert_eq!(refused["url"].as_str().map(|url| url.trim_end_matches('/')), Some(&*hop.url));
+        assert_eq!(follower.height(), 1, "what came before it is kept");
+        assert_eq!(follower.status()["lastRejection"], refused["message"]);
+        follower.stop();
+        follower.unset("peers.seeds").set("peers.seeds", Vec::<String>::new()).start();
+        assert_eq!(follower.status()["lastRejection"], refused["message"], "known after a restart");
     }
 }

@@ -52,7 +52,7 @@ async fn verify(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     loop {
         let state =
             frontend.ports.admin.verify(from, to).await.map_err(|VerifyUnavailable(why)| RpcError::refused(why))?;
-        if matches!(state, VerifyState::Done { .. }) || Instant::now() >= until {
+        if !matches!(state, VerifyState::Running { .. }) || Instant::now() >= until {
             return json(state);
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -234,6 +234,8 @@ fn refused(height: u64) -> Rejection {
         path: "live".to_owned(),
         finding: None,
         time: 5,
+        last_time: 9,
+        count: 3,
         length: 600,
     }
     .into()
@@ -247,7 +249,8 @@ async fn refusals_are_listed_newest_first_with_a_bounded_limit() {
     *harness.blocks.rejections.lock() = vec![refused(9), refused(8)];
     let one = harness.result("callboard_rejections", json!([{ "limit": 1 }])).await;
     let failed = json!({ "check": "transactionsRoot", "stage": "verify",
-        "demands": "the transactions are those of the header", "passed": false, "expected": "0x01", "actual": "0x02" });
+        "demands": "the transactions are those of the header", "outcome": "failed", "passed": false, "at": 5.0,
+        "expected": "0x01", "actual": "0x02" });
     let checks = one[0]["checks"].as_array().unwrap();
     let names: Vec<_> = checks.iter().map(|check| (&check["check"], &check["passed"])).collect();
     let (yes, no) = (json!(true), json!(false));
