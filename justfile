@@ -28,9 +28,9 @@ docs:
 simulate seeds="100000":
     CALLBOARD_SIMULATION_SEEDS={{seeds}} cargo test --release -p callboard-actors --test simulation many_seeds -- --ignored
 
-# One simulated network, event by event, as a failing test names it.
-simulate-seed seed:
-    CALLBOARD_SIMULATION_SEED={{seed}} cargo test -p callboard-actors --test simulation one_seed -- --ignored --nocapture
+# One simulated network, event by event, as a failing test names it, in the build that found it.
+simulate-seed seed profile="test":
+    CALLBOARD_SIMULATION_SEED={{seed}} cargo test --profile {{profile}} -p callboard-actors --test simulation one_seed -- --ignored --nocapture
 
 # The official Ethereum test vectors in the folder CALLBOARD_VECTORS.
 vectors:

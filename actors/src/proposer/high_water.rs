@@ -86,8 +86,7 @@ impl HighWater {
     /// Records a freshly sealed block. Once this returns, the seal may leave the signer.
     pub fn record(&mut self, block: &Block) -> Result<(), HighWaterError> {
         if let Some(sealed) = &self.sealed
-            && block.height() <= sealed.height()
-            && block.hash() != sealed.hash()
+            && !allows(sealed, block)
         {
             return Err(HighWaterError::BelowMark {
                 path: self.path.clone(),
@@ -121,6 +120,11 @@ impl HighWater {
         fs::rename(&fresh, &self.path)?;
         File::open(folder)?.sync_all()
     }
+}
+
+/// Whether `block` may be sealed where `sealed` is the highest block that ever was: no height twice, and none below it.
+pub fn allows(sealed: &Block, block: &Block) -> bool {
+    block.height() > sealed.height() || block.hash() == sealed.hash()
 }
 
 /// Takes the lock beside the mark, and makes the folder where there is none yet.

@@ -6,6 +6,7 @@
 mod actor;
 mod decide;
 mod messages;
+mod order;
 mod peers;
 mod pipeline;
 mod report;
@@ -24,6 +25,7 @@ pub use messages::{
     Answer, Divergence, Effect, FetchEnd, FetchId, ForeignGenesis, ImportEnd, KnownHead, OtherBlockMet, OwnBlockMet,
     PeerFigures, QuestionId, Setup, Standing, Target, Witness,
 };
+pub use order::{OutOfOrder, out_of_order};
 pub use pipeline::HandedOver;
 pub use report::{DivergenceReport, HeadReport, PeerReport, SyncReport, TargetReport};
 pub use staging::Staging;

@@ -2,6 +2,7 @@
 //! block, for comparing chains.
 
 use super::messages::{FetchEnd, FetchId, QuestionId};
+use super::order::{OutOfOrder, out_of_order};
 use super::pipeline::{Fetched, FetchedBlock, Held, Pipeline};
 use crate::callboard::Provenance;
 use crate::importer::{ImportFailure, Importer};
@@ -140,10 +141,10 @@ async fn bring(
             Err(trouble) => return (last, Some(trouble)),
         };
         let actual = fetched.block.block().height();
-        if actual != expected && !(through.is_none() && is_left_out(tools, expected, actual)) {
+        let durable = tools.importer.durable_head().height;
+        if let Some(wrong) = out_of_order(through.is_none(), expected, actual, durable) {
             let reason = format!("{} sent block {actual} where block {expected} was asked for", session.url());
-            // A sealed block above the next one, live: one was lost on the way, and is had by asking for it.
-            let fault = if through.is_none() && actual > expected { PeerFault::Odd } else { PeerFault::Forged };
+            let fault = if wrong == OutOfOrder::Lost { PeerFault::Odd } else { PeerFault::Forged };
             return (last, Some(Trouble { reason, fault }));
         }
         pipeline.put(actual, fetched);
@@ -151,11 +152,6 @@ async fn bring(
         expected = actual.saturating_add(1);
     }
     (last, None)
-}
-
-/// Whoever is followed does not send back what it has from us, and we send only what is durable here.
-fn is_left_out(tools: &Tools, expected: u64, actual: u64) -> bool {
-    actual > expected && actual.saturating_sub(1) <= tools.importer.durable_head().height
 }
 
 /// The blocks as they come, through the height `through`; each is read when it has room.

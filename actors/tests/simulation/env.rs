@@ -41,6 +41,8 @@ pub(crate) enum Guard {
     SealedBlocks,
     /// A sealed block that differs from ours reaches the sync coordinator.
     Differences,
+    /// Nothing panics.
+    NoPanic,
 }
 
 /// Events that may wait at a time: more means that something multiplies.
@@ -56,6 +58,9 @@ pub(crate) struct Env {
     pub(crate) removed: Option<Guard>,
     /// Transfers that the authority's clients have submitted.
     pub(crate) submitted: usize,
+    /// How long a rival seals.
+    pub(crate) rival_until: Duration,
+    pub(crate) authority_is_gone: bool,
     /// Blocks that an honest node has made durable: what everybody can know.
     public: BTreeMap<u64, Block>,
     queue: BTreeMap<(Duration, u64), Event>,
@@ -75,6 +80,8 @@ impl Env {
             memo: Memo::default(),
             removed,
             submitted: 0,
+            rival_until: Duration::MAX,
+            authority_is_gone: false,
             public: BTreeMap::from([(0, FIXTURES.genesis.block().clone())]),
             queue: BTreeMap::new(),
             numbers: 0,
@@ -138,6 +145,7 @@ impl Env {
 
     /// An honest node holds this block.
     pub(crate) fn publish(&mut self, block: &Block) {
+        self.properties.exists(block);
         self.public.entry(block.height()).or_insert_with(|| block.clone());
     }
 

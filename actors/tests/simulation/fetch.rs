@@ -6,7 +6,9 @@ use super::node::Node;
 use alloy_primitives::{B256, Bytes};
 use callboard_actors::confirmed_state;
 use callboard_actors::peer_discovery::Offence;
-use callboard_actors::sync_coordinator::{Answer, Effect, FetchEnd, FetchId, KnownHead, QuestionId, State};
+use callboard_actors::sync_coordinator::{
+    Answer, Effect, FetchEnd, FetchId, KnownHead, OutOfOrder, QuestionId, State, out_of_order,
+};
 use callboard_actors::transport::NodeId;
 use callboard_chain::{Blame, Block};
 use std::time::Duration;
@@ -92,13 +94,19 @@ impl Node {
                     self.store(batch, origins, env);
                 }
             }
-            Effect::PhaseChanged(phase) => self.running().callboard.set_phase(phase),
+            Effect::PhaseChanged(phase) => {
+                env.properties.phase_changed(self.place, phase);
+                self.running().callboard.set_phase(phase);
+            }
             Effect::Permission { may_propose } => {
                 if let Some(proposer) = &mut self.running().proposer {
                     proposer.on_permission(may_propose);
                 }
             }
-            Effect::Diverged(_) | Effect::DeadBranchSeen(_) | Effect::DivergenceCleared(_) => {}
+            Effect::Diverged(found) | Effect::DeadBranchSeen(found) => {
+                env.properties.diverged(self.place, &found, |height| self.disk.hash(height));
+            }
+            Effect::DivergenceCleared(_) => {}
         }
     }
 
@@ -163,12 +171,13 @@ impl Node {
         };
         self.saw(block.value(), env);
         let height = block.value().height();
-        // Whoever is followed does not send back what it has from us, and we send only what is durable.
-        let is_left_out =
-            matches!(fetch.what, What::Live(_)) && height > fetch.next && height - 1 <= self.disk.height();
-        if height != fetch.next && !is_left_out {
-            let reason = format!("sent {height} where {} was asked for", fetch.next);
-            return self.end(stream, Some(Trouble::Forged(reason)), env);
+        let is_live = matches!(fetch.what, What::Live(_));
+        let trouble = out_of_order(is_live, fetch.next, height, self.disk.height()).map(|wrong| match wrong {
+            OutOfOrder::Lost => Trouble::Odd("lost a block on the way"),
+            OutOfOrder::Forged => Trouble::Forged(format!("sent {height} where {} was asked for", fetch.next)),
+        });
+        if trouble.is_some() {
+            return self.end(stream, trouble, env);
         }
         if let Some(fetch) = self.fetch_of(from, stream) {
             fetch.next = height + 1;

@@ -105,7 +105,7 @@ impl Node {
             }
             error if error.blame() == Blame::Local => {
                 let reason = error.to_string();
-                env.properties.violate(format!("node {} cannot confirm a sealed block: {reason}", self.place));
+                env.properties.cannot_confirm(self.place, block, &reason);
                 return self.break_off(0, ImportEnd::Fault { reason }, None);
             }
             _ => return self.break_off(0, ImportEnd::NotNow { peer }, None),

@@ -5,7 +5,8 @@ use super::chain::{FIXTURES, empty_child};
 use super::env::{Env, Event, is_stale};
 use super::network::{Message, Packet};
 use super::serve::status;
-use alloy_primitives::Bytes;
+use alloy_consensus::Header;
+use alloy_primitives::{B256, Bytes};
 use callboard_actors::callboard::Role;
 use callboard_actors::transport::NodeId;
 use callboard_actors::transport::wire::{MAX_ADDRESSES, PeerAddress};
@@ -35,10 +36,14 @@ pub(crate) enum Lie {
     Twin,
     /// Addresses of nodes that are not there, and of its own other identities.
     Addresses,
+    /// A whole branch under the authority's seal, which grows beside the authority's own.
+    Rival,
+    /// No lie: what has become of the authority, whose state is not the one that its blocks lead to.
+    WrongRoot,
 }
 
 impl Lie {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::WrongSeal,
         Self::WrongBody,
         Self::HeightUp,
@@ -49,6 +54,8 @@ impl Lie {
         Self::DeadBranch,
         Self::Twin,
         Self::Addresses,
+        Self::Rival,
+        Self::WrongRoot,
     ];
 }
 
@@ -95,6 +102,9 @@ impl Liar {
             }
             Message::Refused { .. } => {
                 self.sessions.remove(&from);
+                if self.lie == Lie::WrongRoot {
+                    return;
+                }
                 self.id = FIXTURES.spare_ids[env.rng.below(FIXTURES.spare_ids.len())];
             }
             _ => {}
@@ -120,7 +130,7 @@ impl Liar {
         let newest = env.public_height();
         match self.lie {
             Lie::HeightDown => env.public_block(newest.min(2)),
-            Lie::DeadBranch | Lie::Twin => match self.branch.last_key_value() {
+            Lie::DeadBranch | Lie::Twin | Lie::Rival | Lie::WrongRoot => match self.branch.last_key_value() {
                 Some((_, head)) => head.clone(),
                 None => env.public_block(newest),
             },
@@ -176,8 +186,12 @@ impl Liar {
     }
 
     pub(crate) fn on_tick(&mut self, env: &mut Env) {
-        if self.lie == Lie::Twin {
-            self.seal_twin(env);
+        match self.lie {
+            Lie::Twin if self.branch.is_empty() => self.seal_twin(env),
+            Lie::Rival if self.branch.is_empty() => self.seal_twin(env),
+            Lie::Rival if env.now < env.rival_until => self.seal_on(env),
+            Lie::WrongRoot if env.authority_is_gone => self.seal_wrong_root(env),
+            _ => {}
         }
         let victim = env.rng.below(self.victims);
         match self.sessions.get(&victim).copied() {
@@ -206,10 +220,10 @@ impl Liar {
         }
     }
 
-    /// Seals another block beside the newest one, once.
+    /// Seals another block beside the newest one.
     fn seal_twin(&mut self, env: &mut Env) {
         let height = env.public_height();
-        if !self.branch.is_empty() || height < 8 {
+        if height < 8 {
             return;
         }
         let wall = env.wall(0);
@@ -219,7 +233,37 @@ impl Liar {
             return;
         }
         env.note(format_args!("the liar at {} seals {height} again: {}", self.place, twin.hash()));
-        env.properties.other_branches.insert(twin.hash());
-        self.branch.insert(height, twin);
+        self.keep(twin, env);
+    }
+
+    /// One more block on its own branch.
+    fn seal_on(&mut self, env: &mut Env) {
+        let Some((_, head)) = self.branch.last_key_value() else { return };
+        let next = empty_child(head, env.wall(0).as_secs(), &FIXTURES.config, &FIXTURES.authority);
+        self.keep(next, env);
+    }
+
+    /// A block on the newest one whose state root is wrong, and some on top of it.
+    fn seal_wrong_root(&mut self, env: &mut Env) {
+        let wall = env.wall(0).as_secs();
+        let next = match self.branch.last_key_value() {
+            None => {
+                let parent = env.public_block(env.public_height());
+                let right = empty_child(&parent, wall, &FIXTURES.config, &FIXTURES.authority);
+                let wrong = Header { state_root: B256::repeat_byte(0xee), ..right.header().clone() };
+                let wrong = Block::sealed(wrong, Vec::new(), &FIXTURES.authority);
+                env.note(format_args!("the authority has sealed a wrong root at {}", wrong.height()));
+                env.properties.unconfirmable = Some((wrong.height(), wrong.hash()));
+                wrong
+            }
+            Some((_, head)) => empty_child(head, wall, &FIXTURES.config, &FIXTURES.authority),
+        };
+        self.keep(next, env);
+    }
+
+    fn keep(&mut self, block: Block, env: &mut Env) {
+        env.properties.exists(&block);
+        env.properties.other_branches.insert(block.hash());
+        self.branch.insert(block.height(), block);
     }
 }

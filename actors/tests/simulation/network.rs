@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) enum Message {
     Hello { request: u64, id: NodeId, genesis: B256, advertise: Option<PeerUrl> },
     Welcome { request: u64, id: NodeId, role: Role, session: u64 },
-    WrongChain { request: u64, genesis: B256 },
+    WrongChain { request: u64, genesis: B256, newest: u64 },
     Refused { request: u64 },
     GetStatus { request: u64, session: u64 },
     Status { request: u64, body: Box<StatusBody> },

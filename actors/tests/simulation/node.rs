@@ -18,7 +18,7 @@ use callboard_actors::{broadcaster, peer_discovery, proposer};
 use callboard_chain::genesis::SealedGenesis;
 use callboard_chain::live::{Batch, Built, LiveState};
 use callboard_chain::{Block, Seal};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often a node looks at its clock: the shells do so more often, which changes nothing but the cost.
@@ -47,6 +47,10 @@ pub(crate) struct Node {
     /// How far its wall clock is ahead, milliseconds.
     pub(crate) clock_ahead: i64,
     pub(crate) backup: Option<Disk>,
+    /// Blocks of other branches that the operator has accepted.
+    pub(crate) accepted: BTreeSet<(u64, B256)>,
+    /// The operator has given up what was sealed above this height.
+    pub(crate) abandoned_after: Option<u64>,
     pub(crate) process: Option<Process>,
     /// Counts the runs of the process: what an older one began is not for this one.
     pub(crate) epoch: u64,
@@ -92,6 +96,8 @@ impl Node {
             remembered: BTreeMap::new(),
             clock_ahead: 0,
             backup: None,
+            accepted: BTreeSet::new(),
+            abandoned_after: None,
             process: None,
             epoch: 0,
         }
@@ -139,8 +145,8 @@ impl Node {
             window_blocks: WINDOW_BLOCKS,
             has_seeds: true,
             high_water,
-            abandoned_after: None,
-            accepted: Default::default(),
+            abandoned_after: self.abandoned_after,
+            accepted: self.accepted.clone(),
             head: known(&head),
         };
         let sync = sync_coordinator::State::new(setup, Duration::ZERO);
@@ -197,6 +203,21 @@ impl Node {
             self.disk.commit(&live.take_batch().expect("a block was confirmed"));
             env.properties.durable(self.place, mark.height(), mark.hash());
         }
+    }
+
+    /// Takes every block above `height` off the disk, as `callboard chain rollback` does.
+    pub(crate) fn roll_back(&mut self, height: u64, env: &mut Env) {
+        let disk = Disk::new(&self.genesis);
+        let mut live = LiveState::new(FIXTURES.config.clone(), disk.clone(), disk.header());
+        for block in (1..=height).filter_map(|height| self.disk.block(height)) {
+            let verified = env.memo.verify_block(block.bytes()).expect("it was verified before");
+            live.confirm(verified).expect("it was confirmed before");
+        }
+        if let Some(batch) = live.take_batch() {
+            disk.commit(&batch);
+        }
+        self.disk = disk;
+        env.properties.restored(self.place, height);
     }
 
     /// The process dies. Of a commit under way either all is on disk or nothing.

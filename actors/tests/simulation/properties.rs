@@ -2,12 +2,18 @@
 
 use super::env::is_stale;
 use alloy_primitives::B256;
+use callboard_actors::callboard::Phase;
+use callboard_actors::sync_coordinator::Divergence;
 use callboard_actors::transport::NodeId;
+use callboard_chain::Block;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A node decides anew within this time after it was shown something.
 const TIME_TO_DECIDE: Duration = Duration::from_millis(500);
+/// A node's phase changes at most this often before it has made a block durable or was shown a newer sealed head: to
+/// catching up, to stalled, to diverged, and back for each of the few peers that may come and go meanwhile.
+const CHANGES_WITHOUT_PROGRESS: usize = 8;
 
 /// A block that was shown under the authority's valid seal.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +28,10 @@ struct OfNode {
     confirmed: BTreeMap<u64, B256>,
     /// Sealed blocks that others showed to the process that runs now.
     shown: BTreeMap<(u64, B256), Shown>,
+    /// The newest of them, by time and height.
+    newest: (u64, u64),
+    /// Phases since the node last got on.
+    phases: Vec<Phase>,
 }
 
 /// What has been seen so far.
@@ -36,8 +46,14 @@ pub(crate) struct Properties {
     pub(crate) equivocated: bool,
     /// The authority has lost its mark: then it may equivocate.
     pub(crate) mark_is_lost: bool,
-    /// Blocks of branches that somebody else shows under the authority's seal.
+    /// Blocks of branches that somebody else shows under the authority's seal, in the stories that have such.
     pub(crate) other_branches: BTreeSet<B256>,
+    /// Those of them that nobody extends: no node that follows them is ever in sync.
+    pub(crate) dead_branch: BTreeSet<B256>,
+    /// A block that the authority has sealed and that no honest node can confirm.
+    pub(crate) unconfirmable: Option<(u64, B256)>,
+    /// Height and parent of every block that the authority's key has sealed.
+    parents: BTreeMap<B256, (u64, B256)>,
     /// Nodes that do not lie.
     pub(crate) honest: BTreeSet<NodeId>,
     nodes: BTreeMap<usize, OfNode>,
@@ -52,8 +68,14 @@ impl Properties {
         self.violation.get_or_insert(what);
     }
 
+    /// Somebody has sealed this block with the authority's key.
+    pub(crate) fn exists(&mut self, block: &Block) {
+        self.parents.insert(block.hash(), (block.height(), block.header().parent_hash));
+    }
+
     /// Agreement: honest nodes hold one block a height, unless the authority sealed two.
     pub(crate) fn durable(&mut self, place: usize, height: u64, hash: B256) {
+        self.gets_on(place);
         if self.other_branches.contains(&hash) {
             return;
         }
@@ -87,7 +109,10 @@ impl Properties {
 
     /// A process starts from its disk.
     pub(crate) fn restarted(&mut self, place: usize, stored: impl Fn(u64) -> Option<B256>) {
-        self.nodes.entry(place).or_default().shown.clear();
+        let node = self.nodes.entry(place).or_default();
+        node.shown.clear();
+        node.newest = (0, 0);
+        node.phases.clear();
         self.kept(place, stored);
     }
 
@@ -113,12 +138,55 @@ impl Properties {
 
     /// Somebody showed a block or header with the authority's valid seal.
     pub(crate) fn shown(&mut self, now: Duration, place: usize, height: u64, hash: B256, timestamp: u64) {
-        let shown = &mut self.nodes.entry(place).or_default().shown;
-        shown.entry((height, hash)).or_insert(Shown { timestamp, at: now });
+        let node = self.nodes.entry(place).or_default();
+        node.shown.entry((height, hash)).or_insert(Shown { timestamp, at: now });
+        if (timestamp, height) > node.newest {
+            node.newest = (timestamp, height);
+            node.phases.clear();
+        }
+    }
+
+    /// The node has made progress, or what it measures time with was changed.
+    pub(crate) fn gets_on(&mut self, place: usize) {
+        self.nodes.entry(place).or_default().phases.clear();
+    }
+
+    /// No phase toggles without progress.
+    pub(crate) fn phase_changed(&mut self, place: usize, phase: Phase) {
+        let phases = &mut self.nodes.entry(place).or_default().phases;
+        phases.push(phase);
+        if phases.len() > CHANGES_WITHOUT_PROGRESS {
+            let what = format!("node {place} makes no progress, and its phase toggles: {phases:?}");
+            self.violate(what);
+        }
+    }
+
+    /// The node tells its operator where another chain parts from its own: that is where it does.
+    pub(crate) fn diverged(&mut self, place: usize, found: &Divergence, ours: impl Fn(u64) -> Option<B256>) {
+        let Some(told) = found.last_common_height else { return };
+        let (mut height, mut hash) = (found.height, found.theirs);
+        while ours(height) != Some(hash) {
+            let Some((_, parent)) = self.parents.get(&hash) else {
+                let what = format!("node {place} diverges from {hash} at {height}, which nobody has sealed");
+                return self.violate(what);
+            };
+            (height, hash) = (height.saturating_sub(1), *parent);
+        }
+        if told != height || found.height != height + 1 {
+            let Divergence { height: at, theirs, .. } = found;
+            self.violate(format!(
+                "node {place} says {told} is the last common height with {theirs} at {at}, and it is {height}"
+            ));
+        }
     }
 
     /// The node says that it is in sync: then it differs from no fresh sealed block that it was shown.
     pub(crate) fn in_sync(&mut self, now: Duration, place: usize, wall: Duration, ours: impl Fn(u64) -> Option<B256>) {
+        let heights =
+            self.dead_branch.iter().filter_map(|hash| self.parents.get(hash).map(|(height, _)| (*height, *hash)));
+        if let Some((height, hash)) = heights.rev().find(|(height, hash)| ours(*height) == Some(*hash)) {
+            self.violate(format!("node {place} says it is in sync on a dead branch, with {hash} at {height}"));
+        }
         let node = self.nodes.entry(place).or_default();
         node.shown.retain(|_, shown| !is_stale(shown.timestamp, wall));
         let differs = node.shown.iter().find(|((height, hash), shown)| {
@@ -127,6 +195,13 @@ impl Properties {
         if let Some(((height, hash), _)) = differs {
             let what = format!("node {place} says it is in sync, and differs from {hash} at {height}");
             self.violate(what);
+        }
+    }
+
+    /// The node says that it cannot confirm this block, which the authority has sealed.
+    pub(crate) fn cannot_confirm(&mut self, place: usize, block: &Block, reason: &str) {
+        if self.unconfirmable != Some((block.height(), block.hash())) {
+            self.violate(format!("node {place} cannot confirm a sealed block: {reason}"));
         }
     }
 

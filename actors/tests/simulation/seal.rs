@@ -5,7 +5,7 @@ use super::env::{Env, Event, Guard};
 use super::node::Node;
 use callboard_actors::callboard::Provenance;
 use callboard_actors::confirmed_state;
-use callboard_actors::proposer::{self, Effect, Now, Schedule};
+use callboard_actors::proposer::{self, Effect, Now, Schedule, high_water};
 use callboard_chain::live::Proposal;
 use callboard_chain::{Block, Seal};
 use std::time::Duration;
@@ -87,11 +87,12 @@ impl Node {
 
     /// Writes the high-water file; whether it allows the seal.
     pub(crate) fn mark_sealed(&mut self, block: &Block, env: &mut Env) -> bool {
-        let forbids = |mark: &Block| block.height() <= mark.height() && block.hash() != mark.hash();
+        let forbids = |mark: &Block| !high_water::allows(mark, block);
         if self.mark.as_ref().is_some_and(forbids) && !env.is_removed(Guard::HighWater) {
             return false;
         }
         env.note(format_args!("node {} seals {} {}", self.place, block.height(), block.hash()));
+        env.properties.exists(block);
         env.properties.sealed(block.height(), block.hash());
         self.mark = Some(block.clone());
         true

@@ -35,7 +35,7 @@ impl Node {
                 let answer = if genesis == self.genesis.hash() {
                     self.greet(from, request, id, advertise, env)
                 } else {
-                    Message::WrongChain { request, genesis: self.genesis.hash() }
+                    Message::WrongChain { request, genesis: self.genesis.hash(), newest: self.disk.header().timestamp }
                 };
                 env.send(self.place, from, answer);
             }

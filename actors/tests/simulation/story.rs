@@ -23,10 +23,14 @@ pub(crate) enum Kind {
     DeadBranch,
     /// Wall clocks that are wrong, and one that jumps.
     Clocks,
+    /// Somebody has the authority's key and goes on sealing a branch of his own beside the authority's.
+    Rival,
+    /// The authority is gone, and the last thing under its seal is a block whose state root nobody can confirm.
+    Unconfirmable,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Plain,
         Self::Restored,
         Self::RestoredWithoutMark,
@@ -34,7 +38,19 @@ impl Kind {
         Self::Twin,
         Self::DeadBranch,
         Self::Clocks,
+        Self::Rival,
+        Self::Unconfirmable,
     ];
+
+    /// What the run of this seed is about.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self::ALL[(seed % Self::ALL.len() as u64) as usize]
+    }
+
+    /// Whether two chains under the authority's seal may be left, of which an operator has to choose one.
+    fn may_need_an_operator(self) -> bool {
+        !matches!(self, Self::Plain | Self::Clocks | Self::Unconfirmable)
+    }
 }
 
 /// Something that goes wrong, or right again.
@@ -55,8 +71,12 @@ pub(crate) enum Fault {
         place: usize,
         ahead: i64,
     },
+    /// The authority dies, and is never started again.
+    Leave,
     /// From here on the network is good, everybody runs, and clocks are right.
     Heal,
+    /// The operator looks at every node, and does what it tells him.
+    Operator,
 }
 
 /// A run, before it begins.
@@ -70,24 +90,42 @@ pub(crate) struct Story {
     /// Liars, at the places after the nodes.
     pub(crate) liars: Vec<Lie>,
     pub(crate) conditions: Conditions,
+    /// An operator ends the divergence.
+    pub(crate) has_operator: bool,
     pub(crate) faults: Vec<(Duration, Fault)>,
 }
 
 /// When everything is well again.
 pub(crate) const HEAL: Duration = Duration::from_secs(45);
+/// When the operator comes for the first time: by then every node has had the time to say what is the matter.
+const OPERATOR: Duration = Duration::from_secs(110);
+/// He looks again after this, to see what has become of it.
+const LOOKS_AGAIN: Duration = Duration::from_secs(30);
+const LOOKS: u32 = 3;
+/// From here on nobody does anything but the nodes.
+pub(crate) const LAST_LOOK: Duration = Duration::from_secs(170);
 
 impl Story {
     pub(crate) fn new(seed: u64, rng: &mut Rng) -> Self {
-        let kind = Kind::ALL[(seed % Kind::ALL.len() as u64) as usize];
+        let kind = Kind::of(seed);
         let nodes = 3 + rng.below(4);
         let liars = liars(kind, rng);
-        let seeds = (0..nodes).map(|place| seeds(place, nodes, liars.len(), rng)).collect();
-        let mut story = Self { kind, nodes, seeds, liars, conditions: conditions(rng), faults: Vec::new() };
+        let mut seeds: Vec<Vec<usize>> = (0..nodes).map(|place| seeds(place, nodes, liars.len(), rng)).collect();
+        if let Some(at) = liars.iter().position(|lie| *lie == Lie::WrongRoot) {
+            // It is what has become of the authority, so everybody knows it.
+            seeds.iter_mut().skip(1).for_each(|seeds| seeds.push(nodes + at));
+        }
+        let has_operator = kind.may_need_an_operator() && rng.chance(500);
+        let mut story =
+            Self { kind, nodes, seeds, liars, conditions: conditions(rng), has_operator, faults: Vec::new() };
         story.start_all(rng);
         story.add_crashes(rng);
         story.add_partitions(rng);
         story.add_event(rng);
         story.faults.push((HEAL, Fault::Heal));
+        if has_operator {
+            story.faults.extend((0..LOOKS).map(|look| (OPERATOR + LOOKS_AGAIN * look, Fault::Operator)));
+        }
         // Stable: what happens at one instant happens in this order.
         story.faults.sort_by_key(|(at, _)| *at);
         story
@@ -128,7 +166,8 @@ impl Story {
 
     fn add_event(&mut self, rng: &mut Rng) {
         match self.kind {
-            Kind::Plain | Kind::Twin | Kind::DeadBranch => {}
+            Kind::Plain | Kind::Twin | Kind::DeadBranch | Kind::Rival => {}
+            Kind::Unconfirmable => self.faults.push((rng.millis(12_000, 35_000), Fault::Leave)),
             Kind::Restored | Kind::RestoredWithoutMark => {
                 let place = if self.kind == Kind::Restored && rng.chance(300) { rng.below(self.nodes) } else { 0 };
                 let (backup, restore) = (rng.millis(3_000, 18_000), rng.millis(20_000, 40_000));
@@ -170,7 +209,7 @@ fn conditions(rng: &mut Rng) -> Conditions {
 fn liars(kind: Kind, rng: &mut Rng) -> Vec<Lie> {
     let ordinary = |rng: &mut Rng| loop {
         let lie = Lie::ALL[rng.below(Lie::ALL.len())];
-        if !matches!(lie, Lie::DeadBranch | Lie::Twin) {
+        if !matches!(lie, Lie::DeadBranch | Lie::Twin | Lie::Rival | Lie::WrongRoot) {
             return lie;
         }
     };
@@ -182,6 +221,8 @@ fn liars(kind: Kind, rng: &mut Rng) -> Vec<Lie> {
     match kind {
         Kind::Twin => liars.push(Lie::Twin),
         Kind::DeadBranch => liars.push(Lie::DeadBranch),
+        Kind::Rival => liars.push(Lie::Rival),
+        Kind::Unconfirmable => liars.push(Lie::WrongRoot),
         _ => {}
     }
     liars

@@ -141,9 +141,9 @@ impl Node {
                 let effects = self.running().discovery.on_dialled(now, &url, result, jitter);
                 self.apply_discovery(effects, env);
             }
-            (About::Hello { url, expected, is_seed }, Message::WrongChain { genesis, .. }) => {
-                if is_seed && genesis == FIXTURES.other_genesis.hash() {
-                    self.on_foreign_chain(&url, genesis, env);
+            (About::Hello { url, expected, is_seed }, Message::WrongChain { genesis, newest, .. }) => {
+                if is_seed {
+                    self.on_foreign_chain(&url, genesis, newest, env);
                 }
                 let about = About::Hello { url, expected, is_seed };
                 self.on_failed(about, failure(FailureKind::Refused, "wrong chain"), env);
@@ -207,8 +207,7 @@ impl Node {
     }
 
     /// A configured seed with this chain's id and authority, and another genesis.
-    fn on_foreign_chain(&mut self, url: &PeerUrl, theirs: B256, env: &mut Env) {
-        let newest_timestamp = self.wall(env).as_secs();
+    fn on_foreign_chain(&mut self, url: &PeerUrl, theirs: B256, newest_timestamp: u64, env: &mut Env) {
         env.properties.shown(env.now, self.place, 0, theirs, newest_timestamp);
         let ours = self.genesis.hash();
         let found = ForeignGenesis { seed: url.to_string(), ours, theirs, newest_timestamp };

@@ -2,16 +2,20 @@
 
 use super::chain::FIXTURES;
 use super::disk::Disk;
+use super::env::is_stale;
 use super::env::{Env, Event, Guard, Log};
 use super::liar::Liar;
+use super::liar::Lie;
 use super::network::{Conditions, Network};
 use super::node::Node;
 use super::properties::Properties;
 use super::rng::Rng;
-use super::story::{Fault, HEAL, Kind, Story};
+use super::story::{Fault, HEAL, Kind, LAST_LOOK, Story};
 use alloy_primitives::B256;
 use callboard_actors::callboard::{Phase, Role};
 use callboard_chain::Block;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Within this time after everything is well again, every honest node is level with the authority. A configured seed
@@ -42,9 +46,18 @@ pub(crate) struct World {
     level_since: Option<Duration>,
 }
 
-/// Runs one seed, with one guard of the shell removed where a test wants that.
+/// Runs one seed, with one guard of the shell removed where a test wants that. A panic is a violation like any other.
 pub(crate) fn run(seed: u64, removed: Option<Guard>, print: bool) -> Ending {
-    World::new(seed, removed, print).run()
+    let mut world = World::new(seed, removed, print);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {
+        world.env.properties.violate(format!("panicked: {}", words(panic.as_ref())));
+    }
+    world.ending()
+}
+
+fn words(panic: &dyn Any) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 impl World {
@@ -60,17 +73,27 @@ impl World {
         let liars = liars.map(|(at, lie)| Liar::new(story.nodes + at, *lie, story.nodes)).collect();
         let mut properties = Properties::default();
         properties.honest.extend(&FIXTURES.ids[..story.nodes]);
-        properties.other_branches.extend(FIXTURES.dead_branch.iter().map(|block| block.hash()));
+        if story.kind == Kind::DeadBranch {
+            FIXTURES.dead_branch.iter().for_each(|block| properties.exists(block));
+            properties.dead_branch.extend(FIXTURES.dead_branch.iter().map(Block::hash));
+            properties.other_branches.extend(&properties.dead_branch);
+        }
+        // Nobody but the authority is to blame for what it has sealed.
+        let honest = |at: &usize| story.liars[*at] == Lie::WrongRoot;
+        properties.honest.extend((0..story.liars.len()).filter(honest).map(|at| FIXTURES.ids[story.nodes + at]));
         let network = Network::new(story.conditions);
         let mut env = Env::new(rng, network, properties, Log::new(print), removed);
         for (number, (at, _)) in story.faults.iter().enumerate() {
             env.after(*at, Event::Fault(number));
         }
         env.after(Duration::from_secs(1), Event::Submit);
+        if story.has_operator {
+            env.rival_until = HEAL;
+        }
         Self { story, nodes, liars, env, level_since: None }
     }
 
-    fn run(mut self) -> Ending {
+    fn run(&mut self) {
         while let Some(event) = self.env.next_event() {
             self.handle(event);
             if self.env.properties.violation().is_some() || self.is_over() {
@@ -78,6 +101,9 @@ impl World {
             }
         }
         self.check_end();
+    }
+
+    fn ending(&self) -> Ending {
         Ending {
             violation: self.env.properties.violation().map(str::to_owned),
             log: self.env.log.hash(),
@@ -108,6 +134,7 @@ impl World {
 
     /// A client's transaction reaches the authority.
     fn submit(&mut self) {
+        assert!(!self.env.is_removed(Guard::NoPanic), "no guard against this panic");
         self.env.submitted = (self.env.submitted + 1).min(FIXTURES.transfers.len());
         let delay = self.env.rng.millis(300, 3_000);
         self.env.after(delay, Event::Submit);
@@ -121,16 +148,75 @@ impl World {
             Fault::Start(place) if place >= self.nodes.len() => {
                 self.env.after(Duration::ZERO, Event::Tick { place, epoch: 0 });
             }
-            Fault::Start(place) => self.nodes[place].start(&mut self.env),
+            Fault::Start(place) => self.start(place),
             Fault::Crash(place) => self.nodes[place].crash(&mut self.env),
             Fault::Conditions(conditions) => self.env.network.conditions = conditions,
             Fault::Partition(parts) => self.env.network.parts = parts,
             Fault::Backup(place) => self.nodes[place].backup = Some(self.nodes[place].disk.copy()),
             Fault::Restore { place, with_mark } => self.restore(place, with_mark),
             Fault::Reset(place) => self.reset(place),
-            Fault::Clock { place, ahead } => self.nodes[place].clock_ahead = ahead,
+            Fault::Clock { place, ahead } => self.set_clock(place, ahead),
+            Fault::Leave => {
+                self.nodes[0].crash(&mut self.env);
+                self.env.authority_is_gone = true;
+            }
             Fault::Heal => self.heal(),
+            Fault::Operator => (0..self.nodes.len()).for_each(|place| self.operate(place)),
         }
+    }
+
+    fn start(&mut self, place: usize) {
+        if place > 0 || !self.env.authority_is_gone {
+            self.nodes[place].start(&mut self.env);
+        }
+    }
+
+    fn set_clock(&mut self, place: usize, ahead: i64) {
+        self.nodes[place].clock_ahead = ahead;
+        self.env.properties.gets_on(place);
+    }
+
+    /// The operator does what the node says: on the authority he accepts the other branch as known and dead, or gives
+    /// up what nobody has; of the others he takes those that are on another branch back to where it parts.
+    fn operate(&mut self, place: usize) {
+        let Some(process) = &self.nodes[place].process else { return };
+        let (phase, found) = (process.sync.phase(), process.sync.divergence().cloned());
+        let waits = self.waits_for_operator();
+        let node = &mut self.nodes[place];
+        match (phase, found) {
+            (_, _) if self.story.kind == Kind::Reset && place > 0 => return self.join_new_chain(place),
+            (Phase::Diverged, Some(found)) if place == 0 => _ = node.accepted.insert((found.height, found.theirs)),
+            (Phase::Stalled, _) if place == 0 && waits => {
+                node.abandoned_after = Some(node.disk.height());
+                node.mark = None;
+                self.env.properties.mark_is_lost = true;
+            }
+            (Phase::Diverged, Some(found)) if !self.is_on_the_authoritys_branch(place) => {
+                let Some(common) = found.last_common_height else { return };
+                let node = &mut self.nodes[place];
+                node.crash(&mut self.env);
+                node.roll_back(common, &mut self.env);
+            }
+            _ => return,
+        }
+        let node = &mut self.nodes[place];
+        self.env.note(format_args!("the operator starts node {place} anew"));
+        node.crash(&mut self.env);
+        node.start(&mut self.env);
+    }
+
+    /// The follower starts with an empty data directory, and takes the genesis that the authority has now.
+    fn join_new_chain(&mut self, place: usize) {
+        let genesis = self.nodes[0].genesis.clone();
+        let node = &mut self.nodes[place];
+        if node.genesis.hash() == genesis.hash() {
+            return;
+        }
+        node.crash(&mut self.env);
+        node.disk = Disk::new(&genesis);
+        node.genesis = genesis;
+        self.env.properties.forget_genesis(place);
+        node.start(&mut self.env);
     }
 
     fn restore(&mut self, place: usize, with_mark: bool) {
@@ -162,74 +248,121 @@ impl World {
     fn heal(&mut self) {
         self.env.network.parts = Default::default();
         self.env.network.conditions = Conditions::GOOD;
-        for node in &mut self.nodes {
-            node.clock_ahead = 0;
-            node.start(&mut self.env);
+        for place in 0..self.nodes.len() {
+            self.set_clock(place, 0);
+            self.start(place);
         }
     }
 
     fn is_over(&mut self) -> bool {
-        if self.env.now < HEAL {
+        let last = if self.story.has_operator { LAST_LOOK } else { HEAL };
+        if self.env.now < last {
             return false;
         }
-        let is_level = self.nodes.iter().all(|node| self.is_where_it_ends(node));
-        if !is_level {
+        if !(0..self.nodes.len()).all(|place| self.is_where_it_ends(place)) {
             self.level_since = None;
-            return self.env.now > HEAL + RECOVERY;
+            return self.env.now > last + RECOVERY;
         }
         let since = *self.level_since.get_or_insert(self.env.now);
         self.env.now.saturating_sub(since) > SETTLED
-    }
-
-    fn is_where_it_ends(&self, node: &Node) -> bool {
-        match self.story.kind {
-            Kind::Reset => !self.is_shown_reset(node) || node.phase() == Some(Phase::Diverged),
-            _ => self.is_level(node) || self.is_on_other_branch(node) || self.waits_for_operator(),
-        }
-    }
-
-    /// The node's own seed shows that the chain has begun anew.
-    fn is_shown_reset(&self, node: &Node) -> bool {
-        self.story.kind == Kind::Reset && node.place > 0 && node.seeds.contains(&0)
-    }
-
-    /// Whether the node says that it is in sync, and is.
-    fn is_level(&self, node: &Node) -> bool {
-        let authority = &self.nodes[0];
-        let height = node.disk.height();
-        node.is_ready(&self.env)
-            && height + ON_THE_WAY >= authority.disk.height()
-            && authority.disk.hash(height).is_none_or(|hash| node.disk.hash(height) == Some(hash))
     }
 
     fn check_end(&mut self) {
         for node in &self.nodes {
             self.env.properties.kept(node.place, |height| node.disk.hash(height));
         }
-        let converges = !self.env.properties.equivocated;
-        for node in &self.nodes {
-            if (converges || self.is_shown_reset(node)) && !self.is_where_it_ends(node) {
-                let (height, authority, phase) = (node.disk.height(), self.nodes[0].disk.height(), node.phase());
-                let what = format!("node {} is at {height} ({phase:?}) and the authority at {authority}", node.place);
-                self.env.properties.violate(what);
-            }
+        for place in (0..self.nodes.len()).filter(|place| !self.is_where_it_ends(*place)).collect::<Vec<_>>() {
+            let (node, authority) = (&self.nodes[place], &self.nodes[0]);
+            let (height, phase) = (node.disk.height(), node.phase());
+            let (at, its_phase) = (authority.disk.height(), authority.phase());
+            let what = format!("node {place} is at {height} ({phase:?}) and the authority at {at} ({its_phase:?})");
+            self.env.properties.violate(what);
         }
     }
 
-    /// A node that took a branch which the authority sealed, and which is not the one it extends, cannot get back
-    /// without its operator.
-    fn is_on_other_branch(&self, node: &Node) -> bool {
-        let other =
-            |height| node.disk.hash(height).is_some_and(|hash| self.env.properties.other_branches.contains(&hash));
-        (1..=node.disk.height()).any(other)
+    /// Everybody is level with the authority and says so, unless an operator is needed: then each node that he has to
+    /// look at says that it is stalled or diverged.
+    fn is_where_it_ends(&self, place: usize) -> bool {
+        let kind = self.story.kind;
+        if kind == Kind::Unconfirmable {
+            return self.has_halted(place);
+        }
+        if self.story.has_operator {
+            return self.is_level(place);
+        }
+        if kind == Kind::Reset {
+            return self.ends_beside_new_chain(place);
+        }
+        if !self.is_on_the_authoritys_branch(place) {
+            return self.ends_on_other_branch(place);
+        }
+        self.is_level(place) || (self.waits_for_operator() && self.is_at_the_end(place) && self.says_so(place))
+    }
+
+    /// Whether the node says that it is in sync, and is.
+    fn is_level(&self, place: usize) -> bool {
+        self.nodes[place].is_ready(&self.env) && self.is_on_the_authoritys_branch(place) && self.is_at_the_end(place)
+    }
+
+    /// Whether it holds what the authority holds, but for what is on its way.
+    fn is_at_the_end(&self, place: usize) -> bool {
+        self.nodes[place].disk.height() + ON_THE_WAY >= self.nodes[0].disk.height()
+    }
+
+    fn is_on_the_authoritys_branch(&self, place: usize) -> bool {
+        let (node, authority) = (&self.nodes[place].disk, &self.nodes[0].disk);
+        let height = node.height().min(authority.height());
+        node.hash(height) == authority.hash(height)
+    }
+
+    /// Whether the node says that something is wrong.
+    fn says_so(&self, place: usize) -> bool {
+        matches!(self.nodes[place].phase(), Some(Phase::Stalled | Phase::Diverged))
+    }
+
+    /// A node on a branch that the authority does not extend cannot get back without its operator, and says that it is
+    /// diverged. Unless its branch is the living one: then the authority's is the one that nobody extends.
+    fn ends_on_other_branch(&self, place: usize) -> bool {
+        let (node, authority) = (&self.nodes[place], &self.nodes[0]);
+        let may_be = match self.story.kind {
+            Kind::Twin | Kind::Rival | Kind::DeadBranch => true,
+            Kind::RestoredWithoutMark => self.env.properties.equivocated,
+            _ => false,
+        };
+        let is_the_living_one =
+            self.story.kind == Kind::Rival && is_stale(authority.disk.header().timestamp, self.env.wall(0));
+        may_be && (node.phase() == Some(Phase::Diverged) || (is_the_living_one && node.is_ready(&self.env)))
+    }
+
+    /// Who has the authority as a seed is shown that the chain has begun anew. The others see no new block any more.
+    /// The authority itself meets the old chain at its seeds, and decides nothing without its operator.
+    fn ends_beside_new_chain(&self, place: usize) -> bool {
+        let node = &self.nodes[place];
+        match place {
+            0 => self.is_level(0) || self.says_so(0),
+            _ if node.seeds.contains(&0) => node.phase() == Some(Phase::Diverged),
+            _ => self.says_so(place),
+        }
+    }
+
+    /// Everybody has what came before the block that nobody can confirm, and says why nothing comes after it.
+    fn has_halted(&self, place: usize) -> bool {
+        let node = &self.nodes[place];
+        let Some(process) = &node.process else { return place == 0 };
+        let wrong = self.env.properties.unconfirmable.map(|(height, _)| height);
+        process.sync.halted().is_some()
+            && process.sync.phase() == Phase::Stalled
+            && wrong == Some(node.disk.height() + 1)
     }
 
     /// The authority seals no more until its operator decides: it has met a living branch under its own seal, or a
     /// block that it once sealed, and that somebody has seen, is on no disk any more.
     fn waits_for_operator(&self) -> bool {
         let authority = &self.nodes[0];
+        let meets_another = authority.phase() == Some(Phase::Diverged);
         match self.story.kind {
-            Kind::Twin => authority.phase() == Some(Phase::Diverged),
+            Kind::Twin | Kind::Rival => meets_another,
+            Kind::RestoredWithoutMark if self.env.properties.equivocated && meets_another => true,
             Kind::Restored | Kind::RestoredWithoutMark => {
                 let is_kept = |height, hash| self.nodes.iter().any(|node| node.disk.hash(height) == Some(hash));
                 let marked = authority.mark.as_ref().map(Block::hash);

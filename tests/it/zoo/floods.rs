@@ -5,28 +5,30 @@ use super::http::{frame, read_answer};
 use super::peer::random;
 use super::trial::Trial;
 use crate::forge::with_header;
-use crate::support::node::SOON;
+use crate::support::node::{Node, SOON};
 use crate::support::until;
 use alloy_primitives::B256;
 use std::io::Write;
 use std::net::TcpStream;
 
 /// More connections than the peer listener takes at once.
-const CONNECTIONS: usize = 600;
+pub(super) const CONNECTIONS: usize = 600;
 
-fn connect(trial: &Trial) -> TcpStream {
-    TcpStream::connect(trial.follower.peer_url().replace("http://", "")).expect("it listens")
+pub(super) fn connect(node: &Node) -> TcpStream {
+    TcpStream::connect(node.peer_url().replace("http://", "")).expect("it listens")
 }
 
+/// All of them stay open, say nothing, and come again.
 #[test]
-fn a_storm_of_connections_keeps_nobody_else_out() {
+fn a_storm_of_connections_is_refused_by_name_and_keeps_nobody_else_out() {
     let mut trial = Trial::with_honest_peers_only();
-    for _ in 0..4 {
-        let storm: Vec<_> = (0..CONNECTIONS / 4).map(|_| connect(&trial)).collect();
+    for _ in 0..3 {
+        let storm: Vec<_> = (0..CONNECTIONS).map(|_| connect(&trial.follower)).collect();
         trial.follows();
+        Guest::of(&trial.follower, &trial.chain).greet().expect("an honest hello");
         drop(storm);
     }
-    Guest::of(&trial.follower, &trial.chain).greet().expect("an honest hello");
+    trial.refuses_a_request_with("too_many_connections");
     trial.ends_well();
 }
 
@@ -34,7 +36,7 @@ fn a_storm_of_connections_keeps_nobody_else_out() {
 #[test]
 fn half_open_connections_are_closed_with_a_reason_and_keep_nobody_out_for_long() {
     let mut trial = Trial::with_honest_peers_only();
-    let mut half_open: Vec<_> = (0..CONNECTIONS).map(|_| connect(&trial)).collect();
+    let mut half_open: Vec<_> = (0..CONNECTIONS).map(|_| connect(&trial.follower)).collect();
     half_open.iter_mut().for_each(|stream| _ = stream.write_all(b"GET /peer/v1/status HTTP/1.1\r\nhost: "));
     trial.follows();
     let (status, _) = read_answer(half_open.pop().expect("many")).expect("an answer");

@@ -102,6 +102,7 @@ fn bytes_that_are_no_block_are_refused_and_their_sender_banned() {
         blocks(|_, asked| asked.iter().flat_map(|block| super::http::frame(&with_damaged_end(block))).collect());
     let mut trial = Trial::against([garbage, damaged]);
     trial.refuses_a_block_by("decode");
-    trial.all_are("banned", "");
+    trial.is(&trial.peers[0].url(), "banned", "bytes after");
+    trial.is(&trial.peers[1].url(), "banned", "is not well-formed");
     trial.ends_well();
 }

@@ -4,6 +4,7 @@
 //! The table of kinds is in the operators' book, `docs/src/hostile-peers.md`.
 
 mod addresses;
+mod authority;
 mod floods;
 mod forged_blocks;
 mod guest;
@@ -12,6 +13,7 @@ mod hellos;
 mod hops;
 mod http;
 mod http_tricks;
+mod live;
 mod peer;
 mod streams;
 mod transactions;

@@ -67,7 +67,8 @@ fn a_stream_of_blocks_without_end_is_left_at_the_first_that_does_not_fit() {
     let filler = endless(&["blocks"], frame(&[0; 1 << 20]));
     let mut trial = Trial::against([filler, blocks_again_and_again()]);
     trial.refuses_a_block_by("decode");
-    trial.all_are("banned", "");
+    trial.is(&trial.peers[0].url(), "banned", "is not well-formed");
+    trial.is(&trial.peers[1].url(), "banned", "where block");
     trial.ends_well();
 }
 
@@ -98,7 +99,10 @@ fn a_peer_that_drips_its_answers_is_left_for_another_one_and_the_reason_said() {
     let mut trial = Trial::against([drip(&["hello"]), drip(&["status"]), drip(&["blocks"])]);
     trial.ends_well();
     trial.cannot_reach(&trial.peers[0].url(), "stalled");
-    trial.logs("at least 4096 were expected");
+    for (peer, route) in [(1, "/status"), (2, "/blocks?")] {
+        let url = trial.peers[peer].url();
+        trial.logs_at_once(&[&url, route, "stalled", "at least 4096 were expected"]);
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_flood_of_transactions_with_bad_signatures_is_refused_one_by_one_and_honest_
 }
 
 /// Its last 32 bytes are the signature's s.
-fn with_random_signature(transaction: &[u8]) -> Vec<u8> {
+pub(super) fn with_random_signature(transaction: &[u8]) -> Vec<u8> {
     let kept = transaction.len() - 64;
     [&transaction[..kept], &random::<64>()].concat()
 }

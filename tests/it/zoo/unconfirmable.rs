@@ -1,7 +1,7 @@
 //! A block under the authority's valid seal that no node can confirm: nobody's lie.
 
 use super::peer::each_block;
-use super::trial::Trial;
+use super::trial::{ALLOWANCE, HONEST_MEMORY, Trial};
 use crate::forge::{sealed_again, with_header};
 use crate::support::node::SOON;
 use crate::support::until;
@@ -25,4 +25,5 @@ fn a_sealed_block_with_a_wrong_state_root_stalls_the_follower_which_goes_on_serv
     until("what is durable is served", SOON, || (follower.hash(2) == trial.authority.hash(2)).then_some(()));
     assert_eq!(follower.block(2), trial.authority.block(2));
     assert_eq!(follower.height(), 2);
+    trial.stayed_small(HONEST_MEMORY + ALLOWANCE);
 }
