@@ -11,6 +11,76 @@ const SILENT_FOR: Duration = Duration::from_secs(45);
 /// Longest text that may come without the end of an event.
 const LONGEST: usize = 64 << 20;
 
+/// The pause before a lost connection is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What a [`Listener`] has to tell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// An event.
+    Event(ServerEvent),
+    /// The connection is lost, and why. The next call tries again until there is one.
+    Lost(String),
+    /// There is a connection again.
+    Connected,
+}
+
+/// Listens to a node for as long as it takes, over as many connections as it takes.
+#[derive(Debug)]
+pub struct Listener {
+    client: RpcClient,
+    topic: &'static str,
+    /// The height after which a new connection begins; `None`: with what comes then.
+    after: Option<u64>,
+    /// The height of the event that was told last. Only the next call shows that it was dealt with.
+    told: Option<u64>,
+    events: Option<ServerEvents>,
+}
+
+impl Listener {
+    /// Listens to a topic. With `after`, first to what was confirmed above that height, and across lost connections to
+    /// everything. A node that does not answer now is an error.
+    pub async fn open(client: &RpcClient, topic: &'static str, after: Option<u64>) -> Result<Self, RpcClientError> {
+        let events = Some(ServerEvents::open(client, topic, after).await?);
+        Ok(Self { client: client.clone(), topic, after, told: None, events })
+    }
+
+    /// The next event, or what became of the connection.
+    pub async fn next(&mut self) -> Heard {
+        if let (Some(_), Some(told)) = (self.after, self.told.take()) {
+            self.after = Some(told);
+        }
+        let Some(events) = &mut self.events else { return self.connect().await };
+        match events.next().await {
+            Ok(event) if event.event == "end" => {
+                let message = event.data["message"].as_str().unwrap_or("the node has ended the stream");
+                self.lose(message.to_owned())
+            }
+            Ok(event) => {
+                self.told = event.id;
+                Heard::Event(event)
+            }
+            Err(lost) => self.lose(lost),
+        }
+    }
+
+    /// Gives up the connection. What was told last could not be dealt with, and is told again.
+    pub fn lose(&mut self, reason: String) -> Heard {
+        (self.events, self.told) = (None, None);
+        Heard::Lost(reason)
+    }
+
+    async fn connect(&mut self) -> Heard {
+        loop {
+            tokio::time::sleep(AGAIN_AFTER).await;
+            if let Ok(events) = ServerEvents::open(&self.client, self.topic, self.after).await {
+                self.events = Some(events);
+                return Heard::Connected;
+            }
+        }
+    }
+}
+
 /// An open stream of events.
 #[derive(Debug)]
 pub struct ServerEvents {

@@ -64,6 +64,27 @@ pub enum RpcClientError {
     },
 }
 
+/// JSON-RPC: the node failed.
+const INTERNAL_ERROR: i64 = -32603;
+/// JSON-RPC: a limit was reached (EIP-1474).
+const LIMIT_EXCEEDED: i64 = -32005;
+/// How the refusals of a node begin that are for now and not for good.
+const FOR_NOW: [&str; 4] = ["busy", "genesis not known yet", "transactions are not taken while", "txpool is full"];
+
+impl RpcClientError {
+    /// Whether the same call may go well later: the node is gone, starts, or has too much to do.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::NotJsonRpc { .. } => true,
+            Self::Refused { code, message, .. } => {
+                [INTERNAL_ERROR, LIMIT_EXCEEDED].contains(code)
+                    || FOR_NOW.iter().any(|begin| message.starts_with(begin))
+            }
+            Self::InvalidUrl { .. } | Self::Client(_) => false,
+        }
+    }
+}
+
 impl RpcClient {
     /// A client for `url`; where that is `None`, for what the environment names, or the default.
     pub fn new(url: Option<&str>) -> Result<Self, RpcClientError> {

@@ -1,14 +1,15 @@
-//! `account new`, `import`, `list` and `balance`.
+//! `account new`, `import`, `list`, `balance` and `history`.
 
-use super::args::{AccountCommand, KeystoreArgs, PasswordArgs};
-use super::output::table;
+use super::args::{AccountCommand, ClientArgs, KeystoreArgs, PasswordArgs};
+use super::output::{cell, table, wei};
 use super::{CliError, Output};
 use crate::amount::Wei;
 use crate::configuration::Configuration;
 use crate::keystore::{KeyEntry, Keystore, PasswordSource};
 use crate::rpc_client::RpcClient;
+use alloy_primitives::Address;
 use callboard_chain::keys::SecretKey;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -35,7 +36,28 @@ pub(super) async fn run(command: &AccountCommand) -> Result<(), CliError> {
             let value = json!({ "address": address, "balance": balance.to_string(), "nonce": nonce });
             Output::from(&client.json).print(&value, |_| format!("{}  ({balance} wei, nonce {nonce})", Wei(balance)))
         }
+        AccountCommand::History { address, limit, before, client } => {
+            history(*address, json!({ "limit": limit, "before": before }), client).await
+        }
     }
+}
+
+async fn history(address: Address, options: Value, client: &ClientArgs) -> Result<(), CliError> {
+    let rpc = RpcClient::new(client.rpc.as_deref())?;
+    let page: Value = rpc.call("callboard_getAccountHistory", json!([address, options])).await?;
+    Output::from(&client.json).print(&page, |page| {
+        let row = |state: &Value| match state["exists"] == json!(true) {
+            true => [cell(&state["height"]), wei(&state["balance"]), cell(&state["nonce"])],
+            false => [cell(&state["height"]), "no account".to_owned(), cell(&Value::Null)],
+        };
+        let rows: Vec<_> = page["states"].as_array().into_iter().flatten().map(row).collect();
+        let text = table(["from block", "balance", "nonce"], &rows);
+        match (&page["next"], &page["prunedBelow"]) {
+            (Value::Null, Value::Null) => text,
+            (Value::Null, oldest) => format!("{text}\nstates of blocks below {oldest} were pruned on this node\n"),
+            (next, _) => format!("{text}\nmore: --before {next}\n"),
+        }
+    })
 }
 
 /// The keystore a command works with.

@@ -5,6 +5,7 @@ use crate::amount::Wei;
 use crate::configuration::{Flag, Progress, Sources};
 use alloy_primitives::{Address, B256, Bytes};
 use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// A proof-of-authority blockchain node for private, consortium and development networks.
@@ -39,16 +40,27 @@ pub enum Command {
     #[command(subcommand)]
     Block(BlockCommand),
     /// The chain of a node
-    #[command(subcommand)]
+    #[command(subcommand, alias = "blockchain")]
     Chain(ChainCommand),
+    /// Text to other accounts, as transactions: send, read, listen, answer
+    #[command(subcommand)]
+    Message(MessageCommand),
     /// The actors of a node: state, mailboxes, waiting and handling times
     Actors(WatchArgs),
+    /// The peers of a node
+    Peers(ClientArgs),
     /// The routing table of a node, and what was delivered by it
     Routes(ClientArgs),
     /// Print a line for each event of a node, until interrupted
     Subscribe(SubscribeArgs),
     /// Look whether everything around a node is as it should be; or prove what its authority did wrong
     Doctor(DoctorArgs),
+    /// `tx list` as fingers know it from elsewhere
+    #[command(subcommand, hide = true)]
+    Wallet(WalletCommand),
+    /// The same as `message agent`
+    #[command(hide = true)]
+    Agent(Box<AgentArgs>),
     /// The version of this program
     Version(JsonArgs),
     /// Print a completion script
@@ -405,6 +417,20 @@ pub enum AccountCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Each block that changed an account, newest first, with balance and nonce after it
+    History {
+        /// The account
+        address: Address,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u64,
+        /// Where to go on: the "next" of an earlier answer
+        #[arg(long, value_name = "HEIGHT")]
+        before: Option<u64>,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
 }
 
 /// `tx`
@@ -412,6 +438,8 @@ pub enum AccountCommand {
 pub enum TxCommand {
     /// Sign a transaction with a key of the keystore, and send it
     Send(Box<SendArgs>),
+    /// Sign a transaction, print its bytes, and send nothing
+    Sign(Box<SignArgs>),
     /// Look up a transaction and its receipt
     Get {
         /// Transaction hash
@@ -433,21 +461,123 @@ pub enum TxCommand {
         /// The account
         #[arg(long)]
         address: Address,
-        /// At most so many
-        #[arg(long, default_value_t = 20)]
-        limit: u64,
-        /// Where to go on: the "next" of an earlier answer
-        #[arg(long)]
-        before: Option<String>,
+        /// Which of them.
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Print the proof that a transaction is in a sealed block, as JSON
+    Prove {
+        /// Transaction hash
+        hash: B256,
         /// Which node.
         #[command(flatten)]
         client: ClientArgs,
     },
+    /// Check such a proof; exit code 1 where it proves nothing
+    Verify(ProofArgs),
 }
 
-/// `tx send`
+/// `wallet`
+#[derive(Debug, Subcommand)]
+pub enum WalletCommand {
+    /// Transactions of an account, newest first
+    Transactions {
+        /// The account
+        address: Address,
+        /// Which of them.
+        #[command(flatten)]
+        list: ListArgs,
+    },
+}
+
+/// A page of transactions.
 #[derive(Debug, Args)]
-pub struct SendArgs {
+pub struct ListArgs {
+    /// At most so many
+    #[arg(long, default_value_t = 20)]
+    pub limit: u64,
+    /// Where to go on: the "next" of an earlier answer, or a height
+    #[arg(long)]
+    pub before: Option<String>,
+    /// Oldest first, after a height or the "next" of an earlier answer
+    #[arg(long)]
+    pub after: Option<String>,
+    /// Which node.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+impl ListArgs {
+    /// As the options of a method.
+    pub fn query(&self) -> Value {
+        let mut query = json!({ "limit": self.limit });
+        for (name, value) in [("before", &self.before), ("after", &self.after)] {
+            if let Some(value) = value {
+                query[name] = json!(value);
+            }
+        }
+        query
+    }
+
+    /// The flag that takes the "next" of the answer.
+    pub fn direction(&self) -> &'static str {
+        if self.after.is_some() { "--after" } else { "--before" }
+    }
+}
+
+/// `tx verify`
+#[derive(Debug, Args)]
+pub struct ProofArgs {
+    /// The file that `tx prove` has printed; - reads standard input
+    pub file: PathBuf,
+    /// Check against this authority, offline
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "genesis")]
+    pub authority: Option<Address>,
+    /// Check against the authority and the chain of this genesis.json, offline [default: that of the data folder]
+    #[arg(long, value_name = "FILE")]
+    pub genesis: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Which node checks it where no genesis is here; with --rpc it always does.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// Whose key signs, and where it is.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// Sign with a development key, also where the configuration is not of a development chain
+    #[arg(long)]
+    pub dev: bool,
+    /// Which keystore.
+    #[command(flatten)]
+    pub keystore: KeystoreArgs,
+    /// The password.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+/// Gas and what is paid for it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GasArgs {
+    /// Gas limit [default: estimated]
+    #[arg(long)]
+    pub gas: Option<u64>,
+    /// Most to pay for a unit of gas [default: twice the base fee and the tip]
+    #[arg(long, value_name = "AMOUNT")]
+    pub gas_price: Option<Wei>,
+    /// Of which to the authority (type 2 only) [default: what the node suggests]
+    #[arg(long, value_name = "AMOUNT")]
+    pub priority_gas_price: Option<Wei>,
+    /// Make a legacy transaction (type 0)
+    #[arg(long, conflicts_with = "priority_gas_price")]
+    pub legacy: bool,
+}
+
+/// A transaction to sign.
+#[derive(Debug, Args)]
+pub struct TransactionArgs {
     /// The sender, whose key signs
     #[arg(long)]
     pub from: Address,
@@ -463,30 +593,121 @@ pub struct SendArgs {
     /// Nonce [default: the next one, pending transactions counted]
     #[arg(long)]
     pub nonce: Option<u64>,
-    /// Gas limit [default: estimated]
-    #[arg(long)]
-    pub gas: Option<u64>,
-    /// Most to pay for a unit of gas [default: twice the base fee and the tip]
-    #[arg(long, value_name = "AMOUNT")]
-    pub gas_price: Option<Wei>,
-    /// Of which to the authority (type 2 only) [default: what the node suggests]
-    #[arg(long, value_name = "AMOUNT")]
-    pub priority_gas_price: Option<Wei>,
-    /// Send a legacy transaction (type 0)
-    #[arg(long, conflicts_with = "priority_gas_price")]
-    pub legacy: bool,
+    /// Gas and fees.
+    #[command(flatten)]
+    pub gas: GasArgs,
+    /// The key.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// `tx send`
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The transaction.
+    #[command(flatten)]
+    pub transaction: TransactionArgs,
     /// Wait for the receipt
     #[arg(long)]
     pub wait: bool,
-    /// Sign with a development key, also where the configuration is not of a development chain
+    /// Which node.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `tx sign`
+#[derive(Debug, Args)]
+pub struct SignArgs {
+    /// The transaction.
+    #[command(flatten)]
+    pub transaction: TransactionArgs,
+    /// Chain id [default: the node's]; with --nonce, --gas, --gas-price and --priority-gas-price or --legacy no node is
+    /// asked
     #[arg(long)]
-    pub dev: bool,
-    /// Which keystore.
+    pub chain_id: Option<u64>,
+    /// Which node to ask for what is not given.
     #[command(flatten)]
-    pub keystore: KeystoreArgs,
-    /// The password.
+    pub client: ClientArgs,
+}
+
+/// `message`
+#[derive(Debug, Subcommand)]
+pub enum MessageCommand {
+    /// Send text to an account
+    Send(Box<MessageArgs>),
+    /// The messages that an account has received, newest first
+    Inbox {
+        /// The account
+        address: Address,
+        /// Which of them.
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Print a line for each message to come, until interrupted
+    Listen {
+        /// The account
+        address: Address,
+        /// Begin with the messages of this block [default: those after the newest one]
+        #[arg(long, value_name = "HEIGHT")]
+        from: Option<u64>,
+        /// Which node.
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Answer each message that an account receives, one after another
+    Agent(Box<AgentArgs>),
+}
+
+/// `message send`
+#[derive(Debug, Args)]
+pub struct MessageArgs {
+    /// The sender, whose key signs
+    #[arg(long)]
+    pub from: Address,
+    /// The recipient
+    #[arg(long)]
+    pub to: Address,
+    /// What to say
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub text: String,
+    /// Wait for the receipt
+    #[arg(long)]
+    pub wait: bool,
+    /// Gas and fees.
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub gas: GasArgs,
+    /// The key.
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Which node.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `message agent`
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// The account whose messages are answered, and whose key signs the answers
+    pub address: Address,
+    /// The answer
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub reply: String,
+    /// End after so many answers; those that the state file counts are of them
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Begin with the messages of this block [default: those after the newest one]
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<u64>,
+    /// Where to keep what was answered last and what is being answered: an agent that is started again with it goes on
+    /// there, answers nothing twice and leaves nothing out
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Gas and fees.
+    #[command(flatten)]
+    pub gas: GasArgs,
+    /// The key.
+    #[command(flatten)]
+    pub key: KeyArgs,
     /// Which node.
     #[command(flatten)]
     pub client: ClientArgs,

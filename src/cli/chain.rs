@@ -1,6 +1,7 @@
-//! `chain height`, `chain head`, `chain state` and `chain rollback`; the other commands of `chain` have a file each.
+//! `chain head`, `chain state` and `chain rollback`; the other commands of `chain` have a file each.
 
 mod accept;
+mod height;
 mod reconcile;
 mod source;
 mod transfer;
@@ -8,13 +9,12 @@ mod verify;
 
 use super::args::{ChainCommand, ClientArgs, RollbackArgs};
 use super::block::describe;
-use super::output::{cell, fields, interval, line, quantity, table};
+use super::output::{cell, fields, quantity, table, wei};
 use super::{CliError, Output};
-use crate::amount::Wei;
 use crate::configuration::Configuration;
-use crate::rpc_client::{RpcClient, RpcClientError};
+use crate::rpc_client::RpcClient;
 use crate::start;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use callboard_actors::callboard::Role;
 use callboard_chain::genesis::SealedGenesis;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ const SHOWN_ACCOUNTS: usize = 5;
 
 pub(super) async fn run(command: &ChainCommand) -> Result<(), CliError> {
     match command {
-        ChainCommand::Height { rpc, watch, json } => height(rpc, *watch, Output::from(json)).await,
+        ChainCommand::Height { rpc, watch, json } => height::run(rpc, *watch, Output::from(json)).await,
         ChainCommand::Head(client) => head(client).await,
         ChainCommand::State { pending, client } => state(client, *pending).await,
         ChainCommand::Rollback(args) => rollback(args),
@@ -53,79 +53,6 @@ fn rollback(args: &RollbackArgs) -> Result<(), CliError> {
         .print(&value, |_| format!("rolled back from {} to {} {:#x}\n", done.from.height, done.to.height, done.to.hash))
 }
 
-async fn height(urls: &[String], watch: Option<f64>, output: Output) -> Result<(), CliError> {
-    let watch = watch.map(interval).transpose()?;
-    let clients = match urls {
-        [] => vec![RpcClient::new(None)?],
-        urls => urls.iter().map(|url| RpcClient::new(Some(url))).collect::<Result<_, _>>()?,
-    };
-    loop {
-        match (clients.as_slice(), watch) {
-            ([client], None) => {
-                let height = client.height().await?;
-                output.print(&json!(height), cell)?;
-            }
-            (clients, _) => {
-                let same = compare(clients, output).await?;
-                if watch.is_none() && !same {
-                    return Err(CliError::failed("the nodes are not on one chain, or one of them did not answer"));
-                }
-            }
-        }
-        let Some(interval) = watch else { return Ok(()) };
-        tokio::time::sleep(interval).await;
-    }
-}
-
-/// Prints a line for each node: label, height, hash, equal or differ. Equal are nodes that have the same block at
-/// the lowest of their heights: one that is merely behind is on the same chain. True where all are equal.
-async fn compare(clients: &[RpcClient], output: Output) -> Result<bool, CliError> {
-    let mut heads = Vec::new();
-    for client in clients {
-        heads.push(client.head().await);
-    }
-    let lowest = heads.iter().flatten().map(|(height, _)| *height).min();
-    let highest = heads.iter().flatten().map(|(height, _)| *height).max();
-    let mut shared = Vec::new();
-    for (client, head) in clients.iter().zip(&heads) {
-        shared.push(match (head, lowest) {
-            (Ok((height, hash)), Some(lowest)) if *height == lowest => Some(*hash),
-            (Ok(_), Some(lowest)) => client.block_hash(lowest).await.ok().flatten(),
-            _ => None,
-        });
-    }
-    let mut same = true;
-    for ((client, head), at_lowest) in clients.iter().zip(heads).zip(&shared) {
-        let equal = at_lowest.is_some() && shared.iter().flatten().all(|other| Some(other) == at_lowest.as_ref());
-        same &= equal;
-        print_head(client, head, equal, highest.unwrap_or_default(), output)?;
-    }
-    Ok(same)
-}
-
-fn print_head(
-    client: &RpcClient,
-    head: Result<(u64, B256), RpcClientError>,
-    equal: bool,
-    highest: u64,
-    output: Output,
-) -> Result<(), CliError> {
-    let label = client.url().as_str().trim_end_matches('/');
-    let verdict = if equal { "equal" } else { "differ" };
-    match (head, output) {
-        (Ok((height, hash)), Output::Json) => {
-            line(&json!({ "label": label, "height": height, "hash": hash, "chain": verdict }).to_string())
-        }
-        (Ok((height, hash)), Output::Text) => {
-            let behind = highest.saturating_sub(height);
-            let behind = if behind > 0 { format!(" ({behind} behind)") } else { String::new() };
-            line(&format!("{label}  {height}  {hash}  {verdict}{behind}"))
-        }
-        (Err(error), Output::Json) => line(&json!({ "label": label, "error": error.to_string() }).to_string()),
-        (Err(error), Output::Text) => line(&format!("{label}  -  -  no answer: {error}")),
-    }
-}
-
 async fn head(client: &ClientArgs) -> Result<(), CliError> {
     let rpc = RpcClient::new(client.rpc.as_deref())?;
     let head: Value = rpc.call("eth_getBlockByNumber", json!(["latest", false])).await?;
@@ -151,7 +78,7 @@ async fn state(client: &ClientArgs, pending: bool) -> Result<(), CliError> {
         ]);
         let accounts = value["accounts"].as_array().into_iter().flatten();
         let rows: Vec<_> = accounts
-            .map(|account| [cell(&account["address"]), ether(&account["balance"]), cell(&account["nonce"])])
+            .map(|account| [cell(&account["address"]), wei(&account["balance"]), cell(&account["nonce"])])
             .collect();
         format!("{block}\n{}", table(["account", "balance", "nonce"], &rows))
     })
@@ -163,10 +90,4 @@ async fn shown_accounts(rpc: &RpcClient) -> Result<Vec<Address>, CliError> {
     let genesis = SealedGenesis::from_json(genesis.to_string().as_bytes()).map_err(CliError::failed)?;
     let funded = genesis.genesis().alloc.iter().filter(|(_, account)| !account.balance.is_zero());
     Ok(funded.map(|(address, _)| *address).take(SHOWN_ACCOUNTS).collect())
-}
-
-/// A decimal number of wei, in ether.
-fn ether(wei: &Value) -> String {
-    let amount = wei.as_str().and_then(|wei| wei.parse::<Wei>().ok());
-    amount.map_or_else(|| cell(wei), |amount| amount.to_string())
 }

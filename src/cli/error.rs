@@ -12,6 +12,9 @@ pub enum CliError {
     /// It could not be done: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// A node did not do it: exit code 1.
+    #[error(transparent)]
+    Node(RpcClientError),
 }
 
 impl CliError {
@@ -25,11 +28,16 @@ impl CliError {
         Self::Usage(error.to_string())
     }
 
+    /// Whether the same thing, tried again later, may go well.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Node(error) if error.may_pass())
+    }
+
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Node(_) => 1,
         }
     }
 }
@@ -44,7 +52,7 @@ impl From<RpcClientError> for CliError {
     fn from(error: RpcClientError) -> Self {
         match error {
             RpcClientError::InvalidUrl { .. } => Self::usage(error),
-            error => Self::failed(error),
+            error => Self::Node(error),
         }
     }
 }

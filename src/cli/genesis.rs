@@ -70,7 +70,8 @@ async fn fetch(url: Option<&str>) -> Result<SealedGenesis, CliError> {
         .map_err(|error| CliError::failed(format!("{}: {error}", client.url())))
 }
 
-fn read_file(path: &Path) -> Result<SealedGenesis, CliError> {
+/// A genesis.json.
+pub(super) fn read_file(path: &Path) -> Result<SealedGenesis, CliError> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| CliError::usage(format!("{name} cannot be read: {error}")))?;
     SealedGenesis::from_json(&bytes).map_err(|error| CliError::usage(format!("{name}: {error}")))

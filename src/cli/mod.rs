@@ -9,8 +9,10 @@ mod configuration;
 mod doctor;
 mod error;
 mod genesis;
+mod message;
 mod node;
 mod output;
+mod peers;
 mod subscribe;
 mod tx;
 mod version;
@@ -19,6 +21,7 @@ pub use args::{Cli, Command};
 pub use error::CliError;
 pub use subscribe::Subject;
 
+use args::WalletCommand;
 use output::Output;
 
 /// Runs one command to its end.
@@ -32,10 +35,14 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Tx(command) => in_runtime(tx::run(&command)),
         Command::Block(command) => in_runtime(block::run(&command)),
         Command::Chain(command) => in_runtime(chain::run(&command)),
+        Command::Message(command) => in_runtime(message::run(&command)),
         Command::Actors(args) => in_runtime(actors::show(&args)),
+        Command::Peers(args) => in_runtime(peers::run(&args)),
         Command::Routes(args) => in_runtime(actors::routes(&args)),
         Command::Subscribe(args) => in_runtime(subscribe::run(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
+        Command::Wallet(WalletCommand::Transactions { address, list }) => in_runtime(tx::list(address, &list)),
+        Command::Agent(args) => in_runtime(message::agent(&args)),
         Command::Version(args) => version::run(&args),
         Command::Completions { shell } => version::completions(shell),
     }

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::args::JsonArgs;
+use crate::amount::Wei;
 use serde_json::Value;
 use std::io::Write;
 use std::time::Duration;
@@ -85,6 +86,33 @@ pub(super) fn cell(value: &Value) -> String {
         Value::Number(number) if number.is_f64() => format!("{:.1}", number.as_f64().unwrap_or_default()),
         other => other.to_string(),
     }
+}
+
+/// A decimal number of wei, in ether.
+pub(super) fn wei(value: &Value) -> String {
+    let amount = value.as_str().and_then(|wei| wei.parse::<Wei>().ok());
+    amount.map_or_else(|| cell(value), |amount| amount.to_string())
+}
+
+/// Text that others wrote, for a terminal: whatever would move the cursor, change its colours or reorder what is shown
+/// becomes a space.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() || reorders(char) { ' ' } else { char }).collect()
+}
+
+/// Whether a character changes the direction of the text around it (UAX #9).
+fn reorders(char: char) -> bool {
+    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A JSON value on a line of its own, with what [`plain`] takes out of text written as escapes: JSON itself only
+/// escapes some of it.
+pub(super) fn json_line(value: &Value) -> Result<(), CliError> {
+    let escape = |char: char| match char.is_control() || reorders(char) {
+        true => format!("\\u{:04x}", u32::from(char)),
+        false => char.to_string(),
+    };
+    line(&value.to_string().chars().map(escape).collect::<String>())
 }
 
 /// A quantity of JSON-RPC (`0x1f`) in decimal; other values as [`cell`] prints them.

@@ -2,15 +2,11 @@
 
 use super::CliError;
 use super::args::SubscribeArgs;
-use super::output::{cell, line};
-use crate::event_client::{ServerEvent, ServerEvents};
+use super::output::{cell, line, plain};
+use crate::event_client::{Heard, Listener, ServerEvent};
 use crate::rpc_client::RpcClient;
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// The pause before a lost connection is tried again.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What can be listened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,27 +38,26 @@ pub(super) async fn run(args: &SubscribeArgs) -> Result<(), CliError> {
     let client = RpcClient::new(args.client.rpc.as_deref())?;
     let topic = args.subject.topic();
     let head = client.height().await?;
-    let mut after = (args.subject != Subject::Routes).then_some(head);
-    let mut events = ServerEvents::open(&client, topic, after).await?;
+    let after = (args.subject != Subject::Routes).then_some(head);
+    let mut listener = Listener::open(&client, topic, after).await?;
     eprintln!("listening to {topic} of {}", client.url());
     loop {
-        let lost = match events.next().await {
-            Ok(event) if event.event == "end" => cell(&event.data["message"]),
-            Ok(event) => {
-                print(args, &client, &event).await?;
-                after = event.id.or(after);
-                continue;
-            }
-            Err(lost) => lost,
-        };
-        eprintln!("connection to {} lost: {lost}; trying again", client.url());
-        events = loop {
-            tokio::time::sleep(AGAIN_AFTER).await;
-            if let Ok(events) = ServerEvents::open(&client, topic, after).await {
-                break events;
-            }
-        };
+        let mut heard = listener.next().await;
+        if let Heard::Event(event) = &heard
+            && let Err(error) = print(args, &client, event).await
+        {
+            // The node went away between telling of a block and giving its logs: the block is told again.
+            heard = if error.may_pass() { listener.lose(error.to_string()) } else { return Err(error) };
+        }
+        if let Heard::Lost(reason) = heard {
+            say_lost(&client, &reason);
+        }
     }
+}
+
+/// Says why a connection was lost.
+pub(super) fn say_lost(client: &RpcClient, reason: &str) {
+    eprintln!("connection to {} lost: {}; trying again", client.url(), plain(reason));
 }
 
 async fn print(args: &SubscribeArgs, client: &RpcClient, event: &ServerEvent) -> Result<(), CliError> {

@@ -105,7 +105,7 @@ impl TrieReader for NoTrie {
 }
 
 /// Writes a file whole and durable, in place of the one that is there.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let unfinished = path.with_extension("json.tmp");

@@ -1,4 +1,4 @@
-//! Look-up of transactions by address, newest first.
+//! Look-up of transactions by address, newest first or oldest first.
 
 use crate::StorageError;
 use crate::keys::{self, TransactionLocation};
@@ -6,7 +6,9 @@ use crate::view::View;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, TxKind};
 use callboard_chain::Transaction;
+use redb::AccessGuard;
 use serde::{Deserialize, Serialize};
+use std::ops::Bound;
 
 /// Most entries one page can hold, whatever `limit` asks for.
 pub const MAX_PAGE_ENTRIES: usize = 1_000;
@@ -76,6 +78,8 @@ impl Direction {
 pub struct AddressQuery {
     /// Only what stands before this location in the chain; `None` starts at the newest.
     pub before: Option<TransactionLocation>,
+    /// Only what stands after this location, oldest first: what comes into the chain later is found by going on.
+    pub after: Option<TransactionLocation>,
     /// At most this many entries ([`MAX_PAGE_ENTRIES`] at most).
     pub limit: usize,
     /// Which of them.
@@ -91,12 +95,12 @@ pub struct AddressEntry {
     pub role: Role,
 }
 
-/// A page of an address's transactions, newest first.
+/// A page of an address's transactions, newest first; oldest first where the query has an `after`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressPage {
     /// The entries.
     pub entries: Vec<AddressEntry>,
-    /// The `before` of the next page; `None` where nothing older is left.
+    /// The `before` or, oldest first, the `after` of the next page; `None` where nothing is left in that direction.
     pub next: Option<TransactionLocation>,
 }
 
@@ -137,12 +141,26 @@ pub(crate) fn difference(
 }
 
 pub(crate) fn by_address(view: &View, address: Address, query: AddressQuery) -> Result<AddressPage, StorageError> {
-    let first = keys::address_entry(address, TransactionLocation::FIRST);
-    let end = keys::address_entry(address, query.before.unwrap_or(TransactionLocation::LAST));
+    let end = query.before.unwrap_or(TransactionLocation::LAST);
+    let last = keys::address_entry(address, end);
+    let Some(after) = query.after else {
+        let first = keys::address_entry(address, TransactionLocation::FIRST);
+        return collect(view.addresses.range::<Bytes32Ref<'_>>(&first..&last)?.rev(), query);
+    };
+    if after >= end {
+        return Ok(AddressPage { entries: Vec::new(), next: None });
+    }
+    let first = keys::address_entry(address, after);
+    let range = (Bound::Excluded(&first), Bound::Excluded(&last));
+    collect(view.addresses.range::<Bytes32Ref<'_>>(range)?, query)
+}
+
+/// The first entries that the query admits.
+fn collect(index: impl Iterator<Item = IndexEntry>, query: AddressQuery) -> Result<AddressPage, StorageError> {
     let limit = query.limit.clamp(1, MAX_PAGE_ENTRIES);
     let mut entries = Vec::new();
     let mut last = None;
-    for (scanned, entry) in view.addresses.range::<Bytes32Ref<'_>>(&first..&end)?.rev().enumerate() {
+    for (scanned, entry) in index.enumerate() {
         if entries.len() == limit || scanned == MAX_SCANNED_ENTRIES {
             return Ok(AddressPage { entries, next: last });
         }
@@ -157,3 +175,4 @@ pub(crate) fn by_address(view: &View, address: Address, query: AddressQuery) -> 
 }
 
 type Bytes32Ref<'a> = &'a [u8; 32];
+type IndexEntry = Result<(AccessGuard<'static, Bytes32Ref<'static>>, AccessGuard<'static, u8>), redb::StorageError>;

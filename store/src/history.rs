@@ -141,6 +141,67 @@ fn slots_at(view: &View, address: Address, height: u64) -> Result<Vec<(U256, U25
     Ok(slots.into_iter().filter(|(_, value)| !value.is_zero()).collect())
 }
 
+/// States that one page of an account's history can hold, whatever `limit` asks for.
+pub const MAX_HISTORY_STATES: usize = 1_000;
+
+/// What an account was after the block at a height, and stayed until the next entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountState {
+    /// The height of the block that made it so.
+    pub height: u64,
+    /// The account; `None` where there was none.
+    pub account: Option<Account>,
+}
+
+/// A page of an account's states, newest first.
+///
+/// The last state of the last page is what the account was after block 0 or, where older states were pruned, after the
+/// oldest block whose state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountHistory {
+    /// The states.
+    pub states: Vec<AccountState>,
+    /// The `before` of the next page; `None` where nothing older is left.
+    pub next: Option<u64>,
+    /// The oldest height whose state is kept, where older ones were pruned.
+    pub pruned_below: Option<u64>,
+}
+
+/// A page of the states of `address` in blocks below `before`.
+pub(crate) fn account_history(
+    view: &View,
+    address: Address,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<AccountHistory, HistoryError> {
+    let oldest = view.pruned_below;
+    let pruned_below = (oldest > 0).then_some(oldest);
+    let newest = before.map_or(Some(view.head.height), |before| before.checked_sub(1)).map(|h| h.min(view.head.height));
+    let Some(newest) = newest else { return Ok(AccountHistory { states: Vec::new(), next: None, pruned_below }) };
+    if newest < oldest {
+        return Err(HistoryError::Pruned { height: newest, oldest });
+    }
+    let limit = limit.clamp(1, MAX_HISTORY_STATES);
+    let mut states: Vec<AccountState> = Vec::new();
+    let mut account = account_at(view, address, newest)?;
+    // An entry holds what the account was before its block: the state of the entry below it.
+    let (from, to) = (keys::account_at(address, oldest.saturating_add(1)), keys::account_at(address, newest));
+    let entries = (oldest < newest).then(|| view.account_history.range::<&[u8; 28]>(&from..=&to)).transpose();
+    for entry in entries.map_err(StorageError::from)?.into_iter().flatten().rev() {
+        if states.len() == limit {
+            return Ok(AccountHistory { next: states.last().map(|state| state.height), states, pruned_below });
+        }
+        let (key, earlier) = entry.map_err(StorageError::from)?;
+        states.push(AccountState { height: keys::account_height(key.value()), account });
+        account = codec::decode_optional_account("account_history", earlier.value())?;
+    }
+    if states.len() == limit {
+        return Ok(AccountHistory { next: states.last().map(|state| state.height), states, pruned_below });
+    }
+    states.push(AccountState { height: oldest, account });
+    Ok(AccountHistory { states, next: None, pruned_below })
+}
+
 /// What the block at `height` changed.
 pub(crate) fn changes(view: &View, height: u64) -> Result<BlockChanges, HistoryError> {
     check_known(view, height)?;

@@ -65,6 +65,13 @@ pub(crate) fn account_at(address: Address, height: u64) -> [u8; 28] {
     concat(&[address.as_slice(), &height.to_be_bytes()])
 }
 
+/// The height inside a key of the account history.
+pub(crate) fn account_height(key: &[u8; 28]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&key[20..]);
+    u64::from_be_bytes(bytes)
+}
+
 /// Key of a slot's history entry.
 pub(crate) fn slot_at(address: Address, slot: U256, height: u64) -> [u8; 60] {
     concat(&[address.as_slice(), &slot.to_be_bytes::<32>(), &height.to_be_bytes()])
@@ -122,6 +129,7 @@ mod tests {
             let (address, value) = (Address::from(address), U256::from_be_bytes(value));
             prop_assert_eq!(a.cmp(&b), account_at(address, a).cmp(&account_at(address, b)));
             prop_assert_eq!(a.cmp(&b), slot_at(address, value, a).cmp(&slot_at(address, value, b)));
+            prop_assert_eq!(account_height(&account_at(address, a)), a);
             prop_assert_eq!(slot_of(&slot_at(address, value, a)), value);
             prop_assert_eq!(slot_height(&slot_at(address, value, a)), a);
         }

@@ -56,7 +56,7 @@ pub use commit::{CommitBatch, CommitError, Durable};
 pub use compare::Difference;
 pub use create::{CreateError, NewChain};
 pub use error::{StorageError, is_disk_failure};
-pub use history::{HistoricState, HistoryError};
+pub use history::{AccountHistory, AccountState, HistoricState, HistoryError, MAX_HISTORY_STATES};
 pub use keys::TransactionLocation;
 pub use node::{Evidence, MAX_ACCEPTED, MAX_EVIDENCE, MAX_REFUSED_BLOCKS, NodeStore, RefusedBlock, SealedHeader};
 pub use open::OpenError;

@@ -5,7 +5,7 @@ use crate::codec::{self, Head};
 use crate::keys::TransactionLocation;
 use crate::tables::{CHAIN_ID, GENESIS_HASH};
 use crate::view::View;
-use crate::{HistoricState, HistoryError, StorageError, history};
+use crate::{AccountHistory, HistoricState, HistoryError, StorageError, history};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::Decodable;
@@ -118,7 +118,7 @@ impl Snapshot {
         self.view.senders.get(height)?.map(|bytes| codec::decode_addresses("senders", bytes.value())).transpose()
     }
 
-    /// A page of an address's transactions, newest first.
+    /// A page of an address's transactions, newest first; oldest first with `after`.
     pub fn by_address(&self, address: Address, query: AddressQuery) -> Result<AddressPage, StorageError> {
         address::by_address(&self.view, address, query)
     }
@@ -146,6 +146,17 @@ impl Snapshot {
     /// The state after the block at `height`.
     pub fn state_at(&self, height: u64) -> Result<HistoricState, HistoryError> {
         HistoricState::new(self.view.clone(), height)
+    }
+
+    /// A page of an account's states, newest first: one for each block below `before` that changed it, and the oldest
+    /// that is kept. At most [`crate::MAX_HISTORY_STATES`]. A `before` below all that is kept is an error.
+    pub fn account_history(
+        &self,
+        address: Address,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<AccountHistory, HistoryError> {
+        history::account_history(&self.view, address, before, limit)
     }
 
     /// What the block at `height` changed in the state, with the values before it. An error for block 0:

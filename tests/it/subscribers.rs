@@ -5,9 +5,11 @@ use crate::support::wallet::{make_blocks, sign, transfer};
 use crate::support::{Place, callboard, until};
 use alloy_primitives::Bytes;
 use callboard::dev;
-use serde_json::Value;
-use std::io::BufRead;
+use serde_json::{Value, json};
+use std::io::{BufRead, Read, Write};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -149,6 +151,63 @@ fn callboard_subscribe_prints_a_line_for_each_event_and_goes_on_when_the_node_co
     assert_eq!([heights.next(), heights.next()], [Some(3), Some(4)], "what came meanwhile is not missed");
     client.kill().expect("killed");
     client.wait().expect("ended");
+}
+
+/// A node whose head is block 6 and that tells of block 7 to each who listens. It goes away when it is first asked for the
+/// logs, and is there again. What was sent as `Last-Event-ID`, in order.
+fn flickering_node() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (asked, listened) = (AtomicUsize::new(0), Arc::new(Mutex::new(Vec::new())));
+    let seen = listened.clone();
+    std::thread::spawn(move || {
+        // Streams of events stay open.
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = std::io::BufReader::new(stream.expect("a connection"));
+            let head: Vec<String> =
+                stream.by_ref().lines().map(|line| line.expect("a line")).take_while(|line| !line.is_empty()).collect();
+            let header = |name: &str| {
+                head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix(name).map(str::to_owned))
+            };
+            if head[0].starts_with("GET /rpc/events") {
+                seen.lock().expect("no panic").push(header("last-event-id: ").unwrap_or_default());
+                let event = "id: 7\nevent: blocks\ndata: {\"height\":7,\"hash\":\"0x07\"}\n\n";
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{event}");
+                stream.get_mut().write_all(answer.as_bytes()).expect("written");
+                open.push(stream);
+                continue;
+            }
+            let mut body = vec![0; header("content-length: ").expect("a length").parse().expect("a number")];
+            stream.read_exact(&mut body).expect("a body");
+            let request: Value = serde_json::from_slice(&body).expect("JSON");
+            let logs = request["method"] == "eth_getLogs";
+            if logs && asked.fetch_add(1, Ordering::Relaxed) == 0 {
+                open.clear();
+                continue;
+            }
+            let log = json!({ "blockNumber": "0x7", "logIndex": "0x0", "address": "0xcc", "topics": [], "data": "0x" });
+            let result = if logs { json!([log]) } else { json!("0x6") };
+            let body = json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.get_mut().write_all(format!("{head}{body}").as_bytes()).expect("written");
+        }
+    });
+    (url, listened)
+}
+
+#[test]
+fn callboard_subscribe_logs_goes_on_where_the_node_goes_away_between_a_block_and_its_logs() {
+    let (url, listened) = flickering_node();
+    let mut command = callboard();
+    command.args(["subscribe", "logs", "--rpc", &url]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = command.spawn().expect("it starts");
+    let mut lines = std::io::BufReader::new(client.stdout.take().expect("piped")).lines();
+    let log = lines.next().expect("a line, although the first question was not answered").expect("UTF-8");
+    assert!(log.starts_with("0x7:0x0  0xcc"), "{log}");
+    client.kill().expect("killed");
+    client.wait().expect("ended");
+    assert_eq!(*listened.lock().expect("no panic"), ["6", "6"], "the block is told again");
 }
 
 #[test]

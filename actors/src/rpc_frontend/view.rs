@@ -64,10 +64,7 @@ impl View {
     /// The state after the block that a parameter names.
     pub(crate) fn state(&self, id: BlockId) -> Result<HistoricState, RpcError> {
         let height = self.height(id)?;
-        self.snapshot.state_at(height).map_err(|error| match error {
-            HistoryError::Storage(error) => storage(error),
-            refused => RpcError::refused(refused.to_string()),
-        })
+        self.snapshot.state_at(height).map_err(history)
     }
 
     /// The block at a height that is known.
@@ -144,6 +141,14 @@ impl Frontend {
 pub(crate) fn storage(error: StorageError) -> RpcError {
     tracing::error!(%error, "a read for the RPC failed");
     RpcError::internal("this node could not read its database")
+}
+
+/// Old state is not there, or could not be read.
+pub(crate) fn history(error: HistoryError) -> RpcError {
+    match error {
+        HistoryError::Storage(error) => storage(error),
+        refused => RpcError::refused(refused.to_string()),
+    }
 }
 
 /// State could not be read: the same failure, met below the EVM.

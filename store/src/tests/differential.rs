@@ -9,7 +9,7 @@ use crate::{
 };
 use alloy_primitives::{Address, U256};
 use callboard_chain::trie::TrieUpdates;
-use callboard_chain::{Block, Confirmed, StateReader};
+use callboard_chain::{Account, Block, Confirmed, StateReader};
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableTable};
@@ -78,6 +78,7 @@ impl Compared {
         self.check_refused_heights(&snapshot);
         self.check_blocks(&snapshot);
         self.check_addresses(&snapshot);
+        self.check_histories(&snapshot);
         self.check_tables(&snapshot);
     }
 
@@ -126,9 +127,31 @@ impl Compared {
             for (direction, wanted) in [(Direction::Both, 7), (Direction::Sent, 1), (Direction::Received, 6)] {
                 let newest_first = all.clone().into_iter().rev();
                 let expected: Vec<_> = newest_first.filter(|(_, bits)| bits & wanted != 0).collect();
+                let oldest_first: Vec<_> = expected.iter().rev().copied().collect();
                 for limit in [1, 3, 1000] {
                     assert_eq!(pages(snapshot, address, direction, limit), expected, "{address} {direction:?} {limit}");
+                    let start = (TransactionLocation { height: 0, index: 0 }, None);
+                    let forward = pages_after(snapshot, address, direction, limit, start);
+                    assert_eq!(forward, oldest_first, "forward: {address} {direction:?} {limit}");
                 }
+                check_windows(snapshot, address, direction, &oldest_first);
+            }
+        }
+    }
+
+    /// An account's history is the list of heights after which it was another one than before.
+    fn check_histories(&self, snapshot: &Snapshot) {
+        let (oldest, head) = (snapshot.pruned_below(), snapshot.head().height);
+        for address in addresses() {
+            let at = |height: u64| self.states[height as usize].accounts.get(&address).copied();
+            let changed = (oldest + 1..=head).rev().filter(|height| at(*height) != at(height - 1));
+            let expected: Vec<_> = changed.chain([oldest]).map(|height| (height, at(height))).collect();
+            for limit in [1, 3, 1000] {
+                assert_eq!(histories(snapshot, address, limit), expected, "{address} {limit}");
+            }
+            if let Some(below) = oldest.checked_sub(1) {
+                let error = snapshot.account_history(address, Some(oldest), 9).unwrap_err();
+                assert!(matches!(error, HistoryError::Pruned { height, .. } if height == below), "{error}");
             }
         }
     }
@@ -246,9 +269,61 @@ fn pages(snapshot: &Snapshot, address: Address, direction: Direction, limit: usi
     let mut all = Vec::new();
     let mut before = None;
     loop {
-        let page = snapshot.by_address(address, AddressQuery { before, limit, direction }).unwrap();
+        let page = snapshot.by_address(address, AddressQuery { before, after: None, limit, direction }).unwrap();
         assert!(page.entries.len() <= limit);
         all.extend(page.entries.iter().map(|entry| (entry.location, bits(entry.role))));
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return all,
+        }
+    }
+}
+
+/// The walk from the oldest on, between two places.
+fn pages_after(
+    snapshot: &Snapshot,
+    address: Address,
+    direction: Direction,
+    limit: usize,
+    (mut after, before): (TransactionLocation, Option<TransactionLocation>),
+) -> Vec<(TransactionLocation, u8)> {
+    let mut all = Vec::new();
+    loop {
+        let query = AddressQuery { before, after: Some(after), limit, direction };
+        let page = snapshot.by_address(address, query).unwrap();
+        assert!(page.entries.len() <= limit);
+        all.extend(page.entries.iter().map(|entry| (entry.location, bits(entry.role))));
+        match page.next {
+            Some(next) => after = next,
+            None => return all,
+        }
+    }
+}
+
+/// Between two entries stand those in the middle, and after the last one nothing.
+fn check_windows(
+    snapshot: &Snapshot,
+    address: Address,
+    direction: Direction,
+    oldest_first: &[(TransactionLocation, u8)],
+) {
+    let between = |after, before| pages_after(snapshot, address, direction, 1000, (after, before));
+    let [(first, _), middle @ ..] = oldest_first else { return };
+    let (last, inner) = middle.split_last().map_or((*first, middle), |((last, _), inner)| (*last, inner));
+    assert_eq!(between(*first, Some(last)), inner);
+    assert_eq!(between(last, None), []);
+    assert_eq!(between(last, Some(*first)), []);
+    assert_eq!(between(TransactionLocation { height: u64::MAX, index: u32::MAX }, None), []);
+}
+
+fn histories(snapshot: &Snapshot, address: Address, limit: usize) -> Vec<(u64, Option<Account>)> {
+    let mut all = Vec::new();
+    let mut before = None;
+    loop {
+        let page = snapshot.account_history(address, before, limit).unwrap();
+        assert!(page.states.len() <= limit);
+        assert_eq!(page.pruned_below, Some(snapshot.pruned_below()).filter(|below| *below > 0));
+        all.extend(page.states.iter().map(|state| (state.height, state.account)));
         match page.next {
             Some(next) => before = Some(next),
             None => return all,

@@ -1,9 +1,10 @@
 //! What Ethereum has no method for: the genesis, sealed blocks, transactions by address.
 
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::rest::cursor::{After, Before};
 use crate::rpc_frontend::rest::import_bytes;
 use crate::rpc_frontend::rest::shape::Time;
-use crate::rpc_frontend::rest::transactions::{Before, DEFAULT_LIMIT, direction, page};
+use crate::rpc_frontend::rest::transactions::{DEFAULT_LIMIT, direction, page};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::storage;
 use alloy_eips::{BlockId, BlockNumberOrTag};
@@ -45,20 +46,19 @@ pub(super) async fn import_block(frontend: &Frontend, params: &Params<'_>, from:
 #[serde(deny_unknown_fields)]
 struct PageRequest {
     limit: Option<usize>,
-    before: Option<String>,
+    before: Option<Before>,
+    after: Option<After>,
     direction: Option<String>,
 }
 
 pub(super) async fn transactions_by_address(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let address: Address = params.required(0, "address")?;
     let request: PageRequest = params.optional(1, "options")?.unwrap_or_default();
-    let before = request.before.map(|before| before.parse::<Before>()).transpose();
-    let before =
-        before.map_err(|_| RpcError::invalid_params("before must be a \"next\" of this method, or a height"))?;
     let direction = direction(request.direction.as_deref())
         .ok_or_else(|| RpcError::invalid_params("direction must be sent, received or both"))?;
     let query = AddressQuery {
-        before: before.map(|before| before.0),
+        before: request.before.map(|before| before.0),
+        after: request.after.map(|after| after.0),
         limit: request.limit.unwrap_or(DEFAULT_LIMIT),
         direction,
     };

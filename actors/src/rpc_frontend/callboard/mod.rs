@@ -5,6 +5,8 @@ mod chain;
 mod evidence;
 mod explain;
 mod fate;
+mod history;
+mod messages;
 mod proof;
 
 pub use evidence::{DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, SealedHeaderBody};
@@ -20,6 +22,8 @@ pub(crate) const METHODS: &[&str] = &[
     "callboard_evidence",
     "callboard_explainBlock",
     "callboard_genesis",
+    "callboard_getAccountHistory",
+    "callboard_getMessages",
     "callboard_getSealedBlock",
     "callboard_getTransactionProof",
     "callboard_getTransactionsByAddress",
@@ -50,6 +54,8 @@ pub(crate) async fn call(
         "callboard_rejections" => explain::rejections(frontend, params).await,
         "callboard_genesis" => chain::genesis(frontend).await,
         "callboard_getSealedBlock" => chain::sealed_block(frontend, params).await,
+        "callboard_getAccountHistory" => history::account_history(frontend, params).await,
+        "callboard_getMessages" => messages::messages(frontend, params).await,
         "callboard_getTransactionProof" => proof::prove(frontend, params).await,
         "callboard_verifyTransactionProof" => proof::verify(frontend, params).await,
         "callboard_getTransactionsByAddress" => chain::transactions_by_address(frontend, params).await,

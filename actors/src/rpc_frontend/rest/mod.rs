@@ -2,6 +2,7 @@
 
 mod accounts;
 mod blocks;
+pub(crate) mod cursor;
 mod error;
 mod health;
 mod import;

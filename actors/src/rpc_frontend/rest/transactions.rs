@@ -1,5 +1,6 @@
 //! Transactions: by address, by hash, and new ones.
 
+use super::cursor::{self, After, Before};
 use super::query::{Query, parse};
 use super::shape::{RestTransaction, Time};
 use super::{RestResult, error::RestError, ok_json, record};
@@ -12,10 +13,9 @@ use crate::rpc_frontend::view::{View, storage};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use alloy_primitives::{Address, B256, Bytes};
-use callboard_store::{AddressQuery, Direction, TransactionLocation};
+use callboard_store::{AddressQuery, Direction};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::str::FromStr;
 use std::time::Instant;
 
 /// Transactions of one answer where no limit is asked for.
@@ -23,27 +23,14 @@ pub(crate) const DEFAULT_LIMIT: usize = 50;
 /// Most transactions of one answer: each costs a read of its block.
 const MAX_LIMIT: usize = 500;
 
-/// A page of an account's transactions, newest first.
+/// A page of an account's transactions, newest first; oldest first with `after`.
 #[derive(Serialize)]
 pub(crate) struct Page {
     success: bool,
     transactions: Vec<RestTransaction>,
     count: usize,
-    /// What to ask for as `before` to go on; null at the end.
+    /// What to ask for as `before`, or as `after` where that was given, to go on; null at the end.
     next: Option<String>,
-}
-
-/// Where a page begins: `height:index` as `next` gives it, or a height: only transactions below are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Before(pub(crate) TransactionLocation);
-
-impl FromStr for Before {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (height, index) = text.split_once(':').unwrap_or((text, "0"));
-        Ok(Self(TransactionLocation { height: height.parse()?, index: index.parse()? }))
-    }
 }
 
 /// `sent`, `received` or `both`.
@@ -83,7 +70,7 @@ pub(crate) fn page(
         ));
         last = Some((height, executed));
     }
-    let next = found.next.map(|location| format!("{}:{}", location.height, location.index));
+    let next = found.next.map(cursor::text);
     Ok(Page { success: true, count: transactions.len(), transactions, next })
 }
 
@@ -101,8 +88,9 @@ fn parse_query(query: &Query) -> Result<(Address, AddressQuery), RestError> {
     let direction = direction(query.optional::<String>("direction")?.as_deref())
         .ok_or_else(|| RestError::bad_request("the parameter direction must be sent, received or both"))?;
     let before = query.optional::<Before>("before")?.map(|before| before.0);
+    let after = query.optional::<After>("after")?.map(|after| after.0);
     let limit = query.optional("limit")?.unwrap_or(DEFAULT_LIMIT);
-    Ok((address, AddressQuery { before, limit, direction }))
+    Ok((address, AddressQuery { before, after, limit, direction }))
 }
 
 pub(super) async fn by_hash(frontend: web::Data<Frontend>, path: web::Path<String>) -> RestResult {

@@ -11,6 +11,7 @@ mod harness;
 mod own;
 mod pool;
 mod rest;
+mod scan;
 mod schemas;
 mod send;
 mod websocket;

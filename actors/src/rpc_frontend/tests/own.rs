@@ -1,13 +1,14 @@
 //! The callboard_ methods.
 
-use super::chain::user;
+use super::chain::{CONTRACT, TestChain, legacy, sign, user};
 use super::eth::busy_chain;
 use super::harness::Harness;
 use crate::importer::Rejection;
 use crate::rpc_frontend::EvidenceDocument;
 use crate::transport::NodeId;
 use crate::tx_pool::{DropReason, Entry, Fate, Source, Step, Story, Waiting};
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_consensus::TxLegacy;
+use alloy_primitives::{B256, Bytes, TxKind, U256};
 use callboard_chain::{Blame, Block};
 use callboard_store::{Evidence, RefusedBlock, SealedHeader};
 use serde_json::{Value, json};
@@ -104,11 +105,90 @@ async fn imports_and_listings_are_offered_over_json_rpc_too() {
     let older = json!([user(2).address(), { "before": page["next"] }]);
     let older = harness.result("callboard_getTransactionsByAddress", older).await;
     assert_eq!((&older["count"], &older["next"]), (&json!(1), &Value::Null));
-    for options in [json!({ "limit": "x" }), json!({ "before": "x" }), json!({ "direction": "up" }), json!({ "a": 1 })]
-    {
+    // A height as a number: above it, oldest first; below it, newest first.
+    let hashes = async |options: Value| {
+        let page = harness.result("callboard_getTransactionsByAddress", json!([user(2).address(), options])).await;
+        let transactions = page["transactions"].as_array().unwrap().iter();
+        transactions.map(|transaction| transaction["hash"].clone()).collect::<Vec<_>>()
+    };
+    let [first, last] = [0, 2].map(|place| json!(transactions[place].tx_hash()));
+    assert_eq!(hashes(json!({ "after": 0 })).await, [first.clone(), last.clone()]);
+    assert_eq!(hashes(json!({ "after": 1 })).await, std::slice::from_ref(&last));
+    assert_eq!(hashes(json!({ "after": "1:0" })).await, [last]);
+    assert_eq!(hashes(json!({ "before": 2 })).await, std::slice::from_ref(&first));
+    assert_eq!(hashes(json!({ "after": 0, "before": 2 })).await, [first]);
+    for options in [
+        json!({ "limit": "x" }),
+        json!({ "before": "x" }),
+        json!({ "after": "x" }),
+        json!({ "after": -1 }),
+        json!({ "before": "1:4294967296" }),
+        json!({ "direction": "up" }),
+        json!({ "a": 1 }),
+    ] {
         let params = json!([user(2).address(), options]);
         assert_eq!(harness.error("callboard_getTransactionsByAddress", params).await.0, -32602, "{options}");
     }
+}
+
+#[actix_web::test]
+async fn messages_are_the_transactions_with_text_whether_it_went_well_or_not() {
+    let mut chain = TestChain::new();
+    let say = |nonce, to, input: &'static [u8]| {
+        let (gas_limit, input) = (100_000, Bytes::from_static(input));
+        sign(TxLegacy { to, gas_limit, input, value: U256::ZERO, ..legacy(nonce) }, &user(2))
+    };
+    let other = TxKind::Call(user(3).address());
+    let sent = [
+        say(0, other, "grüß dich".as_bytes()),
+        say(1, other, b""),
+        say(2, other, &[0xff, 0xfe]),
+        // Init code that is text creates a contract and says nothing to anybody.
+        say(3, TxKind::Create, b"\0"),
+        // The contract reverts where it is given data.
+        say(4, TxKind::Call(CONTRACT), b"hello"),
+    ];
+    chain.extend(&sent);
+    let harness = Harness::over(&chain);
+    let ask = async |address, options: Value| harness.result("callboard_getMessages", json!([address, options])).await;
+    let received = ask(user(3).address(), json!({})).await;
+    let expected = json!({ "hash": sent[0].tx_hash(), "from": user(2).address(), "to": user(3).address(),
+        "text": "grüß dich", "height": 1, "index": 0, "timestamp": 1_700_000_001, "nonce": 0, "status": "confirmed" });
+    assert_eq!(received, json!({ "messages": [expected], "count": 1, "next": null }));
+    let sent_by_two = ask(user(2).address(), json!({ "direction": "sent" })).await;
+    let texts =
+        sent_by_two["messages"].as_array().unwrap().iter().map(|message| (&message["text"], &message["status"]));
+    let expected = [("hello", "failed"), ("grüß dich", "confirmed")].map(|(text, status)| (json!(text), json!(status)));
+    assert_eq!(texts.collect::<Vec<_>>(), expected.each_ref().map(|(text, status)| (text, status)));
+    assert_eq!(ask(user(2).address(), json!({})).await["count"], 0, "received only");
+    for options in [json!({ "limit": "x" }), json!({ "after": "x" }), json!({ "direction": "up" }), json!({ "a": 1 })] {
+        let params = json!([user(3).address(), options]);
+        assert_eq!(harness.error("callboard_getMessages", params).await.0, -32602, "{options}");
+    }
+}
+
+#[actix_web::test]
+async fn one_page_of_messages_looks_at_a_bounded_number_of_transactions_and_says_where_to_go_on() {
+    let mut chain = TestChain::new();
+    let to = TxKind::Call(user(3).address());
+    let silent = (1..=600).map(|nonce| sign(TxLegacy { to, ..legacy(nonce) }, &user(2)));
+    let input = Bytes::from_static(b"first");
+    let first = sign(TxLegacy { to, gas_limit: 100_000, input, ..legacy(0) }, &user(2));
+    chain.extend(&std::iter::once(first).chain(silent).collect::<Vec<_>>());
+    let harness = Harness::over(&chain);
+    let (mut pages, mut texts, mut before) = (0, Vec::new(), Value::Null);
+    loop {
+        let params = json!([user(3).address(), { "before": before }]);
+        let page = harness.result("callboard_getMessages", params).await;
+        pages += 1;
+        texts.extend(page["messages"].as_array().unwrap().iter().map(|message| message["text"].clone()));
+        match page["next"].clone() {
+            Value::Null => break,
+            next => before = next,
+        }
+    }
+    assert!(pages >= 2, "601 transactions in one page");
+    assert_eq!(texts, ["first"]);
 }
 
 #[actix_web::test]
