@@ -123,6 +123,7 @@ impl ExplainPort for FakeExplain {
 pub(super) struct FakeStatus {
     pub(super) not_ready: Mutex<Option<String>>,
     pub(super) progress: Mutex<Option<SyncProgress>>,
+    pub(super) verifying: Mutex<Option<Verifying>>,
     pub(super) registry: Arc<Mutex<Registry>>,
     pub(super) evidence: Mutex<Vec<Evidence>>,
 }
@@ -150,6 +151,10 @@ impl StatusPort for FakeStatus {
 
     fn progress(&self) -> Option<SyncProgress> {
         *self.progress.lock()
+    }
+
+    fn verifying(&self) -> Option<Verifying> {
+        *self.verifying.lock()
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -267,7 +272,8 @@ impl Harness {
             events: events.clone(),
         };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
-        let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics).unwrap();
+        let limits = SharedLimits::new(&config);
+        let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics, limits).unwrap();
         Self { server, pool, import, status, admin, blocks, events }
     }
 
