@@ -21,6 +21,8 @@ pub(crate) struct BodyBounds {
     pub(crate) within: Duration,
     /// The bound that the size goes beyond.
     pub(crate) limit: Limit,
+    /// What to do where it is too long; may be empty.
+    pub(crate) remedy: &'static str,
 }
 
 /// A body that could not be read.
@@ -36,7 +38,7 @@ pub(crate) enum BodyError {
 
 impl BodyBounds {
     fn too_large(self) -> Refusal {
-        self.limit.refuse(format!("request body too large: at most {} bytes", self.bytes))
+        self.limit.refuse(format!("request body too large: at most {} bytes{}", self.bytes, self.remedy))
     }
 
     fn late(self) -> Refusal {

@@ -24,6 +24,8 @@ use serde_json::value::RawValue;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+/// The one call that may have to be longer than a body.
+const LONG_BLOCKS: &str = "; a longer block is posted to /rpc/importBlock";
 /// How long a batch may take. Calls that are not begun by then are answered with an error.
 const BATCH_WITHIN: Duration = Duration::from_secs(30);
 
@@ -47,7 +49,7 @@ pub(crate) fn routes(services: &mut web::ServiceConfig) {
 async fn handle(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let from = request.peer_addr();
     let RpcConfig { max_body_bytes: bytes, body_within: within, .. } = frontend.config;
-    match read_body(&request, payload, BodyBounds { bytes, within, limit: Limit::Body }).await {
+    match read_body(&request, payload, BodyBounds { bytes, within, limit: Limit::Body, remedy: LONG_BLOCKS }).await {
         Ok(body) => answer(&frontend, &body, Caller { from, subscriptions: None }).await,
         Err(error) => {
             let error = RpcError::from(error);

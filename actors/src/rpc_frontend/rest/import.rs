@@ -77,7 +77,7 @@ pub(super) async fn import(frontend: web::Data<Frontend>, request: HttpRequest, 
 async fn answer(frontend: &Frontend, request: &HttpRequest, payload: web::Payload) -> RestResult {
     let longest = frontend.chain()?.config.max_block_bytes.saturating_mul(BODY_FACTOR);
     let limit = usize::try_from(longest).unwrap_or(usize::MAX);
-    let bounds = BodyBounds { bytes: limit, within: frontend.config.body_within, limit: Limit::ImportBody };
+    let bounds = BodyBounds { bytes: limit, within: frontend.config.body_within, limit: Limit::ImportBody, remedy: "" };
     let limits = &frontend.limits.import;
     // Nothing that others wait for is taken before the body is here: a client may take its time to send it.
     let mut held = limits.bodies.hold();
@@ -158,4 +158,22 @@ fn log(error: &ImportError, from: Option<SocketAddr>) {
         blame = ?error.blame,
         "a posted block was not imported"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::poll;
+    use std::time::Duration;
+
+    #[actix_web::test]
+    async fn who_hangs_up_while_waiting_gives_the_turn_back() {
+        let limits = ImportLimits::new(1);
+        let first = limits.pacer.lock().take(Instant::now()).unwrap();
+        let mut waiting = Box::pin(limits.turn());
+        assert!(poll!(&mut waiting).is_pending());
+        drop(waiting);
+        let next = limits.pacer.lock().take(Instant::now());
+        assert_eq!(next, Ok(first + Duration::from_secs(1)), "the turn of who hung up");
+    }
 }

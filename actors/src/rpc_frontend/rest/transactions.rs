@@ -171,7 +171,7 @@ pub(super) async fn send(frontend: web::Data<Frontend>, request: HttpRequest, pa
 
 async fn accept(frontend: &Frontend, request: &HttpRequest, payload: web::Payload) -> RestResult {
     let RpcConfig { max_body_bytes: bytes, body_within: within, .. } = frontend.config;
-    let body = read_body(request, payload, BodyBounds { bytes, within, limit: Limit::Body }).await?;
+    let body = read_body(request, payload, BodyBounds { bytes, within, limit: Limit::Body, remedy: "" }).await?;
     let signed = serde_json::from_slice(&body).map_err(|_| {
         RestError::bad_request("the body must be {\"raw\": \"0x…\"} or \"0x…\", the signed transaction")
     })?;

@@ -171,3 +171,27 @@ async fn what_cannot_be_subscribed_to_is_named() {
     let nothing = Harness::serve(ChainAccess::new(), |_| ());
     assert_eq!(nothing.get("/rpc/events").await.status, 503);
 }
+
+/// A client that asks for everything and reads nothing must not make the node hold a block of it, so blocks come in
+/// pieces.
+#[actix_web::test]
+async fn a_block_that_is_sent_in_pieces_comes_whole_in_order_and_once() {
+    let mut chain = TestChain::new();
+    let large = |nonce| {
+        let input = alloy_primitives::Bytes::from(vec![0; 120_000]);
+        sign(alloy_consensus::TxLegacy { input, gas_limit: 2_000_000, ..legacy(nonce) }, &user(2))
+    };
+    let transactions: Vec<_> = (0..8).map(large).collect();
+    chain.extend(&transactions);
+    chain.extend(&[]);
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "blocks,transactions", Some(0)).await;
+    for transaction in &transactions {
+        let frame = client.next().await;
+        assert_eq!((frame.event.as_str(), &frame.data["hash"]), ("transactions", &json!(transaction.tx_hash())));
+    }
+    for height in [1, 2] {
+        let frame = client.next().await;
+        assert_eq!((frame.event.as_str(), frame.id), ("blocks", Some(height)));
+    }
+}

@@ -72,19 +72,27 @@ impl PoolPort for FakePool {
 pub(super) struct FakeImport {
     pub(super) received: Mutex<Vec<Bytes>>,
     pub(super) refused: Mutex<Vec<(Bytes, String)>>,
+    /// Imports from now on that never end.
+    pub(super) endless: Mutex<usize>,
     pub(super) answer: Mutex<Result<Imported, ImportError>>,
 }
 
 impl Default for FakeImport {
     fn default() -> Self {
         let imported = Imported { imported: true, height: 1, hash: B256::ZERO };
-        Self { received: Mutex::default(), refused: Mutex::default(), answer: Mutex::new(Ok(imported)) }
+        let (received, refused, endless) = Default::default();
+        Self { received, refused, endless, answer: Mutex::new(Ok(imported)) }
     }
 }
 
 impl ImportPort for FakeImport {
     fn import(&self, bytes: Bytes, _from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>> {
         self.received.lock().push(bytes);
+        let mut endless = self.endless.lock();
+        if *endless > 0 {
+            *endless -= 1;
+            return std::future::pending().boxed();
+        }
         let answer = self.answer.lock().clone();
         async move { answer }.boxed()
     }
@@ -303,6 +311,13 @@ impl Harness {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         Response::parse(&answer)
+    }
+
+    /// How many requests a bound has refused.
+    pub(super) async fn refusals(&self, limit: &str) -> u64 {
+        let series = format!("callboard_rpc_refusals_total{{limit=\"{limit}\"}} ");
+        let metrics = self.get("/metrics").await.body;
+        metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap_or(0)
     }
 
     /// The answer to one JSON-RPC call.
