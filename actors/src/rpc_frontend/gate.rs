@@ -94,6 +94,7 @@ mod tests {
         running.await.unwrap();
         let refused = gate.call(|| Ok(())).await.unwrap_err();
         assert!(refused.message.starts_with("busy"), "{refused}");
+        assert_eq!((refused.limit, refused.retry_after), (Some(Limit::Busy), Some(1)));
         assert_eq!(gate.read(|| Ok(1)).await, Ok(1));
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(()));

@@ -7,7 +7,7 @@ use crate::rpc_frontend::ChainAccess;
 use callboard_chain::Transaction;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// An event as it came.
@@ -185,13 +185,34 @@ async fn a_block_that_is_sent_in_pieces_comes_whole_in_order_and_once() {
     chain.extend(&transactions);
     chain.extend(&[]);
     let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "blocks,transactions", Some(0)).await;
-    for transaction in &transactions {
-        let frame = client.next().await;
-        assert_eq!((frame.event.as_str(), &frame.data["hash"]), ("transactions", &json!(transaction.tx_hash())));
+    let mut stream = TcpStream::connect(harness.server.address()).await.unwrap();
+    let request = "GET /rpc/events?topics=blocks,transactions HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = tokio::io::BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
     }
-    for height in [1, 2] {
-        let frame = client.next().await;
-        assert_eq!((frame.event.as_str(), frame.id), ("blocks", Some(height)));
+    // Chunks: a length in hexadecimal, so many bytes, and a line break.
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text[text.len().saturating_sub(1_000)..]).contains("id: 2\n")
+        || !text.ends_with(b"\n\n")
+    {
+        line.clear();
+        let head = tokio::time::timeout(Duration::from_secs(20), stream.read_line(&mut line)).await;
+        assert!(head.expect("events come").unwrap() > 0, "the stream ended");
+        let mut chunk = vec![0; usize::from_str_radix(line.trim_end(), 16).unwrap() + 2];
+        stream.read_exact(&mut chunk).await.unwrap();
+        text.extend_from_slice(&chunk[..chunk.len() - 2]);
     }
+    let text = String::from_utf8(text).unwrap();
+    let data = text.split("\n\n").filter_map(|frame| frame.split_once("data: ").map(|(_, data)| data));
+    let data: Vec<Value> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let hashes: Vec<_> = data.iter().map(|data| data["hash"].clone()).collect();
+    let mut expected: Vec<_> = transactions.iter().map(|transaction| json!(transaction.tx_hash())).collect();
+    for height in ["0x1", "0x2"] {
+        expected.push(harness.result("eth_getBlockByNumber", json!([height, false])).await["hash"].clone());
+    }
+    assert_eq!(hashes, expected);
 }

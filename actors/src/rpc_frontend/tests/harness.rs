@@ -239,6 +239,7 @@ impl EventsPort for FakeEvents {
 /// A server and what stands behind it.
 pub(super) struct Harness {
     pub(super) server: RpcServer,
+    limits: SharedLimits,
     pub(super) pool: Arc<FakePool>,
     pub(super) import: Arc<FakeImport>,
     pub(super) status: Arc<FakeStatus>,
@@ -266,6 +267,17 @@ impl Harness {
     pub(super) fn serve(chain: ChainAccess, change: impl FnOnce(&mut RpcConfig)) -> Self {
         let mut config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
         change(&mut config);
+        let limits = SharedLimits::new(&config);
+        Self::listen(chain, config, limits)
+    }
+
+    /// A second listener of the same node.
+    pub(super) fn beside(&self, chain: ChainAccess) -> Self {
+        let config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
+        Self::listen(chain, config, self.limits.clone())
+    }
+
+    fn listen(chain: ChainAccess, config: RpcConfig, limits: SharedLimits) -> Self {
         let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
         let (status, events) = (Arc::<FakeStatus>::default(), Arc::<FakeEvents>::default());
         let admin = Arc::<FakeAdmin>::default();
@@ -280,9 +292,9 @@ impl Harness {
             events: events.clone(),
         };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
-        let limits = SharedLimits::new(&config);
-        let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics, limits).unwrap();
-        Self { server, pool, import, status, admin, blocks, events }
+        let listener = RpcServer::bind(&config).unwrap();
+        let server = RpcServer::start(listener, config, ports, metrics, limits.clone()).unwrap();
+        Self { server, limits, pool, import, status, admin, blocks, events }
     }
 
     /// POSTs a JSON body.
