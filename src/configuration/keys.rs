@@ -52,6 +52,10 @@ const NAME: Kind = Kind::Text { max: chain::MAX_NAME_BYTES };
 const HOST: Kind = Kind::Text { max: 270 };
 /// An hour: nothing that waits for a block interval should wait longer than the longest heartbeat.
 const BLOCK_INTERVAL: Kind = Kind::Integer { min: 0, max: 3_600_000 };
+/// No snapshot of the database lives longer than five seconds.
+const CALL_TIME: Kind = Kind::Integer { min: 1, max: 5_000 };
+/// What the limiter can count.
+const RATE: Kind = Kind::Integer { min: 1, max: 1_000_000_000 };
 const ROLE: Kind = Kind::Choice(&["authority", "follower"]);
 const UNFUNDED: Kind = Kind::Choice(&["limit", "refuse", "accept"]);
 const VERIFY_ON_START: Kind = Kind::Choice(&["head", "full"]);
@@ -103,12 +107,20 @@ pub const KEYS: &[Key] = &[
     key("rpc.hosts", HOSTS, "further host names under which the RPC may be called"),
     key("rpc.cors", HOSTS, "origins whose pages may call the RPC; \"*\" = any"),
     key("rpc.max_body_bytes", COUNT, "longest request body"),
+    key("rpc.body_ms", COUNT, "time for a request body to arrive"),
     key("rpc.max_batch", COUNT, "calls in one batch"),
+    key("rpc.max_batch_answer_bytes", COUNT, "longest answer to a batch; a longer genesis is given to peers only"),
+    key("rpc.max_log_blocks", COUNT, "blocks of one eth_getLogs"),
+    key("rpc.max_logs", COUNT, "logs of one eth_getLogs"),
+    key("rpc.max_log_bytes", COUNT, "bytes of the logs of one eth_getLogs"),
+    key("rpc.call_gas", COUNT, "gas of one eth_call, eth_estimateGas or eth_createAccessList"),
+    key("rpc.call_ms", CALL_TIME, "time of one call or search"),
     key("rpc.max_connections", COUNT, "open connections"),
+    key("rpc.max_subscriptions", COUNT, "subscriptions of one WebSocket"),
     key("rpc.admin", Kind::AdminListener, "listener of the admin methods: false, true (127.0.0.1:8547) or IP:PORT"),
     key("rpc.limit.enabled", Kind::Flag, "limit requests by address"),
-    key("rpc.limit.requests_per_second", COUNT, "requests a second from one address"),
-    key("rpc.limit.burst", COUNT, "requests at once from one address"),
+    key("rpc.limit.requests_per_second", RATE, "requests a second from one address"),
+    key("rpc.limit.burst", RATE, "requests at once from one address; each call of a batch is one"),
     key("rpc.limit.exempt", IPS, "addresses without a limit"),
     key("rpc.limit.import_blocks_per_second", COUNT_OR_ZERO, "blocks a second by importBlock; 0 = no limit"),
     key("sync.workers", Kind::Integer { min: 0, max: 1_024 }, "threads that verify; 0 = all cores"),

@@ -7,6 +7,7 @@ use callboard_actors::transport::{NodeId, PeerUrl};
 use callboard_chain::{BaseFeePolicy, Hardfork};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use url::Url;
 
@@ -156,10 +157,26 @@ pub struct RpcSection {
     pub cors: Vec<String>,
     /// Longest request body, bytes.
     pub max_body_bytes: usize,
+    /// Time for a request body to arrive, milliseconds.
+    pub body_ms: u64,
     /// Calls in one batch.
     pub max_batch: usize,
+    /// Longest answer to a batch, bytes.
+    pub max_batch_answer_bytes: usize,
+    /// Blocks of one search for logs.
+    pub max_log_blocks: u64,
+    /// Logs of one answer.
+    pub max_logs: usize,
+    /// Bytes of the logs of one answer.
+    pub max_log_bytes: usize,
+    /// Gas of one call.
+    pub call_gas: u64,
+    /// Time of one call or search, milliseconds.
+    pub call_ms: u64,
     /// Open connections.
     pub max_connections: usize,
+    /// Subscriptions of one WebSocket.
+    pub max_subscriptions: usize,
     /// Listener of the admin methods.
     pub admin: Option<SocketAddr>,
     /// `[rpc.limit]`
@@ -172,9 +189,9 @@ pub struct LimitSection {
     /// Limit requests by address.
     pub enabled: bool,
     /// Requests a second from one address.
-    pub requests_per_second: u64,
+    pub requests_per_second: NonZeroU32,
     /// Requests at once from one address.
-    pub burst: u64,
+    pub burst: NonZeroU32,
     /// Addresses without a limit.
     pub exempt: Vec<IpAddr>,
     /// Blocks a second by importBlock; 0 = no limit.

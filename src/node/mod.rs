@@ -5,6 +5,7 @@
 //! of them dies.
 
 mod actors;
+mod descriptors;
 mod files;
 mod ports;
 mod print_out;
@@ -20,7 +21,9 @@ use callboard_actors::callboard::{Callboard, Phase, Role};
 use callboard_actors::guard::ActorDied;
 use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::proposer::HighWaterError;
-use callboard_actors::rpc_frontend::{AdminSurface, BindError, ChainAccess, RpcMetrics, RpcPorts, RpcServer};
+use callboard_actors::rpc_frontend::{
+    AdminSurface, BindError, ChainAccess, RpcMetrics, RpcPorts, RpcServer, SharedLimits,
+};
 use callboard_actors::send::ActorRegistry;
 use callboard_actors::transport::client::{ClientSetupError, PeerClient};
 use callboard_actors::transport::genesis_fetch::fetch_genesis;
@@ -134,6 +137,7 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
 pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
+    descriptors::provide(&configuration)?;
     let rpc_listener = RpcServer::bind(&settings::rpc(&configuration))?;
     let admin_listener = match configuration.rpc.admin {
         Some(listen) => Some(RpcServer::bind(&settings::admin(&configuration, listen))?),
@@ -233,15 +237,16 @@ impl RpcServers {
         let metrics = shared.metrics.register(RpcMetrics::register);
         let configuration = &shared.configuration;
         let rpc_ports = || ports.rpc_ports(chain.clone());
+        let limits = SharedLimits::new(&settings::rpc(configuration));
         let admin = match admin {
-            Some(listener) => Some(start_admin(configuration, listener, rpc_ports(), metrics.clone())?),
+            Some(listener) => Some(start_admin(configuration, listener, rpc_ports(), metrics.clone(), limits.clone())?),
             None => None,
         };
         let mut config = settings::rpc(configuration);
         if let Some(admin) = &admin {
             config.admin = AdminSurface::At(admin.address());
         }
-        let public = RpcServer::start(public, config, rpc_ports(), metrics)?;
+        let public = RpcServer::start(public, config, rpc_ports(), metrics, limits)?;
         Ok(Self { public, admin })
     }
 
@@ -262,12 +267,13 @@ fn start_admin(
     listener: TcpListener,
     ports: RpcPorts,
     metrics: RpcMetrics,
+    limits: SharedLimits,
 ) -> Result<RpcServer, NodeError> {
     let listen = listener.local_addr().map_err(|error| NodeError::Threads(error.to_string()))?;
     if !listen.ip().to_canonical().is_loopback() {
         tracing::warn!(%listen, "admin methods can be called from other machines; whoever reaches this port may call them");
     }
-    Ok(RpcServer::start(listener, settings::admin(configuration, listen), ports, metrics)?)
+    Ok(RpcServer::start(listener, settings::admin(configuration, listen), ports, metrics, limits)?)
 }
 
 /// Fetches the chain where there is none, and starts everything that works on it.
@@ -323,17 +329,13 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
 }
 
 /// Keys that are checked and that nothing reads yet.
-const IDLE_KEYS: [&str; 10] = [
+const IDLE_KEYS: [&str; 6] = [
     "alerts.webhook",
     "alerts.head_age_s",
     "alerts.stall",
     "alerts.diverged",
     "alerts.no_peers",
     "alerts.rejected_per_minute",
-    "rpc.limit.enabled",
-    "rpc.limit.requests_per_second",
-    "rpc.limit.burst",
-    "rpc.limit.exempt",
 ];
 
 fn warn_of_idle_keys(configuration: &Configuration) {

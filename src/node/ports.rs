@@ -12,7 +12,7 @@ use callboard_actors::reconciler::{Reconciled, VerifyRange, VerifyState};
 use callboard_actors::rpc_frontend::{
     AdminPort, ChainAccess, EventsPort, EventsUnavailable, ExplainPort, ExplainQuestion, ImportError, ImportErrorKind,
     ImportPort, Imported, Pending, PoolInboxes, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort,
-    Submission, SubmitError, SyncProgress, VerifyUnavailable,
+    Submission, SubmitError, SyncProgress, VerifyUnavailable, Verifying,
 };
 use callboard_actors::send::{ActorRegistry, Inbox};
 use callboard_actors::sync_coordinator::{DivergenceReport, HeadReport, SyncReport};
@@ -389,6 +389,10 @@ impl StatusPort for NodePorts {
         let target = report.target?;
         (report.phase == Phase::CatchingUp)
             .then_some(SyncProgress { starting: report.catching_up_from, target: target.height })
+    }
+
+    fn verifying(&self) -> Option<Verifying> {
+        self.0.replay.running().map(|Replaying { head, at }| Verifying { at, of: head.height })
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -30,6 +30,7 @@ mod readme;
 mod refusals;
 mod refused_start;
 mod reset_authority;
+mod rpc_bounds;
 mod sealed_once;
 mod seeds;
 mod storage_error;

@@ -2,7 +2,7 @@
 
 use crate::support::node::{Node, SOON};
 use crate::support::until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Blocks of the chain: applying them again takes a while.
 const BLOCKS: u64 = 3_000;
@@ -22,6 +22,9 @@ fn a_node_that_verifies_its_chain_at_the_start_says_how_far_it_is_and_stops_when
         (status["phase"] == "replaying" && left.is_some()).then_some(status)
     });
     assert!(seen["head"]["height"].as_u64() >= Some(BLOCKS), "{seen}");
+    let error = authority.try_call("eth_blockNumber", json!([])).expect_err("not before it is verified");
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.starts_with("the stored chain is being verified: block "), "{message}");
     let (code, reason) = authority.get("/health/ready");
     assert!(code == 503 && reason.to_string().contains("being verified again"), "{reason}");
     authority.stop();

@@ -1,6 +1,7 @@
 //! Work that reads the database or runs the EVM: off the server threads, and bounded in number.
 
 use super::jsonrpc::RpcError;
+use super::limits::Limit;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -55,7 +56,9 @@ where
 {
     let permit = match tokio::time::timeout(turn, Arc::clone(lane).acquire_owned()).await {
         Ok(Ok(permit)) => permit,
-        Ok(Err(_)) | Err(_) => return Err(RpcError::refused("busy: too many requests at once, try again later")),
+        Ok(Err(_)) | Err(_) => {
+            return Err(Limit::Busy.refuse("busy: too many requests at once, try again later").into());
+        }
     };
     // The permit goes with the work: a caller that hangs up does not make room for a second one beside it.
     let done = tokio::task::spawn_blocking(move || {
@@ -91,6 +94,7 @@ mod tests {
         running.await.unwrap();
         let refused = gate.call(|| Ok(())).await.unwrap_err();
         assert!(refused.message.starts_with("busy"), "{refused}");
+        assert_eq!((refused.limit, refused.retry_after), (Some(Limit::Busy), Some(1)));
         assert_eq!(gate.read(|| Ok(1)).await, Ok(1));
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(()));

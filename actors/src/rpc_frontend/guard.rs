@@ -1,10 +1,11 @@
 //! What is checked of every HTTP request before anything reads it: connections, host, origin, content type.
 
+use super::limits::{Limit, Refusal};
 use super::server::Frontend;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::rt::task::JoinHandle;
 use actix_web::{HttpResponse, web};
@@ -23,6 +24,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// One open connection; counts itself out when it closes.
 pub(crate) struct Connection {
     count: Arc<AtomicUsize>,
+    /// Whether there were as many as are allowed before it.
+    over: bool,
     /// A second handle of the socket: the first is the server's, which waits for a client that does not read.
     socket: Option<Arc<TcpStream>>,
 }
@@ -55,9 +58,9 @@ impl CutHandle {
 pub(crate) struct Cutter(JoinHandle<()>);
 
 impl Connection {
-    pub(crate) fn open(count: &Arc<AtomicUsize>, socket: Option<OwnedFd>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self { count: Arc::clone(count), socket: socket.map(|socket| Arc::new(socket.into())) }
+    pub(crate) fn open(count: &Arc<AtomicUsize>, limit: usize, socket: Option<OwnedFd>) -> Self {
+        let over = count.fetch_add(1, Ordering::Relaxed) >= limit;
+        Self { count: Arc::clone(count), over, socket: socket.map(|socket| Arc::new(socket.into())) }
     }
 
     /// What can cut the connection.
@@ -88,46 +91,98 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         .expect("the server puts the frontend into every application it builds")
         .clone();
     let origin = allowed_origin(request.headers(), &frontend.config.cors);
-    let refusal = refusal(&request, &frontend);
-    let mut response = if let Some(refusal) = refusal {
-        request.into_response(refusal)
+    let over = request.conn_data::<Connection>().is_some_and(|connection| connection.over);
+    let mut response = if let Err(refusal) = admit(&request, &frontend, over) {
+        frontend.metrics.refused(refusal.limit);
+        request.into_response(refused(&refusal))
     } else if request.method() == Method::OPTIONS {
         request.into_response(HttpResponse::NoContent().finish())
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
+    if over {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     if !frontend.config.cors.is_empty() {
         add_cors(response.headers_mut(), origin);
     }
     Ok(response)
 }
 
-fn refusal(request: &ServiceRequest, frontend: &Frontend) -> Option<HttpResponse> {
-    let limit = frontend.config.max_connections;
-    if frontend.connections.load(Ordering::Relaxed) > limit {
-        let mut response = refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &format!("too many connections: at most {limit} (rpc.max_connections)"),
-        );
-        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
-        return Some(response);
+/// Paths that probes and Prometheus ask. They are answered however many clients there are: a node that is busy is alive.
+const PROBES: [&str; 3] = ["/health/live", "/health/ready", "/metrics"];
+
+fn admit(request: &ServiceRequest, frontend: &Frontend, over: bool) -> Result<(), Refusal> {
+    let probe = PROBES.contains(&request.path());
+    if over && !probe {
+        let most = frontend.config.max_connections;
+        return Err(Limit::Connections.refuse(format!("too many connections: at most {most}")));
     }
     // A browser always names a host; a client that names none is none.
     let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or(""));
     if let Some(host) = host.filter(|host| !host_allowed(host, &frontend.config.hosts)) {
         let name: String = host.chars().take(100).collect();
-        return Some(refuse(
-            StatusCode::FORBIDDEN,
-            &format!("host {name:?} is not allowed: name it in rpc.hosts, or use an IP address"),
-        ));
+        return Err(Limit::Host.refuse(format!("host {name:?} is not allowed: use an IP address, or name it")));
     }
-    if request.method() == Method::POST && !is_json(request.headers()) {
-        return Some(refuse(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be JSON: send the header Content-Type: application/json",
-        ));
+    if request.method() == Method::POST {
+        check_post(request.headers(), &frontend.config.cors)?;
     }
-    None
+    // A preflight is no request of its own. Blocks that operators post and calls have limits of their own, which take
+    // what a body holds into account.
+    let counted = request.method() != Method::OPTIONS && !probe && !limited_by_content(request);
+    match frontend.limits.rate.as_ref().zip(request.peer_addr()).filter(|_| counted) {
+        Some((rate, from)) => rate.take(from.ip(), 1),
+        None => Ok(()),
+    }
+}
+
+/// A form of another site's page can post anything that is no JSON without asking; with a script it can send JSON to a
+/// server that answers every preflight, or to one of its own host name.
+fn check_post(headers: &HeaderMap, cors: &[String]) -> Result<(), Refusal> {
+    if !is_json(headers) {
+        let sentence = "the body must be JSON: send the header Content-Type: application/json";
+        return Err(Limit::ContentType.refuse(sentence));
+    }
+    check_origin(headers, cors)
+}
+
+fn limited_by_content(request: &ServiceRequest) -> bool {
+    request.method() == Method::POST && ["/", "/rpc", "/rpc/importBlock"].contains(&request.path())
+}
+
+/// A page of another site may call only where it is named. Programs name no origin.
+pub(crate) fn check_origin(headers: &HeaderMap, cors: &[String]) -> Result<(), Refusal> {
+    match headers.get(header::ORIGIN) {
+        Some(origin) if !origin_allowed(origin, headers, cors) => {
+            let name: String = String::from_utf8_lossy(origin.as_bytes()).chars().take(100).collect();
+            Err(Limit::Origin.refuse(format!("origin {name:?} is not allowed: name it")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Browsers let every page send requests and open WebSockets and leave it to the server to look at the origin. A page of
+/// this very host is no other site's.
+fn origin_allowed(origin: &HeaderValue, headers: &HeaderMap, cors: &[String]) -> bool {
+    if cors.iter().any(|entry| entry == "*" || entry.as_bytes() == origin.as_bytes()) {
+        return true;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let site = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, site)| site);
+    site.is_some() && site == host
+}
+
+/// The answer to a request that a bound refuses.
+pub(crate) fn refused(refusal: &Refusal) -> HttpResponse {
+    retry_after(refuse(refusal.limit.status(), &refusal.message), refusal.retry_after)
+}
+
+/// Says after how many seconds to try again, where that helps.
+pub(crate) fn retry_after(mut response: HttpResponse, seconds: Option<u64>) -> HttpResponse {
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// A refusal before any route: one JSON shape for all of them.
@@ -174,7 +229,8 @@ fn add_cors(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     let Some(origin) = origin else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type, Last-Event-ID"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
 }
 
@@ -188,6 +244,21 @@ mod tests {
             ["localhost", "localhost:8545", "LOCALHOST:1", "node.localhost", "127.0.0.1:8545", "[::1]:8545", "10.1.2.3"]
         {
             assert!(host_allowed(host, &[]), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_calls_nothing_unless_it_is_named() {
+        let allowed = |headers: &HeaderMap, cors: &[String]| check_origin(headers, cors).is_ok();
+        let mut headers = HeaderMap::new();
+        assert!(allowed(&headers, &[]), "programs name no origin");
+        headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8545"));
+        headers.insert(header::ORIGIN, HeaderValue::from_static("http://127.0.0.1:8545"));
+        assert!(allowed(&headers, &[]), "a page of this host");
+        for origin in ["http://evil.example", "http://127.0.0.1:3000", "null"] {
+            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            assert!(!allowed(&headers, &["http://wallet.example".to_owned()]), "{origin}");
+            assert!(allowed(&headers, &[origin.to_owned()]) && allowed(&headers, &["*".to_owned()]));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Request metrics.
 
+use super::limits::Limit;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
 use prometheus_client::registry::Registry;
@@ -19,19 +20,29 @@ struct Method {
     method: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refusals {
+    limit: &'static str,
+}
+
 /// Counters of the frontend. A method this node does not know is counted as `unknown`, so that nobody outside
 /// can make series.
 #[derive(Clone)]
 pub struct RpcMetrics {
     requests: Family<Requests, Counter>,
     seconds: Family<Method, Histogram, fn() -> Histogram>,
+    refusals: Family<Refusals, Counter>,
 }
 
 impl RpcMetrics {
-    /// Registers the metrics as `callboard_rpc_requests_total` and `callboard_rpc_seconds`.
+    /// Registers the metrics as `callboard_rpc_requests_total`, `callboard_rpc_seconds` and
+    /// `callboard_rpc_refusals_total`.
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics =
-            Self { requests: Family::default(), seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)) };
+        let metrics = Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            refusals: Family::default(),
+        };
         registry.register(
             "callboard_rpc_requests",
             "Requests answered, by method and outcome",
@@ -42,7 +53,17 @@ impl RpcMetrics {
             "Seconds from request to answer, by method",
             metrics.seconds.clone(),
         );
+        registry.register(
+            "callboard_rpc_refusals",
+            "Requests refused because they go beyond a bound, by bound",
+            metrics.refusals.clone(),
+        );
         metrics
+    }
+
+    /// Counts one request that a bound refused.
+    pub(crate) fn refused(&self, limit: Limit) {
+        self.refusals.get_or_create(&Refusals { limit: limit.name() }).inc();
     }
 
     /// Counts one request.

@@ -15,9 +15,11 @@ mod events;
 mod gate;
 mod guard;
 mod jsonrpc;
+mod limits;
 mod metrics;
 mod pool;
 mod ports;
+mod rate;
 mod rest;
 mod server;
 mod view;
@@ -29,13 +31,13 @@ mod tests;
 pub use callboard::{
     DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, MalformedProof, SealedHeaderBody, TransactionProof,
 };
-pub use config::{AdminSurface, RpcConfig};
+pub use config::{AdminSurface, RateConfig, RpcConfig};
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
 pub use pool::PoolInboxes;
 pub use ports::{
     AdminPort, Chain, ChainAccess, EventsPort, EventsUnavailable, ExplainPort, ExplainQuestion, ImportError,
     ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort,
-    Submission, SubmitError, SyncProgress, VerifyUnavailable,
+    Submission, SubmitError, SyncProgress, VerifyUnavailable, Verifying,
 };
-pub use server::{BindError, RpcServer};
+pub use server::{BindError, RpcServer, SPARE_CONNECTIONS, SharedLimits};

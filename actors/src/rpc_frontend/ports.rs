@@ -225,6 +225,15 @@ pub struct SyncProgress {
     pub target: u64,
 }
 
+/// How far a check of the stored chain is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verifying {
+    /// The block it has reached.
+    pub at: u64,
+    /// The last one.
+    pub of: u64,
+}
+
 /// What the node is doing. Reads values that actors publish, so it answers at once, however busy they are.
 pub trait StatusPort: Send + Sync {
     /// The answer to `callboard_syncStatus`.
@@ -239,6 +248,8 @@ pub trait StatusPort: Send + Sync {
     fn peer_count(&self) -> u64;
     /// `None` while not catching up.
     fn progress(&self) -> Option<SyncProgress>;
+    /// How far the check of the stored chain is that is made before the node opens it; `None` where none is made.
+    fn verifying(&self) -> Option<Verifying>;
     /// Whether the node is ready, or the one reason why not.
     fn ready(&self) -> Result<(), String>;
     /// At most `limit` pairs of sealed blocks of one height, from height `from` on. Reads the disk.

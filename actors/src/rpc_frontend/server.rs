@@ -5,6 +5,7 @@ use super::gate::Gate;
 use super::guard::{Connection, guard};
 use super::metrics::RpcMetrics;
 use super::ports::RpcPorts;
+use super::rate::Rate;
 use super::rest::ImportLimits;
 use super::{events, jsonrpc, rest};
 use actix_web::dev::{Extensions, Server, ServerHandle};
@@ -24,8 +25,8 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Seconds that requests in flight get when the server stops.
 const STOP_SECONDS: u64 = 5;
-/// Connections over the limit that are still accepted, to be told so.
-const SPARE_CONNECTIONS: usize = 64;
+/// Connections over the limit that are still accepted, to be told so and to answer probes.
+pub const SPARE_CONNECTIONS: usize = 64;
 
 /// The listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +79,23 @@ pub(crate) struct Frontend {
     pub(crate) ports: RpcPorts,
     pub(crate) gate: Gate,
     pub(crate) metrics: RpcMetrics,
-    pub(crate) import: ImportLimits,
+    pub(crate) limits: SharedLimits,
     pub(crate) connections: Arc<AtomicUsize>,
+}
+
+/// What clients may ask of all listeners of a node together. Cheap to clone.
+#[derive(Clone)]
+pub struct SharedLimits {
+    pub(crate) import: Arc<ImportLimits>,
+    pub(crate) rate: Option<Arc<Rate>>,
+}
+
+impl SharedLimits {
+    /// As configured, nothing used up.
+    pub fn new(config: &RpcConfig) -> Self {
+        let rate = config.rate.clone().map(|rate| Arc::new(Rate::new(rate)));
+        Self { import: Arc::new(ImportLimits::new(config.import_blocks_per_second)), rate }
+    }
 }
 
 /// A running server.
@@ -100,11 +116,12 @@ impl RpcServer {
         config: RpcConfig,
         ports: RpcPorts,
         metrics: RpcMetrics,
+        limits: SharedLimits,
     ) -> Result<Self, BindError> {
         let asked = config.clone();
         let fail = |source| BindError::new(&asked, source);
         let address = listener.local_addr().map_err(fail)?;
-        let server = serve(listener, frontend(config, ports, metrics)).map_err(fail)?;
+        let server = serve(listener, frontend(config, ports, metrics, limits)).map_err(fail)?;
         let handle = server.handle();
         actix_web::rt::spawn(async move {
             if let Err(error) = server.await {
@@ -126,14 +143,14 @@ impl RpcServer {
     }
 }
 
-fn frontend(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics) -> web::Data<Frontend> {
-    let import = ImportLimits::new(config.import_blocks_per_second);
-    web::Data::new(Frontend { config, ports, gate: Gate::new(), metrics, import, connections: Arc::default() })
+fn frontend(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics, limits: SharedLimits) -> web::Data<Frontend> {
+    web::Data::new(Frontend { config, ports, gate: Gate::new(), metrics, limits, connections: Arc::default() })
 }
 
 fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Server> {
     let workers = frontend.config.workers.max(1);
-    let per_worker = (frontend.config.max_connections + SPARE_CONNECTIONS).div_ceil(workers);
+    let most = frontend.config.max_connections;
+    let per_worker = most.saturating_add(SPARE_CONNECTIONS).div_ceil(workers);
     let connections = Arc::clone(&frontend.connections);
     let server = HttpServer::new(move || {
         App::new()
@@ -147,7 +164,7 @@ fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Ser
     .on_connect(move |io, extensions: &mut Extensions| {
         let stream = io.downcast_ref::<TcpStream>();
         let socket = stream.and_then(|stream| stream.as_fd().try_clone_to_owned().ok());
-        extensions.insert(Connection::open(&connections, socket));
+        extensions.insert(Connection::open(&connections, most, socket));
     })
     .workers(workers)
     .max_connections(per_worker)

@@ -1,7 +1,7 @@
 //! One store snapshot, and the chain as a call sees it through it.
 
 use super::jsonrpc::{RpcError, RpcResult, json};
-use super::ports::Chain;
+use super::ports::{Chain, Verifying};
 use super::server::Frontend;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256};
@@ -103,7 +103,12 @@ impl View {
 impl Frontend {
     /// The chain, or the error that says there is none yet.
     pub(crate) fn chain(&self) -> Result<&Chain, RpcError> {
-        self.ports.chain.chain().ok_or_else(|| RpcError::refused("genesis not known yet"))
+        self.ports.chain.chain().ok_or_else(|| match self.ports.status.verifying() {
+            Some(Verifying { at, of }) => {
+                RpcError::refused(format!("the stored chain is being verified: block {at} of {of}"))
+            }
+            None => RpcError::refused("genesis not known yet"),
+        })
     }
 
     /// Runs a read on a view of its own; the answer is written as JSON on the same thread.

@@ -26,6 +26,7 @@ pub(crate) struct Node {
     settings: BTreeMap<String, BTreeMap<String, Value>>,
     child: Option<Child>,
     file_limit: Option<u64>,
+    descriptor_limit: Option<u64>,
     variables: Vec<(&'static str, String)>,
     arguments: Vec<&'static str>,
     http: Http,
@@ -42,6 +43,7 @@ impl Node {
             settings: BTreeMap::new(),
             child: None,
             file_limit: None,
+            descriptor_limit: None,
             variables: Vec::new(),
             arguments: Vec::new(),
             http: Http::new(),
@@ -114,13 +116,23 @@ impl Node {
         self
     }
 
+    /// From its next start on, it may have this many files and sockets open, and no more.
+    pub(crate) fn limit_descriptors(&mut self, count: u64) -> &mut Self {
+        self.descriptor_limit = Some(count);
+        self
+    }
+
     fn program(&self) -> Command {
         let program = callboard();
-        let Some(kib) = self.file_limit else { return program };
+        if self.file_limit.is_none() && self.descriptor_limit.is_none() {
+            return program;
+        }
+        let limit = |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
+        let descriptors = self.descriptor_limit.map_or_else(String::new, |count| format!("ulimit -n {count}; "));
         // Where the signal is ignored, a write beyond the limit is an error, as on a full disk.
         let mut command = Command::new("bash");
         command
-            .args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &kib.to_string()])
+            .args(["-c", &format!("trap '' XFSZ; {descriptors}ulimit -f \"$0\"; exec \"$@\""), &limit(self.file_limit)])
             .arg(program.get_program());
         program.get_envs().for_each(|(name, _)| _ = command.env_remove(name));
         command.stdin(Stdio::null());

@@ -2,6 +2,7 @@
 
 use crate::reconciler::VerifyState;
 use crate::rpc_frontend::config::AdminSurface;
+use crate::rpc_frontend::eth::unavailable;
 use crate::rpc_frontend::jsonrpc::{METHOD_NOT_FOUND, Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::ports::VerifyUnavailable;
 use crate::rpc_frontend::server::Frontend;
@@ -63,6 +64,6 @@ async fn verify(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
 async fn drop_transaction(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let hash: B256 = params.required(0, "transaction hash")?;
     let dropped = frontend.ports.pool.drop_transaction(hash).await;
-    let dropped = dropped.map_err(|unavailable| RpcError::internal(unavailable.to_string()))?;
+    let dropped = dropped.map_err(unavailable)?;
     json(serde_json::json!({ "dropped": dropped }))
 }

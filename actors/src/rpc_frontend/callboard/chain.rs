@@ -1,6 +1,7 @@
 //! What Ethereum has no method for: the genesis, sealed blocks, transactions by address.
 
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::rest::cursor::{After, Before};
 use crate::rpc_frontend::rest::import_bytes;
 use crate::rpc_frontend::rest::shape::Time;
@@ -14,11 +15,20 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
 
-/// The signed `genesis.json` itself, as it was written.
+/// The signed `genesis.json` itself, as it was written. One that is too long for an answer is given to peers only, which
+/// read it in pieces.
 pub(super) async fn genesis(frontend: &Frontend) -> RpcResult {
+    let most = frontend.config.max_batch_answer_bytes;
     frontend
-        .load(|view| {
+        .load(move |view| {
             let bytes = view.snapshot.genesis_json().map_err(storage)?;
+            if bytes.len() > most {
+                let sentence = format!(
+                    "the genesis has {} bytes, an answer at most {most}: get it from GET /peer/v1/genesis at peers.listen",
+                    bytes.len()
+                );
+                return Err(Limit::Genesis.refuse(sentence).into());
+            }
             let text = String::from_utf8(bytes.into()).map_err(|error| RpcError::internal(error.to_string()))?;
             RawValue::from_string(text).map_err(|error| RpcError::internal(error.to_string()))
         })

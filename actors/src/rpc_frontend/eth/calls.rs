@@ -1,8 +1,8 @@
 //! `eth_call`, `eth_estimateGas`, `eth_createAccessList`: bounded in gas and time, on threads of their own.
 
 use super::{Quantity, block_or_latest};
-use crate::rpc_frontend::config::{CALL_GAS, CALL_TIME};
 use crate::rpc_frontend::jsonrpc::{EXECUTION_REVERTED, Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::{View, state_read};
 use alloy_eips::BlockId;
@@ -11,25 +11,26 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rpc_types_eth::state::{AccountOverride as RpcAccountOverride, StateOverride};
 use alloy_rpc_types_eth::{BlockOverrides as RpcBlockOverrides, TransactionRequest};
 use callboard_chain::execution::{
-    self, AccountOverride, BlockContext, BlockOverrides, CallError, CallLimits, CallRequest, EstimateError, Outcome,
-    OverriddenState,
+    self, AccountOverride, BlockContext, BlockOverrides, CallError, CallLimits, CallRequest, EstimateError, Halt,
+    Outcome, OverriddenState,
 };
 use callboard_store::HistoricState;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) async fn call(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let question = Question::parse(params)?;
+    let question = Question::parse(frontend, params)?;
     let output = frontend.compute(move |view| question.ask(&view, run_call)).await?;
     json(output)
 }
 
 pub(super) async fn estimate_gas(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let question = Question::parse(params)?;
+    let question = Question::parse(frontend, params)?;
     let gas = frontend
         .compute(move |view| {
             question.ask(&view, |state, context, request, limits| {
-                execution::estimate_gas(state, context, request, limits).map_err(estimate_error)
+                execution::estimate_gas(state, context, request, limits)
+                    .map_err(|error| estimate_error(error, limits.gas))
             })
         })
         .await?;
@@ -37,7 +38,7 @@ pub(super) async fn estimate_gas(frontend: &Frontend, params: &Params<'_>) -> Rp
 }
 
 pub(super) async fn create_access_list(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let question = Question::parse(params)?;
+    let question = Question::parse(frontend, params)?;
     let list = frontend.compute(move |view| question.ask(&view, run_access_list)).await?;
     json(list)
 }
@@ -50,11 +51,20 @@ fn run_call(
     request: &CallRequest,
     limits: CallLimits<'_>,
 ) -> Result<Bytes, RpcError> {
-    match execution::call(state, context, request, limits).map_err(call_error)?.outcome {
+    let done = execution::call(state, context, request, limits).map_err(call_error)?;
+    match done.outcome {
         Outcome::Success { output } => Ok(output),
         Outcome::Revert { output } => Err(reverted(&output)),
-        Outcome::Halt { reason } => Err(RpcError::refused(reason.to_string())),
+        Outcome::Halt { reason } => Err(halted(&reason, done.gas_used, limits.gas)),
     }
+}
+
+/// Code that has used up all that a call may have is told whose bound that was.
+fn halted(reason: &Halt, gas_used: u64, most: u64) -> RpcError {
+    if reason.is_out_of_gas() && gas_used >= most {
+        return Limit::CallGas.refuse(format!("out of gas: a call may use at most {most} gas here")).into();
+    }
+    RpcError::refused(reason.to_string())
 }
 
 fn run_access_list(
@@ -67,7 +77,7 @@ fn run_access_list(
     let error = match &list.outcome {
         Outcome::Success { .. } => None,
         Outcome::Revert { output } => Some(reverted(output).message),
-        Outcome::Halt { reason } => Some(reason.to_string()),
+        Outcome::Halt { reason } => Some(halted(reason, list.gas_used, limits.gas).message),
     };
     Ok(AccessListResult { access_list: list.access_list, gas_used: U256::from(list.gas_used), error })
 }
@@ -78,11 +88,13 @@ struct Question {
     block: BlockId,
     accounts: BTreeMap<Address, AccountOverride>,
     overrides: BlockOverrides,
+    gas: u64,
+    time: Duration,
 }
 
 impl Question {
     /// Request, block, state overrides, block overrides; all but the first may be left out.
-    fn parse(params: &Params<'_>) -> Result<Self, RpcError> {
+    fn parse(frontend: &Frontend, params: &Params<'_>) -> Result<Self, RpcError> {
         let accounts: StateOverride = params.optional(2, "state overrides")?.unwrap_or_default();
         let overrides: Option<RpcBlockOverrides> = params.optional(3, "block overrides")?;
         Ok(Self {
@@ -93,6 +105,8 @@ impl Question {
                 .map(|(address, account)| Ok((address, account_override(account)?)))
                 .collect::<Result<_, RpcError>>()?,
             overrides: block_overrides(overrides.unwrap_or_default())?,
+            gas: frontend.config.call_gas,
+            time: frontend.config.call_time,
         })
     }
 
@@ -101,13 +115,13 @@ impl Question {
         view: &View,
         run: impl FnOnce(&State<'_>, BlockContext, &CallRequest, CallLimits<'_>) -> Result<T, RpcError>,
     ) -> Result<T, RpcError> {
-        let until = Instant::now() + CALL_TIME;
+        let until = Instant::now() + self.time;
         let state = view.state(self.block)?;
         let header = view.header(state.height())?;
         let state =
             OverriddenState::new(&state, self.accounts).map_err(|error| RpcError::invalid_params(error.to_string()))?;
         let context = self.overrides.apply(BlockContext::for_header(&header, &view.config));
-        let limits = CallLimits { gas: CALL_GAS, expired: &|| Instant::now() > until };
+        let limits = CallLimits { gas: self.gas, expired: &|| Instant::now() > until };
         run(&state, context, &self.request, limits)
     }
 }
@@ -173,14 +187,16 @@ fn call_error(error: CallError) -> RpcError {
             tracing::error!(%reason, "a call for the RPC failed inside the EVM");
             RpcError::internal("the EVM failed")
         }
+        CallError::TimedOut => Limit::CallTime.refuse(error).into(),
         refused => RpcError::refused(refused.to_string()),
     }
 }
 
-fn estimate_error(error: EstimateError) -> RpcError {
+fn estimate_error(error: EstimateError, most: u64) -> RpcError {
     match error {
         EstimateError::Call(error) => call_error(error),
         EstimateError::Reverted { output } => reverted(&output),
+        EstimateError::AllowanceExceeded { allowance } if allowance >= most => Limit::CallGas.refuse(error).into(),
         refused => RpcError::refused(refused.to_string()),
     }
 }
@@ -191,5 +207,5 @@ fn reverted(output: &Bytes) -> RpcError {
         Some(reason) => format!("execution reverted: {reason}"),
         None => "execution reverted".to_owned(),
     };
-    RpcError { code: EXECUTION_REVERTED, message, data: Some(output.to_string().into()) }
+    RpcError { data: Some(output.to_string().into()), ..RpcError::new(EXECUTION_REVERTED, message) }
 }

@@ -3,6 +3,7 @@
 use super::param::Count;
 use super::{Quantity, block_or_latest};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::{ExecutedBlock, View};
 use alloy_consensus::Transaction as _;
@@ -15,8 +16,6 @@ use std::time::{Duration, Instant};
 const MAX_BLOCKS: u64 = 1_024;
 /// Most percentiles of one fee history (geth's bound).
 const MAX_PERCENTILES: usize = 100;
-/// How long a fee history may take: rewards read every transaction of every block.
-const WITHIN: Duration = Duration::from_secs(5);
 /// EIP-4844's lowest price of blob gas, wei. There are no blobs here, so it never rises.
 const BLOB_BASE_FEE: u128 = 1;
 
@@ -46,7 +45,9 @@ pub(super) async fn fee_history(frontend: &Frontend, params: &Params<'_>) -> Rpc
     let newest = block_or_latest(params, 1)?;
     let percentiles: Vec<f64> = params.optional(2, "reward percentiles")?.unwrap_or_default();
     check_percentiles(&percentiles)?;
-    let history = frontend.compute(move |view| collect(&view, count.min(MAX_BLOCKS), newest, &percentiles)).await?;
+    let time = frontend.config.call_time;
+    let collect = move |view: View| collect(&view, count.min(MAX_BLOCKS), newest, &percentiles, time);
+    let history = frontend.compute(collect).await?;
     json(history)
 }
 
@@ -61,7 +62,14 @@ fn check_percentiles(percentiles: &[f64]) -> Result<(), RpcError> {
     Ok(())
 }
 
-fn collect(view: &View, count: u64, newest: BlockId, percentiles: &[f64]) -> Result<FeeHistory, RpcError> {
+/// Rewards read every transaction of every block, so this may take long.
+fn collect(
+    view: &View,
+    count: u64,
+    newest: BlockId,
+    percentiles: &[f64],
+    time: Duration,
+) -> Result<FeeHistory, RpcError> {
     let newest = view.height(newest)?;
     let count = count.min(newest.saturating_add(1));
     let mut history = FeeHistory::default();
@@ -69,11 +77,11 @@ fn collect(view: &View, count: u64, newest: BlockId, percentiles: &[f64]) -> Res
         return Ok(history);
     }
     history.oldest_block = newest + 1 - count;
-    let until = Instant::now() + WITHIN;
+    let until = Instant::now() + time;
     let mut rewards = Vec::new();
     for height in history.oldest_block..=newest {
         if Instant::now() > until {
-            return Err(RpcError::refused("fee history takes too long: ask for fewer blocks"));
+            return Err(Limit::CallTime.refuse("fee history takes too long: ask for fewer blocks").into());
         }
         let header = view.header(height)?;
         history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());

@@ -1,7 +1,9 @@
 //! `eth_getLogs`: headers' blooms first, receipts only where a bloom says they may match.
 
 use super::shape;
+use crate::rpc_frontend::config::RpcConfig;
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::limits::{Limit, Refusal};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
 use alloy_eips::{BlockId, BlockNumberOrTag};
@@ -9,19 +11,34 @@ use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-/// Most blocks of one query (reth's bound).
-const MAX_BLOCKS: u64 = 100_000;
-/// Most logs of one answer (reth's bound).
-const MAX_LOGS: usize = 20_000;
 /// Most addresses, and most alternatives for a topic: each is looked up in every bloom.
 const MAX_ALTERNATIVES: usize = 1_000;
-/// How long a query may take: a database snapshot lives no longer.
-const WITHIN: Duration = Duration::from_secs(5);
+/// Bytes of a log's JSON beside its topics and data.
+const LOG_BYTES: usize = 520;
+/// Bytes of a topic's JSON.
+const TOPIC_BYTES: usize = 69;
+
+/// How much one search may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SearchBounds {
+    blocks: u64,
+    logs: usize,
+    bytes: usize,
+    time: Duration,
+}
+
+impl SearchBounds {
+    fn of(config: &RpcConfig) -> Self {
+        let (blocks, logs, bytes) = (config.max_log_blocks, config.max_logs, config.max_log_bytes);
+        Self { blocks, logs, bytes, time: config.call_time }
+    }
+}
 
 pub(super) async fn logs(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let filter: Filter = params.required(0, "filter")?;
     check_filter(&filter)?;
-    json(frontend.compute(move |view| find(&view, &filter)).await?)
+    let bounds = SearchBounds::of(&frontend.config);
+    json(frontend.compute(move |view| find(&view, &filter, bounds)).await?)
 }
 
 /// Refuses a filter that costs too much to look for.
@@ -34,27 +51,46 @@ pub(crate) fn check_filter(filter: &Filter) -> Result<(), RpcError> {
 }
 
 /// The logs that a filter asks for, in the order of the chain.
-pub(crate) fn find(view: &View, filter: &Filter) -> Result<Vec<Log>, RpcError> {
-    let until = Instant::now() + WITHIN;
-    let mut found = Vec::new();
-    for height in range(view, filter)? {
+pub(crate) fn find(view: &View, filter: &Filter, bounds: SearchBounds) -> Result<Vec<Log>, RpcError> {
+    let until = Instant::now() + bounds.time;
+    let (mut found, mut bytes) = (Vec::new(), 0_usize);
+    for height in range(view, filter, bounds.blocks)? {
         if Instant::now() > until {
-            return Err(RpcError::refused("query takes too long: narrow the block range or name an address"));
+            let sentence = "query takes too long: narrow the block range or name an address";
+            return Err(Limit::CallTime.refuse(sentence).into());
         }
         if !filter.matches_bloom(view.header(height)?.logs_bloom) {
             continue;
         }
         let (block, receipts) = (view.block(height)?, view.receipts(height)?);
-        found.extend(shape::logs(&block, &receipts).filter(|log| filter.matches(&log.inner)));
-        if found.len() > MAX_LOGS {
-            return Err(RpcError::refused(format!("query returned more than {MAX_LOGS} results: narrow it")));
+        for log in shape::logs(&block, &receipts).filter(|log| filter.matches(&log.inner)) {
+            bytes = bytes.saturating_add(json_bytes(&log));
+            found.push(log);
+            check(found.len(), bytes, bounds)?;
         }
     }
     Ok(found)
 }
 
+/// Looked at after each log: a single block may hold more than an answer.
+fn check(logs: usize, bytes: usize, bounds: SearchBounds) -> Result<(), Refusal> {
+    if logs > bounds.logs {
+        return Err(Limit::Logs.refuse(format!("query returned more than {} results: narrow it", bounds.logs)));
+    }
+    if bytes > bounds.bytes {
+        return Err(Limit::LogBytes.refuse(format!("query returned more than {} bytes: narrow it", bounds.bytes)));
+    }
+    Ok(())
+}
+
+/// About how long a log is as JSON.
+fn json_bytes(log: &Log) -> usize {
+    let data = &log.inner.data;
+    LOG_BYTES + TOPIC_BYTES * data.topics().len() + 2 * data.data.len()
+}
+
 /// The heights of a filter. A range that ends above the head ends at it; one that begins above it is unknown.
-fn range(view: &View, filter: &Filter) -> Result<RangeInclusive<u64>, RpcError> {
+fn range(view: &View, filter: &Filter, most: u64) -> Result<RangeInclusive<u64>, RpcError> {
     let (from, to) = match filter.block_option {
         FilterBlockOption::AtBlockHash(hash) => {
             let height = view.height(hash.into())?;
@@ -70,8 +106,8 @@ fn range(view: &View, filter: &Filter) -> Result<RangeInclusive<u64>, RpcError> 
     if from > to {
         return Err(RpcError::invalid_params(format!("invalid block range: it begins at {from} and ends at {to}")));
     }
-    if to - from >= MAX_BLOCKS {
-        return Err(RpcError::refused(format!("query exceeds max block range {MAX_BLOCKS}")));
+    if to - from >= most {
+        return Err(Limit::LogRange.refuse(format!("query exceeds max block range {most}")).into());
     }
     Ok(from..=to)
 }

@@ -16,6 +16,7 @@ use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
 
 pub(crate) use logs::check_filter;
+pub(crate) use node::unavailable;
 pub(crate) use param::{Quantity, block_or_latest};
 pub(crate) use send::submit;
 

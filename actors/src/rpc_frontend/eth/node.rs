@@ -68,5 +68,5 @@ pub(super) async fn pool_status(frontend: &Frontend) -> RpcResult {
 
 /// The pool's silence as an error that clients may retry.
 pub(crate) fn unavailable(error: PoolUnavailable) -> RpcError {
-    RpcError::internal(error.to_string())
+    RpcError::unavailable(error.to_string())
 }

@@ -21,14 +21,24 @@ pub(super) fn block(block: &Block) -> Bytes {
     write(text, "blocks", &RestBlock::head(block))
 }
 
-/// The confirmed transactions of a block. They bear no id: whoever is cut off among them gets all of them again.
-pub(super) fn transactions(block: &Block, senders: &[Address], receipts: &[Receipt]) -> Bytes {
+/// The confirmed transactions of a block from `from` on, about as many as fit into `bytes`, and the one to go on from
+/// where there are more. They bear no id: whoever is cut off among them gets all of them again.
+pub(super) fn transactions(
+    block: &Block,
+    senders: &[Address],
+    receipts: &[Receipt],
+    from: usize,
+    bytes: usize,
+) -> (Bytes, Option<usize>) {
     let mut text = BytesMut::new();
-    for (index, (sender, receipt)) in senders.iter().zip(receipts).enumerate() {
+    for (index, (sender, receipt)) in senders.iter().zip(receipts).enumerate().skip(from) {
+        if text.len() >= bytes {
+            return (text.freeze(), Some(index));
+        }
         let transaction = RestTransaction::confirmed(block, index, *sender, receipt, Time::text);
         write_to(&mut text, "transactions", &transaction);
     }
-    text.freeze()
+    (text.freeze(), None)
 }
 
 /// Only the id: what comes after a block's transactions where the block itself is not wanted.
@@ -44,7 +54,7 @@ pub(super) fn shared_block(event: &BlockEvent) -> Bytes {
 /// The frames of a block's transactions that all subscribers share.
 pub(super) fn shared_transactions(event: &BlockEvent) -> Bytes {
     let block = &event.block;
-    let write = || transactions(block.value(), block.senders(), block.receipts());
+    let write = || transactions(block.value(), block.senders(), block.receipts(), 0, usize::MAX).0;
     event.forms.transaction_frames.get_or_init(write).clone()
 }
 

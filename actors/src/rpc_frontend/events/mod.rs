@@ -6,9 +6,10 @@ mod frame;
 mod replay;
 mod topics;
 
-use super::guard::{Connection, refuse};
+use super::guard::Connection;
+use super::jsonrpc::RpcError;
+use super::rest::{RestError, RestResult, record};
 use super::server::Frontend;
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use feed::Feed;
 use std::time::Instant;
@@ -19,36 +20,30 @@ pub(crate) fn routes(services: &mut web::ServiceConfig) {
     services.route("/rpc/events", web::get().to(events));
 }
 
-async fn events(frontend: web::Data<Frontend>, request: HttpRequest) -> HttpResponse {
+async fn events(frontend: web::Data<Frontend>, request: HttpRequest) -> RestResult {
     let begun = Instant::now();
-    let response = match open(&frontend, &request).await {
-        Ok(feed) => HttpResponse::Ok()
+    let response = open(&frontend, &request).await.map(|feed| {
+        HttpResponse::Ok()
             .content_type("text/event-stream")
             .insert_header(("Cache-Control", "no-store"))
             .insert_header(("X-Accel-Buffering", "no"))
-            .streaming(feed.into_stream()),
-        Err((status, message)) => refuse(status, &message),
-    };
-    frontend.metrics.record("rest_events", response.status().is_success(), begun.elapsed());
-    response
+            .streaming(feed.into_stream())
+    });
+    record(&frontend, "rest_events", begun, response)
 }
 
-async fn open(frontend: &web::Data<Frontend>, request: &HttpRequest) -> Result<Feed, (StatusCode, String)> {
-    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
-    let wanted = Wanted::parse(request.query_string()).map_err(bad)?;
+async fn open(frontend: &web::Data<Frontend>, request: &HttpRequest) -> Result<Feed, RestError> {
+    let wanted = Wanted::parse(request.query_string()).map_err(RestError::bad_request)?;
     let after = match request.headers().get("Last-Event-ID") {
         None => None,
-        Some(id) => Some(last_event_id(id.as_bytes()).map_err(bad)?),
+        Some(id) => Some(last_event_id(id.as_bytes()).map_err(RestError::bad_request)?),
     };
-    let unavailable = |message: String| (StatusCode::SERVICE_UNAVAILABLE, message);
-    frontend.chain().map_err(|error| unavailable(error.message))?;
+    frontend.chain()?;
     let subscription = frontend.ports.events.subscribe(wanted.topics());
-    let subscription = subscription.await.map_err(|error| unavailable(error.to_string()))?;
+    let subscription = subscription.await.map_err(|error| RpcError::unavailable(error.to_string()))?;
     // The head is read after subscribing: no block can fall between what is read and what is heard.
     let replay = match after {
-        Some(after) if wanted.confirmed() => {
-            Some(replay::Replay::after(frontend, after).await.map_err(|error| unavailable(error.message))?)
-        }
+        Some(after) if wanted.confirmed() => Some(replay::Replay::after(frontend, after).await?),
         _ => None,
     };
     let connection = request.conn_data::<Connection>();

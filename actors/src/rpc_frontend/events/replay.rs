@@ -4,15 +4,22 @@ use super::frame;
 use super::topics::Wanted;
 use crate::rpc_frontend::jsonrpc::RpcError;
 use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::view::View;
 use bytes::Bytes;
 
 /// Most blocks that are sent again to a client that comes back.
 const MAX_BLOCKS: u64 = 10_000;
 
+/// Bytes of frames after which a block's transactions are cut: all that is held for a client that does not read. The
+/// block is read again for the next piece.
+const PIECE_BYTES: usize = 512 << 10;
+
 /// What is left to send again.
 #[derive(Debug)]
 pub(super) struct Replay {
     next: u64,
+    /// The transaction of `next` to go on from.
+    index: usize,
     head: u64,
     notice: Option<Bytes>,
 }
@@ -33,7 +40,7 @@ impl Replay {
         } else {
             None
         };
-        Ok(Self { next: first.max(oldest), head, notice })
+        Ok(Self { next: first.max(oldest), index: 0, head, notice })
     }
 
     /// The height up to which the client has every block once nothing is left.
@@ -49,19 +56,24 @@ impl Replay {
         if self.next > self.head {
             return Ok(None);
         }
-        let height = self.next;
-        self.next += 1;
-        let frames = frontend.load(move |view| {
-            let mut frames = Vec::new();
-            if wanted.transactions {
-                let executed = view.executed(height)?;
-                frames.push(frame::transactions(&executed.block, &executed.senders, &executed.receipts));
-                frames.push(if wanted.blocks { frame::block(&executed.block) } else { frame::id(height) });
-            } else {
-                frames.push(frame::block(&view.block(height)?));
-            }
-            Ok(frames)
-        });
-        frames.await.map(Some)
+        let (height, from) = (self.next, self.index);
+        let (frames, rest) = frontend.load(move |view| read(&view, wanted, height, from)).await?;
+        (self.next, self.index) = rest.map_or((height + 1, 0), |index| (height, index));
+        Ok(Some(frames))
     }
+}
+
+/// The frames of a block from its transaction `from` on, and the transaction to go on from where they are cut.
+fn read(view: &View, wanted: Wanted, height: u64, from: usize) -> Result<(Vec<Bytes>, Option<usize>), RpcError> {
+    if !wanted.transactions {
+        return Ok((vec![frame::block(&view.block(height)?)], None));
+    }
+    let executed = view.executed(height)?;
+    let (transactions, rest) =
+        frame::transactions(&executed.block, &executed.senders, &executed.receipts, from, PIECE_BYTES);
+    let mut frames = vec![transactions];
+    if rest.is_none() {
+        frames.push(if wanted.blocks { frame::block(&executed.block) } else { frame::id(height) });
+    }
+    Ok((frames, rest))
 }

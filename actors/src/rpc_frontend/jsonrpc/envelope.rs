@@ -1,6 +1,7 @@
 //! JSON-RPC 2.0 requests and answers as text: what is a request, a notification, a batch.
 
 use super::error::RpcError;
+use crate::rpc_frontend::limits::Limit;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -83,7 +84,7 @@ pub(crate) fn parse(body: &[u8], max_batch: usize) -> Result<Envelope<'_>, RpcEr
     let calls =
         deserializer.deserialize_seq(elements).map_err(|error| RpcError::parse(format!("parse error: {error}")))?;
     match calls {
-        None => Err(RpcError::invalid_request(format!("batch too large: at most {max_batch} calls"))),
+        None => Err(Limit::Batch.refuse(format!("batch too large: at most {max_batch} calls")).into()),
         Some(calls) if calls.is_empty() => Err(RpcError::invalid_request("invalid request: empty batch")),
         Some(calls) => Ok(Envelope::Batch(calls)),
     }

@@ -1,5 +1,7 @@
 //! JSON-RPC errors, with the codes and texts that Ethereum clients match on.
 
+use crate::rpc_frontend::body::BodyError;
+use crate::rpc_frontend::limits::{Limit, Refusal};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
@@ -28,12 +30,16 @@ pub struct RpcError {
     pub message: String,
     /// More, for programs; left out of the answer where there is none.
     pub data: Option<Value>,
+    /// The bound that refuses the request, where one does.
+    pub(crate) limit: Option<Limit>,
+    /// Whole seconds after which to try again, where that helps.
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl RpcError {
     /// An error without data.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), data: None, limit: None, retry_after: None }
     }
 
     /// What the caller sent is no JSON.
@@ -70,6 +76,26 @@ impl RpcError {
     /// This node failed.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(INTERNAL_ERROR, message)
+    }
+
+    /// A part of this node does not answer: nothing the caller did, and it passes.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self { code: INTERNAL_ERROR, ..Limit::Busy.refuse(message.into()).into() }
+    }
+}
+
+impl From<Refusal> for RpcError {
+    fn from(Refusal { limit, message, retry_after }: Refusal) -> Self {
+        Self { limit: Some(limit), retry_after, ..Self::new(limit.code(), message) }
+    }
+}
+
+impl From<BodyError> for RpcError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Refused(refusal) => refusal.into(),
+            BodyError::Broken(_) => Self::invalid_request(error.to_string()),
+        }
     }
 }
 

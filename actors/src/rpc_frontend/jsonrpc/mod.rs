@@ -6,10 +6,13 @@ mod error;
 mod params;
 
 pub use error::RpcError;
-pub(crate) use error::{EXECUTION_REVERTED, INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR};
+pub(crate) use error::{EXECUTION_REVERTED, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR};
 pub(crate) use params::Params;
 
-use super::body::read_body;
+use super::body::{BodyBounds, read_body};
+use super::config::RpcConfig;
+use super::guard::retry_after;
+use super::limits::{Limit, Refusal};
 use super::server::Frontend;
 use super::{callboard, eth, websocket};
 use actix_web::guard::fn_guard;
@@ -21,8 +24,8 @@ use serde_json::value::RawValue;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Longest answer to a batch, bytes (geth's 25 MB). Calls that do not fit any more are answered with an error.
-const MAX_BATCH_ANSWER_BYTES: usize = 25_000_000;
+/// The one call that may have to be longer than a body.
+const LONG_BLOCKS: &str = "; a longer block is posted to /rpc/importBlock";
 /// How long a batch may take. Calls that are not begun by then are answered with an error.
 const BATCH_WITHIN: Duration = Duration::from_secs(30);
 
@@ -44,21 +47,17 @@ pub(crate) fn routes(services: &mut web::ServiceConfig) {
 }
 
 async fn handle(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let answer = match read_body(payload, frontend.config.max_body_bytes).await {
-        Ok(body) => answer(&frontend, &body, Caller { from: request.peer_addr(), subscriptions: None }).await,
+    let from = request.peer_addr();
+    let RpcConfig { max_body_bytes: bytes, body_within: within, .. } = frontend.config;
+    match read_body(&request, payload, BodyBounds { bytes, within, limit: Limit::Body, remedy: LONG_BLOCKS }).await {
+        Ok(body) => answer(&frontend, &body, Caller { from, subscriptions: None }).await,
         Err(error) => {
-            let text = Answer::new(None, Err(RpcError::invalid_request(error.to_string()))).to_json();
-            return respond(error.status(), text);
+            let error = RpcError::from(error);
+            let status = error.limit.map_or(StatusCode::BAD_REQUEST, Limit::status);
+            Reply { status, ..refuse_body(&frontend, from, error) }
         }
-    };
-    match answer {
-        Some(text) => respond(StatusCode::OK, text),
-        None => HttpResponse::NoContent().finish(),
     }
-}
-
-fn respond(status: StatusCode, text: String) -> HttpResponse {
-    HttpResponse::build(status).content_type("application/json").body(text)
+    .into_response()
 }
 
 /// Who calls.
@@ -70,27 +69,105 @@ pub(crate) struct Caller<'a> {
     pub(crate) subscriptions: Option<&'a websocket::Subscriptions>,
 }
 
-/// The answer to a body; `None` where it holds notifications only.
-pub(crate) async fn answer(frontend: &Frontend, body: &[u8], caller: Caller<'_>) -> Option<String> {
-    match parse(body, frontend.config.max_batch) {
-        Err(error) => Some(Answer::new(None, Err(error)).to_json()),
-        Ok(Envelope::Single(call)) => answer_one(frontend, call, caller).await,
-        Ok(Envelope::Batch(calls)) => answer_batch(frontend, &calls, caller).await,
+/// The answer to a body.
+pub(crate) struct Reply {
+    /// `None` where the body holds notifications only.
+    pub(crate) text: Option<String>,
+    status: StatusCode,
+    retry_after: Option<u64>,
+}
+
+impl Reply {
+    fn new(text: Option<String>) -> Self {
+        let status = if text.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        Self { text, status, retry_after: None }
     }
+
+    /// The answer to a single call or to a body that is none. Who asks too often is told so by HTTP as well, which
+    /// clients look at before anything else.
+    fn single(frontend: &Frontend, id: Option<&RawValue>, outcome: RpcResult) -> Self {
+        let refusal = outcome.as_ref().err().map(|error| (error.limit, error.retry_after));
+        let reply = Self::new(Some(write(frontend, id, outcome)));
+        match refusal {
+            Some((Some(limit @ (Limit::Requests | Limit::Imports)), retry_after)) => {
+                Self { status: limit.status(), retry_after, ..reply }
+            }
+            _ => reply,
+        }
+    }
+
+    fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        let response = match self.text {
+            Some(text) => response.content_type("application/json").body(text),
+            None => response.finish(),
+        };
+        retry_after(response, self.retry_after)
+    }
+}
+
+/// The answer to a body.
+pub(crate) async fn answer(frontend: &Frontend, body: &[u8], caller: Caller<'_>) -> Reply {
+    let envelope = match parse(body, frontend.config.max_batch) {
+        Ok(envelope) => envelope,
+        Err(error) => return refuse_body(frontend, caller.from, error),
+    };
+    if let Err(refusal) = charge(frontend, &envelope, caller.from) {
+        let id = match &envelope {
+            Envelope::Single(call) => parse_call(call).ok().and_then(|call| call.id),
+            Envelope::Batch(_) => None,
+        };
+        frontend.metrics.record(INVALID, false, Duration::ZERO);
+        return Reply::single(frontend, id, Err(refusal.into()));
+    }
+    match envelope {
+        Envelope::Single(call) => match answer_one(frontend, call, caller).await {
+            Some((id, outcome)) => Reply::single(frontend, id, outcome),
+            None => Reply::new(None),
+        },
+        Envelope::Batch(calls) => Reply::new(answer_batch(frontend, &calls, caller).await),
+    }
+}
+
+/// The answer to a body that holds no calls. It counts as one request.
+fn refuse_body(frontend: &Frontend, from: Option<SocketAddr>, error: RpcError) -> Reply {
+    frontend.metrics.record(INVALID, false, Duration::ZERO);
+    let charged = match from.zip(frontend.limits.rate.as_ref()) {
+        Some((from, rate)) => rate.take(from.ip(), 1),
+        None => Ok(()),
+    };
+    Reply::single(frontend, None, Err(charged.map_or_else(Into::into, |()| error)))
+}
+
+/// Takes the calls from what the caller may still ask. Blocks that an operator posts have a limit of their own.
+fn charge(frontend: &Frontend, envelope: &Envelope<'_>, from: Option<SocketAddr>) -> Result<(), Refusal> {
+    let Some((rate, from)) = frontend.limits.rate.as_ref().zip(from) else { return Ok(()) };
+    let calls = match envelope {
+        Envelope::Single(call) => std::slice::from_ref(call),
+        Envelope::Batch(calls) => calls,
+    };
+    let counted = calls.iter().filter(|call| !parse_call(call).is_ok_and(|call| call.method == IMPORT_BLOCK));
+    rate.take(from.ip(), counted.count())
 }
 
 /// Answers one after the other, in order: a batch gets no more of the machine than a single caller.
 async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'_>) -> Option<String> {
     let until = Instant::now() + BATCH_WITHIN;
+    let most = frontend.config.max_batch_answer_bytes;
     let mut text = String::from("[");
+    let mut full = false;
     for call in calls {
-        let answer = if text.len() > MAX_BATCH_ANSWER_BYTES {
-            skip(call, "response too large: ask for less in one batch")
+        let mut answer = if full {
+            skip(frontend, call, too_long(most))
         } else if Instant::now() > until {
-            skip(call, "the batch took too long: ask for less in one batch")
+            skip(frontend, call, Limit::BatchTime.refuse("the batch took too long: ask for less in one batch"))
         } else {
-            answer_one(frontend, call, caller).await
+            answer_one(frontend, call, caller).await.map(|(id, outcome)| write(frontend, id, outcome))
         };
+        if !full && answer.as_ref().is_some_and(|answer| text.len().saturating_add(answer.len()) > most) {
+            full = true;
+            answer = skip(frontend, call, too_long(most));
+        }
         if let Some(answer) = answer {
             if text.len() > 1 {
                 text.push(',');
@@ -102,23 +179,43 @@ async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'
     (text.len() > 2).then_some(text)
 }
 
-fn skip(call: &RawValue, why: &str) -> Option<String> {
-    let id = parse_call(call).ok()?.id?;
-    Some(Answer::new(Some(id), Err(RpcError::refused(why))).to_json())
+fn too_long(most: usize) -> Refusal {
+    Limit::BatchAnswer.refuse(format!("response too large: at most {most} bytes for a batch, ask for less in one"))
 }
 
-async fn answer_one(frontend: &Frontend, call: &RawValue, caller: Caller<'_>) -> Option<String> {
+/// The answer to a call of a batch that is not looked at any more.
+fn skip(frontend: &Frontend, call: &RawValue, why: Refusal) -> Option<String> {
+    match parse_call(call) {
+        Ok(call) => call.id.map(|id| write(frontend, Some(id), Err(why.into()))),
+        Err(malformed) => Some(write(frontend, malformed.id, Err(malformed.error))),
+    }
+}
+
+/// Writes an answer, and counts the bound where one refused the call.
+fn write(frontend: &Frontend, id: Option<&RawValue>, outcome: RpcResult) -> String {
+    if let Some(limit) = outcome.as_ref().err().and_then(|error| error.limit) {
+        frontend.metrics.refused(limit);
+    }
+    Answer::new(id, outcome).to_json()
+}
+
+/// Id and outcome of one call; `None` for a notification.
+async fn answer_one<'a>(
+    frontend: &Frontend,
+    call: &'a RawValue,
+    caller: Caller<'_>,
+) -> Option<(Option<&'a RawValue>, RpcResult)> {
     let begun = Instant::now();
     let call = match parse_call(call) {
         Ok(call) => call,
         Err(malformed) => {
-            frontend.metrics.record("invalid", false, begun.elapsed());
-            return Some(Answer::new(malformed.id, Err(malformed.error)).to_json());
+            frontend.metrics.record(INVALID, false, begun.elapsed());
+            return Some((malformed.id, Err(malformed.error)));
         }
     };
     let outcome = dispatch(frontend, &call, caller).await;
     frontend.metrics.record(label(&call.method), outcome.is_ok(), begun.elapsed());
-    call.id.map(|id| Answer::new(Some(id), outcome).to_json())
+    call.id.map(|id| (Some(id), outcome))
 }
 
 async fn dispatch(frontend: &Frontend, call: &Call<'_>, caller: Caller<'_>) -> RpcResult {
@@ -141,6 +238,10 @@ async fn dispatch(frontend: &Frontend, call: &Call<'_>, caller: Caller<'_>) -> R
 }
 
 const UNKNOWN: &str = "unknown";
+/// What is counted for a body or a value of a batch that is no call.
+const INVALID: &str = "invalid";
+/// Counted by its own limiter.
+const IMPORT_BLOCK: &str = "callboard_importBlock";
 
 /// The method's name as a metric label: names from outside make no series.
 fn label(method: &str) -> &'static str {

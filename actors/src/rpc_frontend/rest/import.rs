@@ -1,97 +1,108 @@
 //! POST /rpc/importBlock.
 
-use super::limit::{LONGEST_WAIT, Pacer, TooMany};
+use super::limit::{Pacer, TooMany};
 use super::posted::{canonical_bytes, sent_bytes};
-use crate::rpc_frontend::body::read_body;
-use crate::rpc_frontend::guard::refuse;
+use super::{RestResult, record};
+use crate::rpc_frontend::body::{BodyBounds, BodyBudget, read_counted_body};
+use crate::rpc_frontend::guard::retry_after;
 use crate::rpc_frontend::jsonrpc::RpcError;
+use crate::rpc_frontend::limits::{Limit, Refusal};
 use crate::rpc_frontend::ports::{ImportError, ImportErrorKind, Imported};
 use crate::rpc_frontend::server::Frontend;
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
 use alloy_primitives::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use std::time::Instant;
+use tokio::sync::Semaphore;
 
-/// Blocks that are read and decoded at once: each may take tens of megabytes.
+/// Blocks that are decoded at once: each may take tens of megabytes.
 const DECODED_AT_ONCE: usize = 4;
 /// Longest body as a multiple of the chain's longest block: the JSON of small transfers is six times as long.
 const BODY_FACTOR: u64 = 8;
 
+/// Memory of all bodies that are being received and blocks that wait to be imported: four of the longest bodies of the
+/// longest blocks.
+const BODIES_BYTES: usize = 256 << 20;
+
 /// What keeps imports from taking the node over.
 pub(crate) struct ImportLimits {
-    turns: Mutex<Pacer>,
+    pacer: Mutex<Pacer>,
     decoding: Semaphore,
+    bodies: BodyBudget,
 }
 
 impl ImportLimits {
     pub(crate) fn new(blocks_per_second: u32) -> Self {
-        Self { turns: Mutex::new(Pacer::new(blocks_per_second)), decoding: Semaphore::new(DECODED_AT_ONCE) }
+        let pacer = Mutex::new(Pacer::new(blocks_per_second));
+        Self { pacer, decoding: Semaphore::new(DECODED_AT_ONCE), bodies: BodyBudget::new(BODIES_BYTES) }
     }
 
-    /// Waits for the caller's turn; the permit is held until the block is in the chain.
-    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Wait> {
-        let wait = self.turns.lock().take(Instant::now()).map_err(|TooMany { retry_after }| Wait(retry_after))?;
-        tokio::time::sleep(wait).await;
-        match tokio::time::timeout(LONGEST_WAIT, self.decoding.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Wait(Duration::from_secs(1))),
+    /// Waits for the caller's turn. Who gives up waiting gives the turn back.
+    async fn turn(&self) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let too_many = |TooMany { retry_after }| {
+            Limit::Imports.refuse("too many blocks to import at once, try again later").until(retry_after)
+        };
+        let at = self.pacer.lock().take(now).map_err(too_many)?;
+        let mut turn = Turn { pacer: &self.pacer, at: Some(at) };
+        tokio::time::sleep(at.saturating_duration_since(now)).await;
+        turn.at = None;
+        Ok(())
+    }
+}
+
+/// A turn that is waited for.
+struct Turn<'a> {
+    pacer: &'a Mutex<Pacer>,
+    at: Option<Instant>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(at) = self.at {
+            self.pacer.lock().give_back(at);
         }
     }
 }
 
-/// Too many blocks at once; when to try again.
-#[derive(Debug)]
-pub(crate) struct Wait(Duration);
-
-impl Wait {
-    /// Whole seconds, at least one: what Retry-After takes.
-    fn seconds(&self) -> u64 {
-        self.0.as_secs_f64().ceil().max(1.0) as u64
-    }
-}
-
-impl std::fmt::Display for Wait {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "too many blocks to import at once: try again in {} s", self.seconds())
-    }
-}
-
-pub(super) async fn import(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub(super) async fn import(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> RestResult {
     let begun = Instant::now();
-    let answer = answer(&frontend, request.peer_addr(), payload).await;
-    frontend.metrics.record("rest_import_block", answer.status().is_success(), begun.elapsed());
-    answer
+    let answer = answer(&frontend, &request, payload).await;
+    record(&frontend, "rest_import_block", begun, answer)
 }
 
-async fn answer(frontend: &Frontend, from: Option<SocketAddr>, payload: web::Payload) -> HttpResponse {
-    let limit = match frontend.chain() {
-        Ok(chain) => chain.config.max_block_bytes.saturating_mul(BODY_FACTOR) as usize,
-        Err(error) => return super::RestError::from(error).error_response(),
+async fn answer(frontend: &Frontend, request: &HttpRequest, payload: web::Payload) -> RestResult {
+    let longest = frontend.chain()?.config.max_block_bytes.saturating_mul(BODY_FACTOR);
+    let limit = usize::try_from(longest).unwrap_or(usize::MAX);
+    let bounds = BodyBounds { bytes: limit, within: frontend.config.body_within, limit: Limit::ImportBody, remedy: "" };
+    let limits = &frontend.limits.import;
+    // Nothing that others wait for is taken before the body is here: a client may take its time to send it.
+    let mut held = limits.bodies.hold();
+    let body = read_counted_body(request, payload, bounds, &mut held).await?;
+    limits.turn().await?;
+    let from = request.peer_addr();
+    let decoded = {
+        let _permit = limits.decoding.acquire().await;
+        let decode = move || Ok(canonical_bytes(&body).map_err(|error| (error, sent_bytes(&body))));
+        frontend.gate.read(decode).await?
     };
-    let _permit = match frontend.import.turn().await {
-        Ok(permit) => permit,
-        Err(wait) => return too_many(&wait),
-    };
-    let body = match read_body(payload, limit).await {
-        Ok(body) => body,
-        Err(error) => return refuse(error.status(), &error.to_string()),
-    };
-    match frontend.gate.read(move || Ok(canonical_bytes(&body).map_err(|error| (error, sent_bytes(&body))))).await {
-        Err(error) => super::RestError::from(error).error_response(),
-        Ok(Err((error, bytes))) => {
+    Ok(match decoded {
+        Err((error, bytes)) => {
             frontend.ports.import.refused(bytes, &error, from);
-            refused(&error, from)
+            refused(frontend, &error, from)
         }
-        Ok(Ok(bytes)) => match frontend.ports.import.import(bytes, from).await {
-            Ok(Imported { imported, height, hash }) => HttpResponse::Ok()
-                .json(json!({ "success": true, "imported": imported, "height": height, "hash": hash })),
-            Err(error) => refused(&error, from),
-        },
-    }
+        Ok(bytes) => {
+            held.shrink(bytes.len());
+            match frontend.ports.import.import(bytes, from).await {
+                Ok(Imported { imported, height, hash }) => HttpResponse::Ok()
+                    .json(json!({ "success": true, "imported": imported, "height": height, "hash": hash })),
+                Err(error) => refused(frontend, &error, from),
+            }
+        }
+    })
 }
 
 /// Imports canonical bytes for `callboard_importBlock`, under the same limits.
@@ -101,29 +112,31 @@ pub(crate) async fn import_bytes(
     from: Option<SocketAddr>,
 ) -> Result<Imported, RpcError> {
     frontend.chain()?;
-    let _permit = frontend.import.turn().await.map_err(|wait| RpcError::refused(wait.to_string()))?;
+    frontend.limits.import.turn().await?;
     frontend.ports.import.import(bytes, from).await.map_err(|error| {
         log(&error, from);
         let data =
             json!({ "check": error.check, "expected": error.expected, "actual": error.actual, "blame": error.blame });
-        RpcError { data: Some(data), ..RpcError::refused(error.message) }
+        let refusal = match error.kind {
+            ImportErrorKind::Busy => Limit::Busy.refuse(error.message).into(),
+            _ => RpcError::refused(error.message),
+        };
+        RpcError { data: Some(data), ..refusal }
     })
 }
 
-fn too_many(wait: &Wait) -> HttpResponse {
-    let mut answer = refuse(StatusCode::TOO_MANY_REQUESTS, &wait.to_string());
-    answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(wait.seconds()));
-    answer
-}
-
-fn refused(error: &ImportError, from: Option<SocketAddr>) -> HttpResponse {
+fn refused(frontend: &Frontend, error: &ImportError, from: Option<SocketAddr>) -> HttpResponse {
     log(error, from);
-    let status = match error.kind {
-        ImportErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-        ImportErrorKind::ParentUnknown => StatusCode::CONFLICT,
-        ImportErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+    let busy = Limit::Busy.refuse("");
+    let (status, seconds) = match error.kind {
+        ImportErrorKind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, None),
+        ImportErrorKind::ParentUnknown => (StatusCode::CONFLICT, None),
+        ImportErrorKind::Busy => {
+            frontend.metrics.refused(busy.limit);
+            (busy.limit.status(), busy.retry_after)
+        }
     };
-    HttpResponse::build(status).json(json!({
+    let answer = HttpResponse::build(status).json(json!({
         "success": false,
         "error": {
             "check": error.check,
@@ -132,7 +145,8 @@ fn refused(error: &ImportError, from: Option<SocketAddr>) -> HttpResponse {
             "message": error.message,
             "blame": error.blame,
         },
-    }))
+    }));
+    retry_after(answer, seconds)
 }
 
 fn log(error: &ImportError, from: Option<SocketAddr>) {
@@ -144,4 +158,22 @@ fn log(error: &ImportError, from: Option<SocketAddr>) {
         blame = ?error.blame,
         "a posted block was not imported"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::poll;
+    use std::time::Duration;
+
+    #[actix_web::test]
+    async fn who_hangs_up_while_waiting_gives_the_turn_back() {
+        let limits = ImportLimits::new(1);
+        let first = limits.pacer.lock().take(Instant::now()).unwrap();
+        let mut waiting = Box::pin(limits.turn());
+        assert!(poll!(&mut waiting).is_pending());
+        drop(waiting);
+        let next = limits.pacer.lock().take(Instant::now());
+        assert_eq!(next, Ok(first + Duration::from_secs(1)), "the turn of who hung up");
+    }
 }

@@ -20,11 +20,11 @@ use super::jsonrpc::RpcResult;
 use super::server::Frontend;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use error::RestError;
+pub(crate) use error::RestError;
 use std::time::Instant;
 
 /// What a route answers.
-type RestResult = Result<HttpResponse, RestError>;
+pub(crate) type RestResult = Result<HttpResponse, RestError>;
 
 /// All routes.
 pub(crate) fn routes(services: &mut web::ServiceConfig) {
@@ -57,8 +57,11 @@ fn ok_json(result: RpcResult) -> RestResult {
     Ok(HttpResponse::Ok().content_type("application/json").body(text.get().to_owned()))
 }
 
-/// Counts a request by its route's name.
-fn record(frontend: &Frontend, route: &'static str, begun: Instant, result: RestResult) -> RestResult {
+/// Counts a request by its route's name, and the bound that refused it.
+pub(crate) fn record(frontend: &Frontend, route: &'static str, begun: Instant, result: RestResult) -> RestResult {
     frontend.metrics.record(route, result.as_ref().is_ok_and(|answer| answer.status().is_success()), begun.elapsed());
+    if let Some(limit) = result.as_ref().err().and_then(|error| error.limit) {
+        frontend.metrics.refused(limit);
+    }
     result
 }

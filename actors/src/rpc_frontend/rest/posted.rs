@@ -7,37 +7,65 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::transaction::recover_sender;
 use callboard_chain::{Blame, Block, Transaction};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::fmt::Debug;
 
+/// A field: absent, null, or a value. Null is what no block has, but for the recipient of a transaction that creates a
+/// contract.
+type Field<T> = Option<Option<T>>;
+
 /// Fields that are not listed here are not looked at.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Posted<'a> {
     raw: Option<Bytes>,
-    height: Option<u64>,
-    hash: Option<B256>,
-    parent_hash: Option<B256>,
-    timestamp: Option<String>,
-    proposer: Option<Address>,
-    state_root: Option<B256>,
-    tx_count: Option<usize>,
+    #[serde(deserialize_with = "present")]
+    height: Field<u64>,
+    #[serde(deserialize_with = "present")]
+    hash: Field<B256>,
+    #[serde(deserialize_with = "present")]
+    parent_hash: Field<B256>,
+    #[serde(deserialize_with = "present")]
+    timestamp: Field<String>,
+    #[serde(deserialize_with = "present")]
+    proposer: Field<Address>,
+    #[serde(deserialize_with = "present")]
+    state_root: Field<B256>,
+    #[serde(deserialize_with = "present")]
+    tx_count: Field<usize>,
     #[serde(borrow)]
     transactions: Option<&'a RawValue>,
 }
 
 /// What of a transaction follows from `raw`; its status follows from executing it.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct PostedTransaction {
-    tx_hash: Option<B256>,
-    hash: Option<B256>,
-    block_height: Option<u64>,
-    index: Option<usize>,
-    sender: Option<Address>,
-    recipient: Option<Address>,
-    value: Option<String>,
-    nonce: Option<u64>,
-    data: Option<Bytes>,
+    #[serde(deserialize_with = "present")]
+    tx_hash: Field<B256>,
+    #[serde(deserialize_with = "present")]
+    hash: Field<B256>,
+    #[serde(deserialize_with = "present")]
+    block_height: Field<u64>,
+    #[serde(deserialize_with = "present")]
+    index: Field<usize>,
+    #[serde(deserialize_with = "present")]
+    sender: Field<Address>,
+    #[serde(deserialize_with = "present")]
+    recipient: Field<Address>,
+    #[serde(deserialize_with = "present")]
+    value: Field<String>,
+    #[serde(deserialize_with = "present")]
+    nonce: Field<u64>,
+    #[serde(deserialize_with = "present")]
+    data: Field<Bytes>,
+    #[serde(deserialize_with = "present")]
+    timestamp: Field<String>,
+}
+
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Field<T>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// The canonical bytes in a posted body, once everything else in it agrees with them.
@@ -69,26 +97,27 @@ impl Posted<'_> {
         agree("tx_count", self.tx_count, block.transactions().len())?;
         let Some(transactions) = self.transactions else { return Ok(()) };
         let transactions: Vec<PostedTransaction> = serde_json::from_str(transactions.get()).map_err(unreadable)?;
-        agree("transactions", Some(transactions.len()), block.transactions().len())?;
+        agree("transactions", Some(Some(transactions.len())), block.transactions().len())?;
         let pairs = transactions.into_iter().zip(block.transactions());
         for (index, (posted, transaction)) in pairs.enumerate() {
-            posted.agrees_with(block.height(), index, transaction)?;
+            posted.agrees_with(block, index, transaction)?;
         }
         Ok(())
     }
 }
 
 impl PostedTransaction {
-    fn agrees_with(self, height: u64, index: usize, transaction: &Transaction) -> Result<(), ImportError> {
+    fn agrees_with(self, block: &Block, index: usize, transaction: &Transaction) -> Result<(), ImportError> {
         let field = |name: &str| format!("transactions[{index}].{name}");
         agree(&field("tx_hash"), self.tx_hash, *transaction.tx_hash())?;
         agree(&field("hash"), self.hash, *transaction.tx_hash())?;
-        agree(&field("block_height"), self.block_height, height)?;
+        agree(&field("block_height"), self.block_height, block.height())?;
         agree(&field("index"), self.index, index)?;
-        agree(&field("recipient"), self.recipient.map(Some), transaction.to())?;
+        agree_or_null(&field("recipient"), self.recipient, transaction.to())?;
         agree(&field("value"), self.value, transaction.value().to_string())?;
         agree(&field("nonce"), self.nonce, transaction.nonce())?;
-        agree(&field("data"), self.data.as_ref(), transaction.input())?;
+        agree(&field("data"), self.data, transaction.input().clone())?;
+        agree(&field("timestamp"), self.timestamp, rfc3339(block.header().timestamp))?;
         // A signature without a signer is the verifier's to refuse.
         match (self.sender, recover_sender(transaction)) {
             (sender @ Some(_), Ok(signer)) => agree(&field("sender"), sender, signer),
@@ -97,10 +126,16 @@ impl PostedTransaction {
     }
 }
 
-fn agree<T: PartialEq + Debug>(field: &str, posted: Option<T>, raw: T) -> Result<(), ImportError> {
+fn agree<T: PartialEq + Debug>(field: &str, posted: Field<T>, raw: T) -> Result<(), ImportError> {
+    agree_or_null(field, posted, Some(raw))
+}
+
+/// As [`agree`], for a field that may be null.
+fn agree_or_null<T: PartialEq + Debug>(field: &str, posted: Field<T>, raw: Option<T>) -> Result<(), ImportError> {
     match posted {
         Some(posted) if posted != raw => {
-            let (expected, actual) = (format!("{raw:?}"), format!("{posted:?}"));
+            let written = |value: Option<T>| value.map_or_else(|| "null".to_owned(), |value| format!("{value:?}"));
+            let (expected, actual) = (written(raw), written(posted));
             let message = format!("the field {field} disagrees with raw: raw says {expected}, the field {actual}");
             Err(refusal("field_mismatch", &expected, &actual, message))
         }

@@ -4,24 +4,31 @@ use super::cursor::{self, After, Before};
 use super::query::{Query, parse};
 use super::shape::{RestTransaction, Time};
 use super::{RestResult, error::RestError, ok_json, record};
-use crate::rpc_frontend::body::read_body;
-use crate::rpc_frontend::eth::submit;
+use crate::rpc_frontend::body::{BodyBounds, read_body};
+use crate::rpc_frontend::config::RpcConfig;
+use crate::rpc_frontend::eth::{submit, unavailable};
 use crate::rpc_frontend::guard::refuse;
 use crate::rpc_frontend::jsonrpc::{RpcError, SERVER_ERROR};
+use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::{View, storage};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_store::{AddressQuery, Direction};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Transactions of one answer where no limit is asked for.
 pub(crate) const DEFAULT_LIMIT: usize = 50;
 /// Most transactions of one answer: each costs a read of its block.
 const MAX_LIMIT: usize = 500;
+/// Bytes of data after which an answer ends: as JSON they are twice as long.
+const MAX_DATA_BYTES: usize = 4 << 20;
+/// Time after which an answer ends: no snapshot lives longer than five seconds, and the last block is still to be read.
+const WITHIN: Duration = Duration::from_secs(4);
 
 /// A page of an account's transactions, newest first; oldest first with `after`.
 #[derive(Serialize)]
@@ -53,8 +60,16 @@ pub(crate) fn page(
     let query = AddressQuery { limit: query.limit.clamp(1, MAX_LIMIT), ..query };
     let found = view.snapshot.by_address(address, query).map_err(storage)?;
     let mut transactions = Vec::with_capacity(found.entries.len());
-    let mut last = None;
+    let (until, mut bytes, mut cut) = (Instant::now() + WITHIN, 0, None);
+    let (mut last, mut listed) = (None, None);
     for entry in found.entries {
+        if bytes > MAX_DATA_BYTES || Instant::now() > until {
+            cut = listed;
+        }
+        // The first one is given whatever it takes, so that every page goes on.
+        if cut.is_some() {
+            break;
+        }
         let (height, index) = (entry.location.height, entry.location.index as usize);
         // Neighbours often stand in the same block: read it once.
         let executed = match last.take() {
@@ -68,9 +83,11 @@ pub(crate) fn page(
             &executed.receipts[index],
             time,
         ));
+        bytes += executed.block.transactions()[index].input().len();
+        listed = Some(entry.location);
         last = Some((height, executed));
     }
-    let next = found.next.map(cursor::text);
+    let next = cut.or(found.next).map(cursor::text);
     Ok(Page { success: true, count: transactions.len(), transactions, next })
 }
 
@@ -106,7 +123,7 @@ async fn look_up(frontend: &Frontend, hash: B256) -> RestResult {
     let mut found = frontend.load(move |view| confirmed(&view, hash)).await?;
     if found.is_none() {
         let pending = frontend.ports.pool.pending(hash).await;
-        let pending = pending.map_err(|error| RestError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+        let pending = pending.map_err(unavailable)?;
         found = pending.as_ref().map(RestTransaction::pending);
     }
     if found.is_none() {
@@ -134,21 +151,22 @@ enum Signed {
     Object { raw: Bytes },
 }
 
-pub(super) async fn send(frontend: web::Data<Frontend>, payload: web::Payload) -> RestResult {
+pub(super) async fn send(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> RestResult {
     let begun = Instant::now();
-    let result = accept(&frontend, payload).await;
+    let result = accept(&frontend, &request, payload).await;
     record(&frontend, "rest_send", begun, result)
 }
 
-async fn accept(frontend: &Frontend, payload: web::Payload) -> RestResult {
-    let body = read_body(payload, frontend.config.max_body_bytes).await?;
+async fn accept(frontend: &Frontend, request: &HttpRequest, payload: web::Payload) -> RestResult {
+    let RpcConfig { max_body_bytes: bytes, body_within: within, .. } = frontend.config;
+    let body = read_body(request, payload, BodyBounds { bytes, within, limit: Limit::Body, remedy: "" }).await?;
     let signed = serde_json::from_slice(&body).map_err(|_| {
         RestError::bad_request("the body must be {\"raw\": \"0x…\"} or \"0x…\", the signed transaction")
     })?;
     let (Signed::Bytes(bytes) | Signed::Object { raw: bytes }) = signed;
     frontend.chain()?;
-    let hash = submit(frontend, bytes).await.map_err(|error| match error.code {
-        SERVER_ERROR => RestError::new(StatusCode::UNPROCESSABLE_ENTITY, error.message),
+    let hash = submit(frontend, bytes).await.map_err(|error| match (error.limit, error.code) {
+        (None, SERVER_ERROR) => RestError::new(StatusCode::UNPROCESSABLE_ENTITY, error.message),
         _ => error.into(),
     })?;
     Ok(HttpResponse::Ok().json(json!({ "success": true, "hash": hash })))

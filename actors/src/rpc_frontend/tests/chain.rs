@@ -105,6 +105,11 @@ impl TestChain {
         self.extend_durably(transactions).value().clone()
     }
 
+    /// Forgets the state of all blocks below this one.
+    pub(super) fn prune(&mut self, below: u64) {
+        self.chain.writer.prune_history(below).unwrap();
+    }
+
     /// As [`Self::extend`]; the block as the store gives it out.
     pub(super) fn extend_durably(&mut self, transactions: &[Transaction]) -> Durable<Block> {
         self.chain.seal(transactions);

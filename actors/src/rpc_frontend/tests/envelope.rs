@@ -118,7 +118,10 @@ async fn a_body_has_a_bound() {
     let harness = Harness::with(|config| config.max_body_bytes = 200);
     let response = harness.post("/", " ".repeat(201)).await;
     assert_eq!(response.status, 413);
-    assert_eq!(response.json()["error"]["message"], "request body too large: at most 200 bytes");
+    assert_eq!(
+        response.json()["error"]["message"],
+        "request body too large: at most 200 bytes; a longer block is posted to /rpc/importBlock (rpc.max_body_bytes)"
+    );
     let mut call = r#"{"jsonrpc":"2.0","id":1,"method":"net_listening"}"#.to_owned();
     call.push_str(&" ".repeat(200 - call.len()));
     assert_eq!(harness.post("/", call).await.json()["result"], json!(true));

@@ -7,7 +7,7 @@ use crate::rpc_frontend::ChainAccess;
 use callboard_chain::Transaction;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// An event as it came.
@@ -170,4 +170,49 @@ async fn what_cannot_be_subscribed_to_is_named() {
     assert_eq!((answer.status, answer.error().as_str()), (400, "Last-Event-ID: \"x\" is not a height"));
     let nothing = Harness::serve(ChainAccess::new(), |_| ());
     assert_eq!(nothing.get("/rpc/events").await.status, 503);
+}
+
+/// A client that asks for everything and reads nothing must not make the node hold a block of it, so blocks come in
+/// pieces.
+#[actix_web::test]
+async fn a_block_that_is_sent_in_pieces_comes_whole_in_order_and_once() {
+    let mut chain = TestChain::new();
+    let large = |nonce| {
+        let input = alloy_primitives::Bytes::from(vec![0; 120_000]);
+        sign(alloy_consensus::TxLegacy { input, gas_limit: 2_000_000, ..legacy(nonce) }, &user(2))
+    };
+    let transactions: Vec<_> = (0..8).map(large).collect();
+    chain.extend(&transactions);
+    chain.extend(&[]);
+    let harness = Harness::over(&chain);
+    let mut stream = TcpStream::connect(harness.server.address()).await.unwrap();
+    let request = "GET /rpc/events?topics=blocks,transactions HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = tokio::io::BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+    }
+    // Chunks: a length in hexadecimal, so many bytes, and a line break.
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text[text.len().saturating_sub(1_000)..]).contains("id: 2\n")
+        || !text.ends_with(b"\n\n")
+    {
+        line.clear();
+        let head = tokio::time::timeout(Duration::from_secs(20), stream.read_line(&mut line)).await;
+        assert!(head.expect("events come").unwrap() > 0, "the stream ended");
+        let mut chunk = vec![0; usize::from_str_radix(line.trim_end(), 16).unwrap() + 2];
+        stream.read_exact(&mut chunk).await.unwrap();
+        text.extend_from_slice(&chunk[..chunk.len() - 2]);
+    }
+    let text = String::from_utf8(text).unwrap();
+    let data = text.split("\n\n").filter_map(|frame| frame.split_once("data: ").map(|(_, data)| data));
+    let data: Vec<Value> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let hashes: Vec<_> = data.iter().map(|data| data["hash"].clone()).collect();
+    let mut expected: Vec<_> = transactions.iter().map(|transaction| json!(transaction.tx_hash())).collect();
+    for height in ["0x1", "0x2"] {
+        expected.push(harness.result("eth_getBlockByNumber", json!([height, false])).await["hash"].clone());
+    }
+    assert_eq!(hashes, expected);
 }

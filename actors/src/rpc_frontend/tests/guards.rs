@@ -3,7 +3,7 @@
 use super::harness::Harness;
 use crate::rpc_frontend::{BindError, RpcConfig, RpcServer};
 use serde_json::json;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -46,42 +46,71 @@ async fn a_body_that_is_not_announced_as_json_is_refused() {
 }
 
 #[actix_web::test]
-async fn other_origins_are_let_in_only_as_configured() {
+async fn pages_of_other_sites_are_let_in_only_as_configured() {
     let closed = Harness::start();
     let origin = ("Origin", "https://app.example");
     let response = closed.request("POST", "/", &[JSON, origin], CALL).await;
     assert!(!response.headers.contains_key("access-control-allow-origin"));
+    let expected = "origin \"https://app.example\" is not allowed: name it (rpc.cors)";
+    assert_eq!((response.status, response.error().as_str()), (403, expected));
+    let own = closed.server.address().to_string();
+    let own = closed.request("POST", "/", &[JSON, ("Origin", &format!("http://{own}"))], CALL).await;
+    assert_eq!(own.status, 200, "a page of this node");
 
     let open = Harness::with(|config| config.cors = vec!["https://app.example".to_owned()]);
     let response = open.request("POST", "/", &[JSON, origin], CALL).await;
-    assert_eq!(response.headers["access-control-allow-origin"], "https://app.example");
+    assert_eq!((response.status, response.headers["access-control-allow-origin"].as_str()), (200, origin.1));
+    assert_eq!(response.headers["access-control-expose-headers"], "Retry-After");
     let preflight = open.request("OPTIONS", "/", &[origin, ("Access-Control-Request-Method", "POST")], b"").await;
     assert_eq!(preflight.status, 204);
-    assert_eq!(preflight.headers["access-control-allow-headers"], "Content-Type");
+    assert_eq!(preflight.headers["access-control-allow-headers"], "Content-Type, Last-Event-ID");
     let stranger = open.request("POST", "/", &[JSON, ("Origin", "https://evil.example")], CALL).await;
     assert!(!stranger.headers.contains_key("access-control-allow-origin"));
+    assert_eq!((stranger.status, open.refusals("origin").await), (403, 1));
 
     let any = Harness::with(|config| config.cors = vec!["*".to_owned()]);
     let response = any.request("POST", "/", &[JSON, origin], CALL).await;
-    assert_eq!(response.headers["access-control-allow-origin"], "*");
+    assert_eq!((response.status, response.headers["access-control-allow-origin"].as_str()), (200, "*"));
+}
+
+/// A GET on a connection that stays open: status and the headers.
+async fn get_kept(stream: &mut TcpStream, path: &str) -> (u16, String) {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    stream.read_exact(&mut vec![0; length.parse().unwrap()]).await.unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head)
 }
 
 #[actix_web::test]
-async fn one_connection_too_many_is_told_so() {
-    let harness = Harness::with(|config| config.max_connections = 2);
-    let first = TcpStream::connect(harness.server.address()).await.unwrap();
-    let second = TcpStream::connect(harness.server.address()).await.unwrap();
+async fn only_connections_over_the_limit_are_refused_and_probes_never_are() {
+    let harness = Harness::with(|config| config.max_connections = 1);
+    let mut within = TcpStream::connect(harness.server.address()).await.unwrap();
+    assert_eq!(get_kept(&mut within, "/rpc/sync").await.0, 200);
+    let mut over = TcpStream::connect(harness.server.address()).await.unwrap();
+    let (status, head) = get_kept(&mut over, "/rpc/sync").await;
+    assert_eq!(status, 503);
+    assert!(head.contains("connection: close") && head.contains("retry-after: 1"), "{head}");
     let response = harness.post("/", CALL).await;
-    assert_eq!(response.status, 503);
-    assert!(response.error().starts_with("too many connections: at most 2"), "{}", response.body);
-    drop((first, second));
-    // The server sees the closed connections when it next polls them; each answer is an event to wait on.
+    let expected = "too many connections: at most 1 (rpc.max_connections)";
+    assert_eq!((response.status, response.error().as_str()), (503, expected));
+    assert_eq!(get_kept(&mut within, "/rpc/sync").await.0, 200, "the one within the limit goes on");
+    for probe in ["/health/live", "/health/ready", "/metrics"] {
+        assert_eq!(harness.get(probe).await.status, 200, "{probe}");
+    }
+    assert_eq!(harness.refusals("connections").await, 2);
+    drop(within);
+    // The server sees the closed connection when it next polls it; each answer is an event to wait on.
     for _ in 0..1_000 {
         if harness.post("/", CALL).await.status == 200 {
             return;
         }
     }
-    panic!("closed connections were never counted out");
+    panic!("a closed connection was never counted out");
 }
 
 #[actix_web::test]

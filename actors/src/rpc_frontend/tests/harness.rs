@@ -77,19 +77,27 @@ impl PoolPort for FakePool {
 pub(super) struct FakeImport {
     pub(super) received: Mutex<Vec<Bytes>>,
     pub(super) refused: Mutex<Vec<(Bytes, String)>>,
+    /// Imports from now on that never end.
+    pub(super) endless: Mutex<usize>,
     pub(super) answer: Mutex<Result<Imported, ImportError>>,
 }
 
 impl Default for FakeImport {
     fn default() -> Self {
         let imported = Imported { imported: true, height: 1, hash: B256::ZERO };
-        Self { received: Mutex::default(), refused: Mutex::default(), answer: Mutex::new(Ok(imported)) }
+        let (received, refused, endless) = Default::default();
+        Self { received, refused, endless, answer: Mutex::new(Ok(imported)) }
     }
 }
 
 impl ImportPort for FakeImport {
     fn import(&self, bytes: Bytes, _from: Option<SocketAddr>) -> BoxFuture<'static, Result<Imported, ImportError>> {
         self.received.lock().push(bytes);
+        let mut endless = self.endless.lock();
+        if *endless > 0 {
+            *endless -= 1;
+            return std::future::pending().boxed();
+        }
         let answer = self.answer.lock().clone();
         async move { answer }.boxed()
     }
@@ -128,6 +136,7 @@ impl ExplainPort for FakeExplain {
 pub(super) struct FakeStatus {
     pub(super) not_ready: Mutex<Option<String>>,
     pub(super) progress: Mutex<Option<SyncProgress>>,
+    pub(super) verifying: Mutex<Option<Verifying>>,
     pub(super) registry: Arc<Mutex<Registry>>,
     pub(super) evidence: Mutex<Vec<Evidence>>,
 }
@@ -155,6 +164,10 @@ impl StatusPort for FakeStatus {
 
     fn progress(&self) -> Option<SyncProgress> {
         *self.progress.lock()
+    }
+
+    fn verifying(&self) -> Option<Verifying> {
+        *self.verifying.lock()
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -231,6 +244,7 @@ impl EventsPort for FakeEvents {
 /// A server and what stands behind it.
 pub(super) struct Harness {
     pub(super) server: RpcServer,
+    limits: SharedLimits,
     pub(super) pool: Arc<FakePool>,
     pub(super) import: Arc<FakeImport>,
     pub(super) status: Arc<FakeStatus>,
@@ -258,6 +272,17 @@ impl Harness {
     pub(super) fn serve(chain: ChainAccess, change: impl FnOnce(&mut RpcConfig)) -> Self {
         let mut config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
         change(&mut config);
+        let limits = SharedLimits::new(&config);
+        Self::listen(chain, config, limits)
+    }
+
+    /// A second listener of the same node.
+    pub(super) fn beside(&self, chain: ChainAccess) -> Self {
+        let config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
+        Self::listen(chain, config, self.limits.clone())
+    }
+
+    fn listen(chain: ChainAccess, config: RpcConfig, limits: SharedLimits) -> Self {
         let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
         let (status, events) = (Arc::<FakeStatus>::default(), Arc::<FakeEvents>::default());
         let admin = Arc::<FakeAdmin>::default();
@@ -272,8 +297,9 @@ impl Harness {
             events: events.clone(),
         };
         let metrics = RpcMetrics::register(&mut status.registry.lock());
-        let server = RpcServer::start(RpcServer::bind(&config).unwrap(), config, ports, metrics).unwrap();
-        Self { server, pool, import, status, admin, blocks, events }
+        let listener = RpcServer::bind(&config).unwrap();
+        let server = RpcServer::start(listener, config, ports, metrics, limits.clone()).unwrap();
+        Self { server, limits, pool, import, status, admin, blocks, events }
     }
 
     /// POSTs a JSON body.
@@ -302,6 +328,13 @@ impl Harness {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         Response::parse(&answer)
+    }
+
+    /// How many requests a bound has refused.
+    pub(super) async fn refusals(&self, limit: &str) -> u64 {
+        let series = format!("callboard_rpc_refusals_total{{limit=\"{limit}\"}} ");
+        let metrics = self.get("/metrics").await.body;
+        metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap_or(0)
     }
 
     /// The answer to one JSON-RPC call.

@@ -118,6 +118,11 @@ async fn a_field_that_disagrees_with_raw_is_named() {
         ("/transactions/0/value", json!("7")),
         ("/transactions/0/nonce", json!(7)),
         ("/transactions/0/data", json!("0x07")),
+        ("/transactions/0/timestamp", json!("2023-11-14T22:13:29Z")),
+        ("/transactions/0/timestamp", Value::Null),
+        ("/transactions/0/recipient", Value::Null),
+        ("/transactions/0/sender", Value::Null),
+        ("/hash", Value::Null),
     ] {
         let mut changed = block.clone();
         *changed.pointer_mut(pointer).unwrap() = wrong;

@@ -2,10 +2,12 @@
 
 use super::chain::*;
 use super::harness::Harness;
+use crate::callboard::{Phase, Role};
 use crate::event_stream::Event;
 use crate::rpc_frontend::ChainAccess;
+use crate::sync_coordinator::{SyncReport, TargetReport};
 use crate::tx_pool::PooledTransaction;
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -232,7 +234,8 @@ async fn subscriptions_are_for_sockets_bounded_and_named() {
         assert!(client.next().await.as_array().unwrap().iter().all(|answer| answer["result"].is_string()));
     }
     let error = client.call("eth_subscribe", json!(["newHeads"])).await["error"].clone();
-    assert_eq!(error["message"], "too many subscriptions: at most 1024 on a connection");
+    assert_eq!(error["message"], "too many subscriptions: at most 1024 on a connection (rpc.max_subscriptions)");
+    assert_eq!((&error["code"], harness.refusals("subscriptions").await), (&json!(-32000), 1));
     let nothing = Harness::serve(ChainAccess::new(), |_| ());
     let mut client = Client::open(&nothing, "/").await;
     let error = client.call("eth_subscribe", json!(["newHeads"])).await["error"].clone();
@@ -249,7 +252,7 @@ async fn a_socket_hears_why_it_is_closed() {
     let harness = Harness::serve(chain.access.clone(), |config| config.max_body_bytes = 2_000);
     let mut large = Client::open(&harness, "/").await;
     large.send(&"x".repeat(2_001)).await;
-    assert_eq!(large.closed().await, (1009, "message too large: at most 2000 bytes".to_owned()));
+    assert_eq!(large.closed().await, (1009, "message too large: at most 2000 bytes (rpc.max_body_bytes)".to_owned()));
 
     harness.events.allow_waiting(0);
     let mut slow = Client::open(&harness, "/").await;
@@ -272,4 +275,52 @@ async fn a_page_of_another_site_gets_no_socket() {
     assert_eq!(status, "HTTP/1.1 403 Forbidden");
     let (status, _) = Client::try_open(&harness, "/", "Origin: http://localhost\r\n").await;
     assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
+}
+
+#[actix_web::test]
+async fn a_close_is_answered_with_the_code_it_came_with() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "/").await;
+    // FIN and opcode 8, masked with zeros: code 1000 and a reason.
+    client.0.write_all(&[0x88, 0x80 | 5, 0, 0, 0, 0, 0x03, 0xe8, b'b', b'y', b'e']).await.unwrap();
+    assert_eq!(client.closed().await, (1000, String::new()));
+    let mut silent = Client::open(&harness, "/").await;
+    silent.0.write_all(&[0x88, 0x80, 0, 0, 0, 0]).await.unwrap();
+    let (kind, payload) = silent.message().await;
+    assert_eq!((kind, payload.len()), (8, 0), "a close without a code is answered by one without a code");
+}
+
+fn catching_up(from: u64, at: u64, to: u64) -> Event {
+    let mut report = SyncReport::before_genesis(Role::Follower);
+    report.phase = Phase::CatchingUp;
+    report.catching_up_from = from;
+    report.head.height = at;
+    report.target = Some(TargetReport { height: to, hash: B256::ZERO, peer: "peer".to_owned() });
+    Event::sync(report)
+}
+
+fn following() -> Event {
+    let mut report = SyncReport::before_genesis(Role::Follower);
+    report.phase = Phase::Following;
+    Event::sync(report)
+}
+
+#[actix_web::test]
+async fn catching_up_is_pushed_as_it_goes_on_and_its_end_once() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "/").await;
+    let id = client.subscribe(json!(["syncing"])).await;
+    for event in
+        [following(), catching_up(2, 3, 16), catching_up(2, 3, 16), catching_up(2, 5, 16), following(), following()]
+    {
+        harness.events.publish(&event);
+    }
+    for current in ["0x3", "0x5"] {
+        let status = json!({ "startingBlock": "0x2", "currentBlock": current, "highestBlock": "0x10" });
+        assert_eq!(client.pushed(&id).await, json!({ "syncing": true, "status": status }));
+    }
+    assert_eq!(client.pushed(&id).await, json!(false));
+    assert_eq!(client.call("eth_blockNumber", json!([])).await["result"], "0x0", "and nothing after it");
 }

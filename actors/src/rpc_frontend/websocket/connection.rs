@@ -7,6 +7,7 @@ use super::subscriptions::Subscriptions;
 use crate::event_stream::{Event, SubscriptionEnded};
 use crate::rpc_frontend::guard::CutHandle;
 use crate::rpc_frontend::jsonrpc::{Caller, answer};
+use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
 use actix_web::web;
 use actix_ws::{
@@ -34,8 +35,10 @@ pub(super) struct Peer {
 
 /// Why a connection ends.
 enum End {
-    /// The client has closed it, or is gone.
+    /// The client is gone.
     Gone,
+    /// The client has closed it, and hears its own code again (RFC 6455 §5.5.1).
+    Closed(Option<CloseReason>),
     /// It is closed with this code and sentence.
     Close(CloseCode, String),
 }
@@ -53,14 +56,22 @@ pub(super) async fn serve(peer: Peer, session: Session, messages: AggregatedMess
     let _ = subscriptions.open(&*peer.frontend.ports.events).await;
     let mut connection = Connection { peer: &peer, session, subscriptions: &subscriptions };
     let end = connection.run(messages).await;
-    if let End::Close(code, reason) = end {
-        let reason = CloseReason { code, description: Some(reason) };
-        let closing = tokio::time::timeout(READ_WITHIN, connection.session.close(Some(reason)));
-        if closing.await.is_err()
-            && let Some(cut) = &peer.cut
-        {
-            cut.now();
-        }
+    let reason = match end {
+        End::Gone => return,
+        End::Closed(reason) => reason.map(|reason| CloseReason { description: None, ..reason }),
+        End::Close(code, reason) => Some(CloseReason { code, description: Some(reason) }),
+    };
+    if tokio::time::timeout(READ_WITHIN, connection.session.close(reason)).await.is_err() {
+        peer.cut("the client did not read that its connection is being closed");
+    }
+}
+
+impl Peer {
+    /// Cuts the connection of a client that does not read what it asked for.
+    fn cut(&self, reason: &'static str) {
+        tracing::info!(from = ?self.from, reason, "a WebSocket was cut");
+        self.frontend.metrics.refused(Limit::Reading);
+        self.cut.iter().for_each(CutHandle::now);
     }
 }
 
@@ -98,10 +109,13 @@ impl Connection<'_> {
 
     async fn on_message(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<(), End> {
         let body = match message {
-            None | Some(Ok(AggregatedMessage::Close(_))) => return Err(End::Gone),
+            None => return Err(End::Gone),
+            Some(Ok(AggregatedMessage::Close(reason))) => return Err(End::Closed(reason)),
             Some(Err(ProtocolError::Overflow)) => {
                 let limit = self.peer.frontend.config.max_body_bytes;
-                return Err(End::Close(CloseCode::Size, format!("message too large: at most {limit} bytes")));
+                self.peer.frontend.metrics.refused(Limit::Body);
+                let refusal = Limit::Body.refuse(format!("message too large: at most {limit} bytes"));
+                return Err(End::Close(CloseCode::Size, refusal.message));
             }
             Some(Err(error)) => return Err(End::Close(CloseCode::Protocol, error.to_string())),
             Some(Ok(AggregatedMessage::Pong(_))) => return Ok(()),
@@ -110,7 +124,7 @@ impl Connection<'_> {
             Some(Ok(AggregatedMessage::Binary(bytes))) => bytes,
         };
         let caller = Caller { from: self.peer.from, subscriptions: Some(self.subscriptions) };
-        if let Some(text) = answer(&self.peer.frontend, &body, caller).await {
+        if let Some(text) = answer(&self.peer.frontend, &body, caller).await.text {
             self.send(text).await?;
         }
         Ok(())
@@ -168,7 +182,7 @@ impl Connection<'_> {
             Ok(sent) => Ok(sent?),
             Err(_) => {
                 // Half a message may be under way, so nothing can be said any more.
-                self.peer.cut.iter().for_each(CutHandle::now);
+                self.peer.cut("the client did not read a message in time");
                 Err(End::Gone)
             }
         }

@@ -5,6 +5,7 @@ use crate::event_stream::{Event, Subscription, Topic, Topics};
 use crate::rpc_frontend::eth::check_filter;
 use crate::rpc_frontend::guard::{CutHandle, Cutter};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::ports::EventsPort;
 use crate::rpc_frontend::server::Frontend;
 use alloy_rpc_types_eth::Filter;
@@ -13,8 +14,6 @@ use std::rc::Rc;
 
 /// The methods that only a WebSocket has.
 pub(crate) const METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
-/// Most subscriptions of one connection (reth's bound).
-const MAX_SUBSCRIPTIONS: usize = 1_024;
 
 /// What one subscription tells of.
 #[derive(Debug)]
@@ -89,12 +88,13 @@ impl Subscriptions {
             return json(self.unsubscribe(&params.required::<String>(0, "subscription id")?));
         }
         let kind = Kind::parse(params)?;
-        if self.entries.borrow().len() >= MAX_SUBSCRIPTIONS {
-            let message = format!("too many subscriptions: at most {MAX_SUBSCRIPTIONS} on a connection");
-            return Err(RpcError::refused(message));
+        let most = frontend.config.max_subscriptions;
+        if self.entries.borrow().len() >= most {
+            let sentence = format!("too many subscriptions: at most {most} on a connection");
+            return Err(Limit::Subscriptions.refuse(sentence).into());
         }
         frontend.chain()?;
-        self.open(&*frontend.ports.events).await.map_err(RpcError::refused)?;
+        self.open(&*frontend.ports.events).await.map_err(RpcError::unavailable)?;
         let id = new_id()?;
         self.entries.borrow_mut().push(Entry { id: id.clone(), kind: Rc::new(kind) });
         self.listen();
