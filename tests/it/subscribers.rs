@@ -21,7 +21,7 @@ const LOGS: [u8; 8] = [0x60, 7, 0x60, 0, 0x60, 0, 0xa1, 0];
 const READERS: usize = 900;
 const STALLED: usize = 100;
 /// Large transactions, and how much data each brings: together more than may wait for one subscriber, twice.
-const LARGE: u64 = 100;
+const LARGE: u64 = 150;
 const DATA: usize = 100_000;
 /// What a node's memory may grow by for all of its subscribers, KiB. A connection costs some 40 KiB, 1,000 of them 40 MiB.
 /// What waits for those that do not read waits once for all of them: 16 MiB of blocks and transactions, written in each
