@@ -59,7 +59,7 @@ fn main() {
     }
     let mut follower = Node::follower("follower", &[&authority]);
     follower.start().reaches(1);
-    let busy = while_catching_up(&runtime, &follower);
+    let busy = while_catching_up(&runtime, &follower, blocks);
     print("follower, catching up", &busy);
     let idle = at_rest(&runtime, &follower.rpc_url(), rest, true);
     print("follower, idle", &idle);
@@ -77,13 +77,14 @@ fn at_rest(runtime: &Runtime, url: &str, rest: Duration, has_route: bool) -> Vec
     questions.map(|question| runtime.block_on(clients.ask(question, rest))).collect()
 }
 
-/// Each question in turn, until the follower follows.
-fn while_catching_up(runtime: &Runtime, follower: &Node) -> Vec<Figures> {
+/// Each question in turn, until the follower has all these blocks and follows.
+fn while_catching_up(runtime: &Runtime, follower: &Node, blocks: u64) -> Vec<Figures> {
     let mut clients = runtime.block_on(Clients::connect(&follower.rpc_url()));
     let mut figures: Vec<_> = QUESTIONS.iter().map(|_| Figures::default()).collect();
     for question in (0..QUESTIONS.len()).cycle() {
         let turn = runtime.block_on(clients.ask(question, TURN));
-        if follower.status()["phase"] == "following" {
+        let status = follower.status();
+        if status["phase"] == "following" && status["head"]["height"].as_u64() >= Some(blocks) {
             // What came in this turn may be of a node at rest.
             break;
         }

@@ -79,7 +79,7 @@ fn is_kind(kind: &str, value: &Value) -> bool {
         "bytes" => is_hex(None),
         "wei" => is_text(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())),
         "time" => is_text(|text| text.len() == 20 && text.as_bytes()[10] == b'T' && text.ends_with('Z')),
-        "node" => is_text(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())),
+        "node" => is_text(|text| text.len() == 66 && text.bytes().all(|byte| byte.is_ascii_hexdigit())),
         "url" => is_text(|text| text.starts_with("http://127.0.0.1:")),
         exact => value == exact,
     }
@@ -207,6 +207,7 @@ fn the_state_of_a_node_has_the_members_that_scripts_read() {
     // It has heard of the authority's head.
     until("they agree", SOON, || (follower.status()["peers"][0]["state"] == "agrees").then_some(()));
     for node in [&authority, &follower] {
+        until("it shows its peer", SOON, || (node.call("callboard_peers", json!([])) != json!([])).then_some(()));
         for (method, route, shape) in [
             ("callboard_syncStatus", Some("/rpc/sync"), sync_status()),
             ("callboard_actors", Some("/rpc/actors"), actors()),
@@ -301,10 +302,13 @@ fn an_import_is_answered_in_the_shape_of_its_outcome() {
         "finding": "text?", "remedy": "text",
         "checks": [{ "|": [passed, failed] }],
     });
-    let rejections = node.call("callboard_rejections", json!([{ "limit": 100 }]));
-    let of_body =
-        rejections.as_array().expect("a list").iter().find(|rejection| rejection["check"] == "transactionsRoot");
-    has_shape("callboard_rejections", of_body.expect("it is kept"), &rejection);
+    // A refusal is written down a moment after its answer.
+    let of_body = until("the refusal is kept", SOON, || {
+        let rejections = node.call("callboard_rejections", json!([{ "limit": 100 }]));
+        let rejections = rejections.as_array().expect("a list");
+        rejections.iter().find(|rejection| rejection["check"] == "transactionsRoot").cloned()
+    });
+    has_shape("callboard_rejections", &of_body, &rejection);
 }
 
 #[test]

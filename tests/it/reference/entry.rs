@@ -33,6 +33,8 @@ pub(super) struct Example {
     pub(super) at: At,
     /// Lists of which only the first few are shown.
     pub(super) shown: Vec<(&'static str, usize)>,
+    /// What must be there before the answer is taken: what happened before is written down a moment later.
+    pub(super) awaits: Option<&'static str>,
     /// Of an endless answer, how much is shown, in pieces that end with an empty line.
     pub(super) pieces: Option<usize>,
 }
@@ -80,7 +82,7 @@ impl Entry {
 
     /// With this line.
     pub(super) fn curl(mut self, says: &'static str, status: u16, curl: String) -> Self {
-        let example = Example { says, curl, status, at: At::Alone, shown: Vec::new(), pieces: None };
+        let example = Example { says, curl, status, at: At::Alone, shown: Vec::new(), awaits: None, pieces: None };
         self.examples.push(example);
         self
     }
@@ -94,6 +96,12 @@ impl Entry {
     /// Of a list in the last example's answer, so many are shown.
     pub(super) fn shows(mut self, pointer: &'static str, count: usize) -> Self {
         self.last().shown.push((pointer, count));
+        self
+    }
+
+    /// The last example is asked again until something is at this JSON pointer.
+    pub(super) fn awaits(mut self, pointer: &'static str) -> Self {
+        self.last().awaits = Some(pointer);
         self
     }
 

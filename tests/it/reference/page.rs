@@ -14,11 +14,14 @@ The examples are of a follower on the default addresses, 127.0.0.1:8545 and, for
 that of the development keys, with a block a second since 2026. JSON is laid out here; a node sends it in one line.
 ";
 
+/// Columns of the prose, as in the rest of the book.
+const COLUMNS: usize = 118;
+
 /// The whole page.
 pub(super) fn render(sections: &[Section], answers: &[String]) -> String {
     let (mut text, mut answers) = (INTRODUCTION.to_owned(), answers.iter());
     for Section { title, about, entries } in sections {
-        let _ = write!(text, "\n## {title}\n\n{about}\n");
+        let _ = write!(text, "\n## {title}\n\n{}\n", wrapped(about));
         for entry in entries {
             write_entry(&mut text, entry, &mut answers);
         }
@@ -27,7 +30,7 @@ pub(super) fn render(sections: &[Section], answers: &[String]) -> String {
 }
 
 fn write_entry<'a>(text: &mut String, entry: &Entry, answers: &mut impl Iterator<Item = &'a String>) {
-    let _ = write!(text, "\n### `{}`\n\n{}\n", entry.name, entry.about);
+    let _ = write!(text, "\n### `{}`\n\n{}\n", entry.name, wrapped(entry.about));
     if !entry.parameters.is_empty() {
         text.push_str("\n| parameter | meaning |\n|---|---|\n");
         for (name, meaning) in &entry.parameters {
@@ -41,7 +44,7 @@ fn write_entry<'a>(text: &mut String, entry: &Entry, answers: &mut impl Iterator
 
 fn write_example(text: &mut String, example: &Example, answer: &str) {
     if !example.says.is_empty() {
-        let _ = write!(text, "\n{}\n", example.says);
+        let _ = write!(text, "\n{}\n", wrapped(example.says));
     }
     let _ = write!(text, "\n```sh\n{}\n```\n\n", example.curl);
     if example.status != 200 {
@@ -57,6 +60,21 @@ fn write_example(text: &mut String, example: &Example, answer: &str) {
         let lists: Vec<_> = example.shown.iter().map(list).collect();
         let _ = write!(text, "\nShortened here: only {}.\n", lists.join(", "));
     }
+}
+
+fn wrapped(text: &str) -> String {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split(' ') {
+        if !line.is_empty() && line.len() + word.len() >= COLUMNS {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines.join("\n")
 }
 
 /// The answers of a page.
