@@ -50,10 +50,12 @@ bench:
     cargo bench -p callboard-store --bench commit
     cargo bench --bench catch_up
     cargo bench --bench propagation
+    cargo bench --bench rpc
 
-# The generated parts of the book, after a change of keys or defaults.
+# The generated parts of the book, after a change of keys, defaults or answers.
 reference:
     CALLBOARD_WRITE_DOCS=1 cargo test --test it documents
+    CALLBOARD_WRITE_DOCS=1 cargo test --test it reference
 
 # All of CI, and what takes too long for it.
 full:

@@ -49,6 +49,11 @@ impl Forge {
         Self::over(config(name), now - 1_000)
     }
 
+    /// A chain on which everything is as it was the last time, times and hashes included. Its blocks are old.
+    pub(crate) fn at(timestamp: u64) -> Self {
+        Self::over(config("forge"), timestamp)
+    }
+
     /// Another chain over the same block 0.
     pub(crate) fn twin(&self) -> Self {
         Self::over(self.genesis.config().clone(), self.genesis.block().header().timestamp)

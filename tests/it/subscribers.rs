@@ -1,13 +1,15 @@
 //! Many clients that listen to one node, and some that do not read.
 
-use crate::support::node::{Node, SOON};
-use crate::support::wallet::{make_blocks, sign, transfer};
+use crate::support::node::{Node, SOON, hex_number};
+use crate::support::wallet::{make_blocks, sign, transfer, transfers};
+use crate::support::websocket::WebSocket;
 use crate::support::{Place, callboard, until};
-use alloy_primitives::Bytes;
+use alloy_consensus::TxLegacy;
+use alloy_primitives::{Bytes, TxKind};
 use callboard::dev;
 use serde_json::{Value, json};
-use std::io::{BufRead, Read, Write};
-use std::process::Stdio;
+use std::io::{BufRead, Lines, Read, Write};
+use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,21 +17,33 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// Init code that logs topic 7 and makes an empty contract: PUSH1 7, PUSH1 0, PUSH1 0, LOG1, STOP.
+const LOGS: [u8; 8] = [0x60, 7, 0x60, 0, 0x60, 0, 0xa1, 0];
+/// Half of each over server-sent events, half over WebSockets.
 const READERS: usize = 900;
 const STALLED: usize = 100;
-/// Large transactions, and how much data each brings: together more than may wait for one subscriber, twice.
-const LARGE: u64 = 100;
+/// Large transactions, and how much data each brings: each is told of twice, pending and in its block, and together that is
+/// nearly twice what may wait for one subscriber.
+const LARGE: u64 = 150;
 const DATA: usize = 100_000;
-/// What a node's memory may grow by for all of its subscribers, KiB.
-const GROWTH: u64 = 300 << 10;
+/// What a node's memory may grow by for all of its subscribers, beyond what the same load takes without any, KiB: some
+/// 75 MiB are expected. A connection takes 30 to 40 KiB, 1,000 of them 40 MiB. What waits for those that do not read is
+/// shared: 16 MiB of blocks and transactions for all of them, and what is on its way to one, at most half a MiB of pieces
+/// of one written form. A queue of its own for each would be 100 times 16 MiB.
+const GROWTH: u64 = 128 << 10;
 
-/// Opens the events of `topics`; returns once the first bytes came. A small buffer is full at once.
-async fn listen(at: &str, topics: &str, buffer: Option<u32>) -> TcpStream {
+/// Connects; a small buffer is full at once.
+async fn connect(at: &str, buffer: Option<u32>) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     if let Some(buffer) = buffer {
         socket.set_recv_buffer_size(buffer).expect("set");
     }
-    let mut stream = socket.connect(at.parse().expect("an address")).await.expect("connected");
+    socket.connect(at.parse().expect("an address")).await.expect("connected")
+}
+
+/// Opens the events of `topics`; returns once the first bytes came.
+async fn listen(at: &str, topics: &str, buffer: Option<u32>) -> TcpStream {
+    let mut stream = connect(at, buffer).await;
     let request = format!("GET /rpc/events?topics={topics} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut first = [0; 12];
@@ -38,19 +52,43 @@ async fn listen(at: &str, topics: &str, buffer: Option<u32>) -> TcpStream {
     stream
 }
 
-/// The ids that come, up to the last one, which is known when they are all under way.
-async fn ids(stream: TcpStream, mut last: watch::Receiver<Option<u64>>) -> Vec<u64> {
-    let (mut lines, mut ids) = (BufReader::new(stream).lines(), Vec::<u64>::new());
-    while last.borrow_and_update().is_none_or(|last| ids.last() != Some(&last)) {
-        tokio::select! {
-            line = lines.next_line() => {
-                let line = line.expect("read").unwrap_or_else(|| panic!("the stream ended after {ids:?}"));
-                ids.extend(line.strip_prefix("id: ").map(|id| id.parse::<u64>().expect("a height")));
-            }
-            known = last.changed() => known.expect("the test goes on"),
+/// Opens a WebSocket with these subscriptions.
+async fn socket(at: &str, subscriptions: &[Value], buffer: Option<u32>) -> WebSocket {
+    let mut socket = WebSocket::over(connect(at, buffer).await).await;
+    for subscription in subscriptions {
+        socket.subscribe(subscription.clone()).await;
+    }
+    socket
+}
+
+/// One that reads.
+enum Reader {
+    Events(tokio::io::Lines<BufReader<TcpStream>>),
+    Socket(WebSocket),
+}
+
+impl Reader {
+    /// The height of the block that comes next.
+    async fn next(&mut self) -> u64 {
+        match self {
+            Self::Socket(socket) => hex_number(&socket.next().await["params"]["result"]["number"]),
+            Self::Events(lines) => loop {
+                let line = lines.next_line().await.expect("read").expect("the stream goes on");
+                if let Some(id) = line.strip_prefix("id: ") {
+                    return id.parse().expect("a height");
+                }
+            },
         }
     }
-    ids
+
+    /// The heights that come, up to the last one, which is told before it comes.
+    async fn heights(mut self, last: watch::Receiver<Option<u64>>) -> Vec<u64> {
+        let mut heights = Vec::new();
+        while last.borrow().is_none_or(|last| heights.last() != Some(&last)) {
+            heights.push(self.next().await);
+        }
+        heights
+    }
 }
 
 fn large(nonce: u64) -> Bytes {
@@ -60,39 +98,51 @@ fn large(nonce: u64) -> Bytes {
     sign(&dev::key(1), transaction)
 }
 
+/// Sends the large transactions from this nonce on, and waits until they are confirmed.
+fn load(node: &Node, from: u64) {
+    let hashes: Vec<_> = (from..from + LARGE).flat_map(|nonce| node.send(&[large(nonce)])).collect();
+    hashes.iter().for_each(|hash| _ = node.receipt(*hash));
+}
+
 #[test]
 fn a_thousand_subscribers_of_which_a_tenth_never_reads_cost_the_chain_nothing() {
     let mut node = Node::authority();
     node.set("rpc.max_connections", 1_200).start();
+    // What the chain itself takes for the load is no cost of subscribers.
+    load(&node, 0);
+    let (memory, first) = (node.peak_memory(), node.height() + 1);
+
     let at = node.rpc_url().trim_start_matches("http://").to_owned();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let open = |count: usize, topics: &'static str, buffer| {
-        let at = at.clone();
-        runtime.block_on(async move {
-            let mut streams = Vec::new();
-            for _ in 0..count {
-                streams.push(listen(&at, topics, buffer).await);
-            }
-            streams
-        })
-    };
-    let readers = open(READERS, "blocks", None);
-    let stalled = open(STALLED, "blocks,transactions,pending", Some(4_096));
-    let memory = node.peak_memory();
-
     let (mut reading, (tell_last, last)) = (JoinSet::new(), watch::channel(None));
-    for stream in readers {
-        reading.spawn_on(ids(stream, last.clone()), runtime.handle());
-    }
-    let hashes: Vec<_> = (0..LARGE).flat_map(|nonce| node.send(&[large(nonce)])).collect();
-    hashes.iter().for_each(|hash| _ = node.receipt(*hash));
-    make_blocks(&node, 0, 5);
-    let last = node.height();
+    let stalled: Vec<TcpStream> = runtime.block_on(async {
+        for _ in 0..READERS / 2 {
+            let events = BufReader::new(listen(&at, "blocks", None).await).lines();
+            let socket = socket(&at, &[json!(["newHeads"])], None).await;
+            for reader in [Reader::Events(events), Reader::Socket(socket)] {
+                reading.spawn(reader.heights(last.clone()));
+            }
+        }
+        let all = [json!(["newHeads"]), json!(["newPendingTransactions", true])];
+        let mut stalled = Vec::new();
+        for _ in 0..STALLED / 2 {
+            stalled.push(listen(&at, "blocks,transactions,pending", Some(4_096)).await);
+            stalled.push(socket(&at, &all, Some(4_096)).await.into_stream());
+        }
+        stalled
+    });
+
+    load(&node, LARGE);
+    make_blocks(&node, 0, 4);
+    // An authority without empty blocks makes one for the next transaction.
+    let last = node.height() + 1;
     tell_last.send_replace(Some(last));
+    make_blocks(&node, 4, 1);
+    assert_eq!(node.height(), last);
     let heard = async { tokio::time::timeout(SOON, reading.join_all()).await };
     let heard = runtime.block_on(heard).expect("every reader has the last block");
-    let all: Vec<u64> = (1..=last).collect();
-    assert!(heard.iter().all(|ids| *ids == all), "every reader has every block in order");
+    let all: Vec<u64> = (first..=last).collect();
+    assert!(heard.iter().all(|heights| *heights == all), "every reader has every block in order");
     assert_eq!(heard.len(), READERS);
 
     until("the stalled subscribers are dropped", SOON, || {
@@ -126,31 +176,112 @@ fn subscribers_are_told_that_the_node_stops_and_do_not_hold_it_up() {
     );
 }
 
+/// `callboard subscribe SUBJECT --json`, listening.
+struct Listener {
+    client: Child,
+    errors: Lines<std::io::BufReader<ChildStderr>>,
+    lines: Lines<std::io::BufReader<ChildStdout>>,
+}
+
+impl Listener {
+    /// Starts it, and waits until it listens.
+    fn to(subject: &str, node: &Node) -> Self {
+        let mut command = callboard();
+        command.args(["subscribe", subject, "--json", "--rpc", &node.rpc_url()]);
+        let mut client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let errors = std::io::BufReader::new(client.stderr.take().expect("piped")).lines();
+        let lines = std::io::BufReader::new(client.stdout.take().expect("piped")).lines();
+        let mut listener = Self { client, errors, lines };
+        let said = listener.error();
+        assert!(said.starts_with("listening to "), "{said}");
+        listener
+    }
+
+    /// The next line on standard error.
+    fn error(&mut self) -> String {
+        self.errors.next().expect("it goes on").expect("a line")
+    }
+
+    /// The next line.
+    fn next(&mut self) -> Value {
+        let line = self.lines.next().expect("it goes on").expect("a line");
+        serde_json::from_str(&line).expect("JSON")
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.client.kill().and_then(|()| self.client.wait());
+    }
+}
+
 #[test]
 fn callboard_subscribe_prints_a_line_for_each_event_and_goes_on_when_the_node_comes_back() {
     let mut node = Node::authority();
     node.start();
-    node.set("rpc.listen", node.rpc_url().trim_start_matches("http://").to_owned());
-    let mut command = callboard();
-    command.args(["subscribe", "blocks", "--json", "--rpc", &node.rpc_url()]);
-    let mut client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let errors = std::io::BufReader::new(client.stderr.take().expect("piped"));
-    let mut errors = errors.lines().map(|line| line.expect("a line"));
-    assert!(errors.next().expect("a line").starts_with("listening to blocks"));
-    let lines = std::io::BufReader::new(client.stdout.take().expect("piped")).lines();
-    let mut heights = lines.map(|line| {
-        let block: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
-        block["height"].as_u64().expect("a height")
-    });
+    let mut blocks = Listener::to("blocks", &node);
     make_blocks(&node, 0, 2);
-    assert_eq!([heights.next(), heights.next()], [Some(1), Some(2)]);
+    assert_eq!([1, 2].map(|_| blocks.next()["height"].clone()), [1, 2]);
     node.stop();
-    assert!(errors.next().expect("a line").contains("the node is stopping"));
+    assert!(blocks.error().contains("the node is stopping"));
     node.start();
     make_blocks(&node, 2, 2);
-    assert_eq!([heights.next(), heights.next()], [Some(3), Some(4)], "what came meanwhile is not missed");
-    client.kill().expect("killed");
-    client.wait().expect("ended");
+    assert_eq!([3, 4].map(|_| blocks.next()["height"].clone()), [3, 4], "what came meanwhile is not missed");
+}
+
+#[test]
+fn callboard_subscribe_transactions_prints_each_confirmed_one_in_the_order_of_the_chain() {
+    let mut node = Node::authority();
+    node.start();
+    let mut transactions = Listener::to("transactions", &node);
+    let sent = node.send(&transfers(0, 0, 20));
+    for hash in &sent {
+        node.receipt(*hash);
+        let heard = transactions.next();
+        // They are as the route for one transaction gives them.
+        assert_eq!(heard, node.get(&format!("/rpc/transactions/{hash}")).1["transaction"]);
+        assert_eq!((&heard["hash"], &heard["status"]), (&json!(hash), &json!("confirmed")));
+    }
+    node.stop();
+    assert!(transactions.error().contains("the node is stopping"));
+    node.start();
+    let sent = node.send(&transfers(0, 20, 3));
+    assert_eq!(
+        sent.iter().map(|_| transactions.next()["hash"].clone()).collect::<Vec<_>>(),
+        json!(sent).as_array().expect("a list").clone()
+    );
+}
+
+#[test]
+fn callboard_subscribe_logs_prints_what_contracts_log_and_nothing_of_other_blocks() {
+    let mut node = Node::authority();
+    node.start();
+    let mut logs = Listener::to("logs", &node);
+    for nonce in [0, 2] {
+        // A block without a log between them.
+        let emit = TxLegacy { to: TxKind::Create, gas_limit: 100_000, input: LOGS.into(), ..transfer(nonce) };
+        let hash = node.send(&[sign(&dev::key(0), emit)])[0];
+        let receipt = node.receipt(hash);
+        make_blocks(&node, nonce + 1, 1);
+        let heard = logs.next();
+        assert_eq!(heard, receipt["logs"][0]);
+        assert_eq!(heard["topics"], json!([format!("0x{:064x}", 7)]));
+        assert_eq!(heard["address"], receipt["contractAddress"]);
+    }
+}
+
+#[test]
+fn callboard_subscribe_routes_prints_each_delivery_that_is_counted() {
+    let mut node = Node::authority();
+    node.start();
+    let mut routes = Listener::to("routes", &node);
+    make_blocks(&node, 0, 3);
+    until("three blocks went out", SOON, || (node.routed("BroadcastBlock") == 3).then_some(()));
+    let counted = node.call("callboard_routes", json!([]))["counts"].clone();
+    let mut counts = counted.as_array().expect("counts").iter();
+    let broadcasts = counts.find(|count| count["route"] == "BroadcastBlock").expect("they are counted");
+    // At first all of them as they are, then those that have changed.
+    while routes.next() != *broadcasts {}
 }
 
 /// A node whose head is block 6 and that tells of block 7 to each who listens. It goes away when it is first asked for the

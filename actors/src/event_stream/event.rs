@@ -81,7 +81,7 @@ pub struct BlockEvent {
 pub(crate) struct BlockForms {
     pub(crate) frame: OnceLock<Bytes>,
     pub(crate) transaction_frames: OnceLock<Bytes>,
-    pub(crate) head: OnceLock<String>,
+    pub(crate) head: OnceLock<Bytes>,
     pub(crate) logs: OnceLock<Vec<WrittenLog>>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct BlockForms {
 #[derive(Debug)]
 pub(crate) struct WrittenLog {
     pub(crate) log: Log,
-    pub(crate) text: String,
+    pub(crate) text: Bytes,
 }
 
 /// A pending transaction.
@@ -104,8 +104,8 @@ pub struct PendingEvent {
 #[derive(Debug, Default)]
 pub(crate) struct PendingForms {
     pub(crate) frame: OnceLock<Bytes>,
-    pub(crate) hash: OnceLock<String>,
-    pub(crate) body: OnceLock<String>,
+    pub(crate) hash: OnceLock<Bytes>,
+    pub(crate) body: OnceLock<Bytes>,
 }
 
 /// A new sync status.

@@ -28,6 +28,8 @@ mod websocket;
 #[cfg(test)]
 mod tests;
 
+pub use callboard::METHODS as CALLBOARD_METHODS;
+pub use callboard::admin::METHODS as ADMIN_METHODS;
 pub use callboard::{
     DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, MalformedProof, SealedHeaderBody, TransactionProof,
 };
@@ -40,4 +42,5 @@ pub use ports::{
     ImportErrorKind, ImportPort, Imported, Pending, PoolPort, PoolStatus, PoolUnavailable, RpcPorts, StatusPort,
     Submission, SubmitError, SyncProgress, VerifyUnavailable, Verifying,
 };
+pub use rest::rest_routes;
 pub use server::{BindError, RpcServer, SPARE_CONNECTIONS, SharedLimits};

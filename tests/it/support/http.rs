@@ -13,6 +13,15 @@ pub(crate) struct Http {
     client: reqwest::Client,
 }
 
+/// A request, as curl would be told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
+}
+
 impl Http {
     pub(crate) fn new() -> Self {
         // Fails only where another test has installed it.
@@ -39,6 +48,28 @@ impl Http {
         self.answer(self.client.get(url)).and_then(|(status, bytes)| match status {
             200 => Ok(bytes),
             _ => Err(format!("{url}: status {status}")),
+        })
+    }
+
+    /// Status and text of any request. Of a stream that does not end, what comes up to the `pieces`th empty line.
+    pub(crate) fn request(&self, asked: &Request, pieces: Option<usize>) -> Result<(u16, String), String> {
+        let method = asked.method.parse().map_err(|error| format!("{error:?}"))?;
+        let mut request = self.client.request(method, &asked.url);
+        for (name, value) in &asked.headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = &asked.body {
+            request = request.body(body.clone());
+        }
+        self.runtime.block_on(async {
+            let mut response = request.send().await.map_err(|error| format!("{error:?}"))?;
+            let (status, mut text) = (response.status().as_u16(), String::new());
+            while pieces.is_none_or(|pieces| text.matches("\n\n").count() < pieces)
+                && let Some(chunk) = response.chunk().await.map_err(|error| format!("{error:?}"))?
+            {
+                text.push_str(&String::from_utf8_lossy(&chunk));
+            }
+            Ok((status, text))
         })
     }
 

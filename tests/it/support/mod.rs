@@ -5,6 +5,7 @@ pub(crate) mod guest;
 pub(crate) mod http;
 pub(crate) mod node;
 pub(crate) mod wallet;
+pub(crate) mod websocket;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};

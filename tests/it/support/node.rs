@@ -162,6 +162,13 @@ impl Node {
         format!("http://{}", self.rpc)
     }
 
+    /// Where it answers admin methods.
+    pub(crate) fn admin_url(&self) -> String {
+        let addresses = fs::read(self.data("addresses.json")).expect("it listens");
+        let addresses: Value = serde_json::from_slice(&addresses).expect("JSON");
+        format!("http://{}", addresses["admin"].as_str().expect("rpc.admin is set"))
+    }
+
     /// Everything in its folder but the log, by name.
     pub(crate) fn files(&self) -> Vec<String> {
         self.place.files().into_iter().filter(|name| name != "log").collect()

@@ -10,8 +10,8 @@ use alloy_primitives::B256;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
-/// Every method of this module.
-pub(crate) const METHODS: &[&str] = &["callboard_dropTransaction", "callboard_verify"];
+/// Every method of this module. The reference has an example of each.
+pub const METHODS: &[&str] = &["callboard_dropTransaction", "callboard_verify"];
 /// How long one request waits for a check to end; then it answers how far that is, and the client asks again.
 const WAIT: Duration = Duration::from_secs(10);
 /// How often it looks.

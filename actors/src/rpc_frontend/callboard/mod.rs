@@ -16,8 +16,8 @@ use super::jsonrpc::{Params, RpcError, RpcResult, json};
 use super::server::Frontend;
 use std::net::SocketAddr;
 
-/// Every method of this module.
-pub(crate) const METHODS: &[&str] = &[
+/// Every method of this module. The reference has an example of each.
+pub const METHODS: &[&str] = &[
     "callboard_actors",
     "callboard_evidence",
     "callboard_explainBlock",

@@ -18,31 +18,44 @@ pub(crate) use import::{ImportLimits, import_bytes};
 use super::guard::refuse;
 use super::jsonrpc::RpcResult;
 use super::server::Frontend;
-use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 pub(crate) use error::RestError;
 use std::time::Instant;
 
 /// What a route answers.
 pub(crate) type RestResult = Result<HttpResponse, RestError>;
 
-/// All routes.
+/// All routes: how each is asked, and who answers.
+fn table() -> [(Method, &'static str, Route); 14] {
+    [
+        (Method::GET, "/rpc/head", web::to(blocks::head)),
+        (Method::GET, "/rpc/blocks-range", web::to(blocks::range)),
+        (Method::POST, "/rpc/importBlock", web::to(import::import)),
+        (Method::GET, "/rpc/transactions", web::to(transactions::by_address)),
+        (Method::POST, "/rpc/transactions", web::to(transactions::send)),
+        (Method::GET, "/rpc/transactions/{hash}", web::to(transactions::by_hash)),
+        (Method::GET, "/rpc/transaction/{hash}", web::to(transactions::by_hash)),
+        (Method::GET, "/rpc/accounts/{address}", web::to(accounts::account)),
+        (Method::GET, "/rpc/sync", web::to(health::sync)),
+        (Method::GET, "/rpc/actors", web::to(health::actors)),
+        (Method::GET, "/rpc/peers", web::to(health::peers)),
+        (Method::GET, "/health/live", web::to(health::live)),
+        (Method::GET, "/health/ready", web::to(health::ready)),
+        (Method::GET, "/metrics", web::to(health::metrics)),
+    ]
+}
+
+/// Registers all routes.
 pub(crate) fn routes(services: &mut web::ServiceConfig) {
-    services
-        .route("/rpc/head", web::get().to(blocks::head))
-        .route("/rpc/blocks-range", web::get().to(blocks::range))
-        .route("/rpc/importBlock", web::post().to(import::import))
-        .route("/rpc/transactions", web::get().to(transactions::by_address))
-        .route("/rpc/transactions", web::post().to(transactions::send))
-        .route("/rpc/transactions/{hash}", web::get().to(transactions::by_hash))
-        .route("/rpc/transaction/{hash}", web::get().to(transactions::by_hash))
-        .route("/rpc/accounts/{address}", web::get().to(accounts::account))
-        .route("/rpc/sync", web::get().to(health::sync))
-        .route("/rpc/actors", web::get().to(health::actors))
-        .route("/rpc/peers", web::get().to(health::peers))
-        .route("/health/live", web::get().to(health::live))
-        .route("/health/ready", web::get().to(health::ready))
-        .route("/metrics", web::get().to(health::metrics));
+    for (method, path, route) in table() {
+        services.route(path, route.method(method));
+    }
+}
+
+/// Every REST route as `METHOD /path`. The reference has an example of each.
+pub fn rest_routes() -> Vec<String> {
+    table().iter().map(|(method, path, _)| format!("{method} {path}")).collect()
 }
 
 /// Every other path.

@@ -102,6 +102,29 @@ async fn blocks_and_their_transactions_come_as_the_rest_routes_give_them() {
 }
 
 #[actix_web::test]
+async fn a_form_that_is_written_is_what_every_client_gets() {
+    let mut chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let block = Event::blocks(&[chain.extend_durably(&[transfer(0)])]);
+    let Event::Blocks(blocks) = &block else { panic!("{block:?}") };
+    // Whoever wrote them anew would write a block and its transaction.
+    let form = |event: &str| format!("event: {event}\ndata: \"written before\"\n\n").into();
+    blocks[0].forms.frame.set(form("blocks")).unwrap();
+    blocks[0].forms.transaction_frames.set(form("transactions")).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        clients.push(Client::open(&harness, "blocks,transactions", None).await);
+    }
+    harness.events.publish(&block);
+    for client in &mut clients {
+        for event in ["transactions", "blocks"] {
+            let frame = client.next().await;
+            assert_eq!((frame.event.as_str(), frame.data), (event, json!("written before")));
+        }
+    }
+}
+
+#[actix_web::test]
 async fn a_client_that_comes_back_gets_what_it_missed_once_and_goes_on() {
     let mut chain = TestChain::new();
     let harness = Harness::over(&chain);

@@ -174,6 +174,28 @@ async fn heads_and_logs_are_pushed_in_the_shapes_of_the_answers() {
 }
 
 #[actix_web::test]
+async fn a_form_that_is_written_is_what_every_subscription_of_every_socket_gets() {
+    let mut chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let block = Event::blocks(&[chain.extend_durably(&[])]);
+    let Event::Blocks(blocks) = &block else { panic!("{block:?}") };
+    // Whoever wrote it anew would write a header.
+    blocks[0].forms.head.set("\"written before\"".into()).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::open(&harness, "/").await;
+        let ids = [client.subscribe(json!(["newHeads"])).await, client.subscribe(json!(["newHeads"])).await];
+        clients.push((client, ids));
+    }
+    harness.events.publish(&block);
+    for (client, ids) in &mut clients {
+        for id in ids {
+            assert_eq!(client.pushed(id).await, "written before");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn the_answer_to_a_subscription_comes_before_what_it_pushes() {
     let mut chain = TestChain::new();
     let harness = Harness::over(&chain);

@@ -125,7 +125,7 @@ impl Connection<'_> {
         };
         let caller = Caller { from: self.peer.from, subscriptions: Some(self.subscriptions) };
         if let Some(text) = answer(&self.peer.frontend, &body, caller).await.text {
-            self.send(text).await?;
+            self.send(vec![text.into()]).await?;
         }
         Ok(())
     }
@@ -144,18 +144,18 @@ impl Connection<'_> {
                         self.push(&id, result).await?;
                     }
                 }
-                Event::Sync(event) => self.push(&id, &push::Syncing::of(&event.report).text()).await?,
+                Event::Sync(event) => self.push(&id, push::Syncing::of(&event.report).text()).await?,
                 Event::Routes(_) => {}
             }
         }
         Ok(())
     }
 
-    async fn push(&mut self, id: &str, result: &str) -> Result<(), End> {
+    async fn push(&mut self, id: &str, result: Bytes) -> Result<(), End> {
         if let Some(why) = self.subscriptions.live().and_then(|live| live.ended()).filter(|why| why.is_too_slow()) {
             return Err(ended(why));
         }
-        self.send(push::notification(id, result)).await
+        self.send(push::notification(id, result).into()).await
     }
 
     async fn on_tick(&mut self, heard: Instant) -> Result<(), End> {
@@ -165,18 +165,24 @@ impl Connection<'_> {
         Ok(self.session.ping(b"").await?)
     }
 
-    /// Sends a text, as one message in pieces.
-    async fn send(&mut self, text: String) -> Result<(), End> {
+    /// Sends a text that is given in parts, as one message in pieces. A long part is not copied: its pieces are of it.
+    async fn send(&mut self, parts: Vec<Bytes>) -> Result<(), End> {
         let sending = async {
-            if text.len() <= PIECE {
+            if parts.iter().map(Bytes::len).sum::<usize>() <= PIECE {
+                let text = String::from_utf8(parts.concat()).expect("JSON was written as UTF-8");
                 return self.session.text(text).await;
             }
-            let mut rest = Bytes::from(text);
-            self.session.continuation(Item::FirstText(rest.split_to(PIECE))).await?;
-            while rest.len() > PIECE {
-                self.session.continuation(Item::Continue(rest.split_to(PIECE))).await?;
+            let mut pieces = pieces(parts).peekable();
+            let mut first = true;
+            while let Some(piece) = pieces.next() {
+                let item = match (std::mem::take(&mut first), pieces.peek()) {
+                    (true, _) => Item::FirstText(piece),
+                    (false, Some(_)) => Item::Continue(piece),
+                    (false, None) => Item::Last(piece),
+                };
+                self.session.continuation(item).await?;
             }
-            self.session.continuation(Item::Last(rest)).await
+            Ok(())
         };
         match tokio::time::timeout(READ_WITHIN, sending).await {
             Ok(sent) => Ok(sent?),
@@ -189,9 +195,36 @@ impl Connection<'_> {
     }
 }
 
+/// The parts one after the other, none longer than [`PIECE`]. Of more than one piece in all.
+fn pieces(parts: Vec<Bytes>) -> impl Iterator<Item = Bytes> {
+    parts.into_iter().flat_map(|mut part| {
+        std::iter::from_fn(move || (!part.is_empty()).then(|| part.split_to(part.len().min(PIECE))))
+    })
+}
+
 fn ended(why: SubscriptionEnded) -> End {
     match why {
         SubscriptionEnded::Stopping => End::Close(CloseCode::Away, why.to_string()),
         _ => End::Close(CloseCode::Again, why.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_result_is_sent_in_pieces_of_the_bytes_that_all_subscriptions_share() {
+        let result = Bytes::from("x".repeat(3 * PIECE + 1));
+        let shared = result.as_ptr_range();
+        for id in ["0x1", "0x2"] {
+            let parts = push::notification(id, result.clone());
+            let whole = parts.concat();
+            let pieces: Vec<_> = pieces(parts.into()).collect();
+            assert_eq!(pieces.concat(), whole);
+            assert!(pieces.iter().all(|piece| piece.len() <= PIECE));
+            let of_result = pieces.iter().filter(|piece| shared.contains(&piece.as_ptr())).map(Bytes::len);
+            assert_eq!(of_result.sum::<usize>(), result.len(), "nothing of it was copied");
+        }
     }
 }

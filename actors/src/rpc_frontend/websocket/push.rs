@@ -6,6 +6,7 @@ use crate::event_stream::{BlockEvent, PendingEvent, WrittenLog};
 use crate::rpc_frontend::eth::{Quantity, shape};
 use crate::sync_coordinator::SyncReport;
 use alloy_rpc_types_eth::Filter;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,9 +27,9 @@ impl Syncing {
         }
     }
 
-    pub(super) fn text(self) -> String {
+    pub(super) fn text(self) -> Bytes {
         match self {
-            Self::No => "false".to_owned(),
+            Self::No => Bytes::from_static(b"false"),
             Self::Yes { starting, current, highest } => text(&json!({
                 "syncing": true,
                 "status": {
@@ -41,13 +42,14 @@ impl Syncing {
     }
 }
 
-/// A notification for the subscription `id`.
-pub(super) fn notification(id: &str, result: &str) -> String {
-    format!(r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":{result}}}}}"#)
+/// A notification for the subscription `id`, in parts: the result is the one that all subscriptions share.
+pub(super) fn notification(id: &str, result: Bytes) -> [Bytes; 3] {
+    let head = format!(r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id}","result":"#);
+    [Bytes::from(head), result, Bytes::from_static(b"}}")]
 }
 
 /// What a block gives a subscription: its header, or those of its logs that match, one after the other.
-pub(super) fn block<'a>(kind: &'a Kind, event: &'a BlockEvent) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+pub(super) fn block<'a>(kind: &'a Kind, event: &'a BlockEvent) -> Box<dyn Iterator<Item = Bytes> + 'a> {
     match kind {
         Kind::NewHeads => Box::new(std::iter::once(head(event))),
         Kind::Logs(filter) => Box::new(logs(filter, event)),
@@ -55,14 +57,14 @@ pub(super) fn block<'a>(kind: &'a Kind, event: &'a BlockEvent) -> Box<dyn Iterat
     }
 }
 
-fn head(event: &BlockEvent) -> &str {
-    event.forms.head.get_or_init(|| text(&shape::header(event.block.value())))
+fn head(event: &BlockEvent) -> Bytes {
+    event.forms.head.get_or_init(|| text(&shape::header(event.block.value()))).clone()
 }
 
-fn logs<'a>(filter: &'a Filter, event: &'a BlockEvent) -> impl Iterator<Item = &'a str> {
+fn logs<'a>(filter: &'a Filter, event: &'a BlockEvent) -> impl Iterator<Item = Bytes> + 'a {
     let may_match = filter.matches_bloom(event.block.value().header().logs_bloom);
     let written: &[WrittenLog] = if may_match { all_logs(event) } else { &[] };
-    written.iter().filter(|log| filter.matches(&log.log)).map(|log| log.text.as_str())
+    written.iter().filter(|log| filter.matches(&log.log)).map(|log| log.text.clone())
 }
 
 fn all_logs(event: &BlockEvent) -> &[WrittenLog] {
@@ -73,13 +75,13 @@ fn all_logs(event: &BlockEvent) -> &[WrittenLog] {
 }
 
 /// What a pending transaction gives a subscription.
-pub(super) fn pending<'a>(kind: &Kind, event: &'a PendingEvent) -> Option<&'a str> {
+pub(super) fn pending(kind: &Kind, event: &PendingEvent) -> Option<Bytes> {
     let transaction = &event.transaction;
     match kind {
-        Kind::PendingHashes => Some(event.forms.hash.get_or_init(|| text(&transaction.hash()))),
+        Kind::PendingHashes => Some(event.forms.hash.get_or_init(|| text(&transaction.hash())).clone()),
         Kind::PendingBodies => {
             let body = || text(&shape::pending(transaction.transaction.as_ref().clone(), transaction.sender));
-            Some(event.forms.body.get_or_init(body))
+            Some(event.forms.body.get_or_init(body).clone())
         }
         Kind::NewHeads | Kind::Logs(_) | Kind::Syncing => None,
     }
@@ -90,6 +92,6 @@ pub(super) fn prefixed(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
-fn text<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).expect("strings, numbers and raw JSON always serialise")
+fn text<T: Serialize>(value: &T) -> Bytes {
+    serde_json::to_vec(value).expect("strings, numbers and raw JSON always serialise").into()
 }
