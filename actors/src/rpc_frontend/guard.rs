@@ -136,8 +136,8 @@ fn admit(request: &ServiceRequest, frontend: &Frontend, over: bool) -> Result<()
     }
 }
 
-/// A form of another site's page can post anything that is no JSON without asking; with a script it can send JSON to a
-/// server that answers every preflight, or to one of its own host name.
+/// A page of another site can post what is no JSON without asking. JSON it may not read the answer to without leave, but
+/// what it posts has been done by then.
 fn check_post(headers: &HeaderMap, cors: &[String]) -> Result<(), Refusal> {
     if !is_json(headers) {
         let sentence = "the body must be JSON: send the header Content-Type: application/json";

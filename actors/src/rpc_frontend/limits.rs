@@ -7,7 +7,7 @@ use super::jsonrpc::{INVALID_REQUEST, SERVER_ERROR};
 use actix_web::http::StatusCode;
 
 /// Seconds after which a client may try again what was refused because the node was busy: its lanes empty in less.
-const BUSY_SECONDS: u64 = 1;
+pub(crate) const BUSY_SECONDS: u64 = 1;
 
 /// A bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

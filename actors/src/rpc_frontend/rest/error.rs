@@ -3,7 +3,7 @@
 use crate::rpc_frontend::body::BodyError;
 use crate::rpc_frontend::guard::{refuse, retry_after};
 use crate::rpc_frontend::jsonrpc::{INVALID_PARAMS, RpcError, SERVER_ERROR};
-use crate::rpc_frontend::limits::{Limit, Refusal};
+use crate::rpc_frontend::limits::{BUSY_SECONDS, Limit, Refusal};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
@@ -38,6 +38,8 @@ impl From<RpcError> for RestError {
             (None, _) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let RpcError { message, limit, retry_after, .. } = error;
+        let passes = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(BUSY_SECONDS);
+        let retry_after = retry_after.or(passes);
         Self { status, message, limit, retry_after }
     }
 }

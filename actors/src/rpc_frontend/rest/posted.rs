@@ -16,56 +16,59 @@ use std::fmt::Debug;
 type Field<T> = Option<Option<T>>;
 
 /// Fields that are not listed here are not looked at.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct Posted<'a> {
     raw: Option<Bytes>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     height: Field<u64>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     hash: Field<B256>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     parent_hash: Field<B256>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     timestamp: Field<String>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     proposer: Field<Address>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     state_root: Field<B256>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     tx_count: Field<usize>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "written")]
     transactions: Option<&'a RawValue>,
 }
 
 /// What of a transaction follows from `raw`; its status follows from executing it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct PostedTransaction {
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     tx_hash: Field<B256>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     hash: Field<B256>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     block_height: Field<u64>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     index: Field<usize>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     sender: Field<Address>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     recipient: Field<Address>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     value: Field<String>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     nonce: Field<u64>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     data: Field<Bytes>,
-    #[serde(deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present")]
     timestamp: Field<String>,
 }
 
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Field<T>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// A field as it is written, be it null.
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The canonical bytes in a posted body, once everything else in it agrees with them.
@@ -96,9 +99,9 @@ impl Posted<'_> {
         agree("state_root", self.state_root, header.state_root)?;
         agree("tx_count", self.tx_count, block.transactions().len())?;
         let Some(transactions) = self.transactions else { return Ok(()) };
-        let transactions: Vec<PostedTransaction> = serde_json::from_str(transactions.get()).map_err(unreadable)?;
-        agree("transactions", Some(Some(transactions.len())), block.transactions().len())?;
-        let pairs = transactions.into_iter().zip(block.transactions());
+        let posted: Option<Vec<PostedTransaction>> = serde_json::from_str(transactions.get()).map_err(unreadable)?;
+        agree("transactions", Some(posted.as_ref().map(Vec::len)), block.transactions().len())?;
+        let pairs = posted.into_iter().flatten().zip(block.transactions());
         for (index, (posted, transaction)) in pairs.enumerate() {
             posted.agrees_with(block, index, transaction)?;
         }

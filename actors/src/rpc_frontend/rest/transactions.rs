@@ -165,9 +165,28 @@ async fn accept(frontend: &Frontend, request: &HttpRequest, payload: web::Payloa
     })?;
     let (Signed::Bytes(bytes) | Signed::Object { raw: bytes }) = signed;
     frontend.chain()?;
-    let hash = submit(frontend, bytes).await.map_err(|error| match (error.limit, error.code) {
+    let hash = submit(frontend, bytes).await.map_err(not_taken)?;
+    Ok(HttpResponse::Ok().json(json!({ "success": true, "hash": hash })))
+}
+
+/// A transaction that is refused for what it is will never be taken; one that meets a busy node may be.
+fn not_taken(error: RpcError) -> RestError {
+    match (error.limit, error.code) {
         (None, SERVER_ERROR) => RestError::new(StatusCode::UNPROCESSABLE_ENTITY, error.message),
         _ => error.into(),
-    })?;
-    Ok(HttpResponse::Ok().json(json!({ "success": true, "hash": hash })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::ResponseError;
+
+    #[test]
+    fn a_busy_node_refuses_no_transaction_for_good() {
+        let status = |error: RpcError| not_taken(error).status_code().as_u16();
+        assert_eq!(status(RpcError::refused("nonce too low: next nonce 1, tx nonce 0")), 422);
+        assert_eq!(status(Limit::Busy.refuse("busy: too many requests at once, try again later").into()), 503);
+        assert_eq!(status(RpcError::invalid_params("invalid transaction: no RLP")), 400);
+    }
 }

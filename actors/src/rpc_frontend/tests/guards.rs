@@ -95,6 +95,8 @@ async fn only_connections_over_the_limit_are_refused_and_probes_never_are() {
     let (status, head) = get_kept(&mut over, "/rpc/sync").await;
     assert_eq!(status, 503);
     assert!(head.contains("connection: close") && head.contains("retry-after: 1"), "{head}");
+    // One that asks nothing stays. It was accepted before the one that is answered now.
+    let idle = TcpStream::connect(harness.server.address()).await.unwrap();
     let response = harness.post("/", CALL).await;
     let expected = "too many connections: at most 1 (rpc.max_connections)";
     assert_eq!((response.status, response.error().as_str()), (503, expected));
@@ -103,7 +105,7 @@ async fn only_connections_over_the_limit_are_refused_and_probes_never_are() {
         assert_eq!(harness.get(probe).await.status, 200, "{probe}");
     }
     assert_eq!(harness.refusals("connections").await, 2);
-    drop(within);
+    drop((within, idle));
     // The server sees the closed connection when it next polls it; each answer is an event to wait on.
     for _ in 0..1_000 {
         if harness.post("/", CALL).await.status == 200 {

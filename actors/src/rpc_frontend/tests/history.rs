@@ -120,5 +120,5 @@ async fn while_the_stored_chain_is_verified_its_methods_say_how_far_that_is() {
     let message = "the stored chain is being verified: block 64 of 3000".to_owned();
     assert_eq!(harness.error("eth_blockNumber", json!([])).await, (-32000, message.clone()));
     let head = harness.get("/rpc/head").await;
-    assert_eq!((head.status, head.error()), (503, message));
+    assert_eq!((head.status, head.error(), head.headers["retry-after"].as_str()), (503, message, "1"));
 }

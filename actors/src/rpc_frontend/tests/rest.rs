@@ -109,6 +109,7 @@ async fn a_field_that_disagrees_with_raw_is_named() {
         ("/state_root", json!(B256::ZERO)),
         ("/tx_count", json!(0)),
         ("/transactions", json!([])),
+        ("/transactions", Value::Null),
         ("/transactions/0/tx_hash", json!(B256::ZERO)),
         ("/transactions/0/hash", json!(B256::ZERO)),
         ("/transactions/0/block_height", json!(7)),
