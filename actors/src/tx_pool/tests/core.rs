@@ -393,7 +393,7 @@ fn a_block_takes_out_what_can_no_longer_be_sent() {
     let effects = pool.on_accounts(&[(sender(1), account), (sender(8), RICH)], &Included::new());
     let expected = [(sender(1), 0, DropReason::NonceUsed), (sender(1), 3, DropReason::InsufficientFunds)];
     assert_eq!(dropped(&effects), expected);
-    assert_eq!(everything(&pool), [(1, 1), (2, 0)]);
+    assert_eq!(everything(&pool), [(2, 0), (1, 1)], "a block has just served sender 1");
     assert_eq!((pool.status().pending, pool.status().queued), (2, 1), "nonce 2 waits for funds");
     pool.on_accounts(&[(sender(1), AccountState { nonce: 1, balance: U256::from(50) })], &Included::new());
     assert_eq!(pool.status().pending, 3);
