@@ -99,12 +99,15 @@ fn two_agents_exchange_a_hundred_messages_each_way_although_a_follower_is_killed
     let mut one = Agent::start(&authority, 1, &["--reply", "ping", "--count", &pings]);
     let mut two = Agent::start(&follower, 2, &["--reply", "pong", "--count", &pongs]);
     say(&authority, 1, 2, "ping");
-    for _ in 0..ROUNDS / 2 {
-        one.answer();
-    }
-    follower.kill().start();
-    for _ in ROUNDS / 2..ROUNDS - 1 {
-        assert_eq!(one.answer()["receipt"]["status"], "0x1");
+    for round in 0..ROUNDS {
+        assert_eq!(two.answer()["receipt"]["status"], "0x1");
+        if round < ROUNDS - 1 {
+            assert_eq!(one.answer()["receipt"]["status"], "0x1");
+        }
+        if round == ROUNDS / 2 {
+            // The next ping is in a block or on its way, and the other agent is about to answer it.
+            follower.kill().start();
+        }
     }
     one.ends();
     two.ends();
@@ -220,6 +223,28 @@ fn an_agent_that_is_killed_with_an_answer_signed_and_started_again_gives_each_an
     assert_eq!(answers(&authority), 3);
     let kept = state(&file).expect("a state");
     assert_eq!((&kept["answered"], &kept["answering"]), (&json!(3), &Value::Null));
+}
+
+#[test]
+fn an_answer_whose_nonce_went_to_another_transaction_is_signed_again() {
+    let mut authority = Node::authority();
+    authority.start();
+    let question = say(&authority, 2, 1, "question")["hash"].clone();
+    say(&authority, 1, 3, "something else");
+    let lost = message(1, 2, 0, "noted");
+    let hash = callboard_chain::keccak256(&lost);
+    let answering = json!({ "message": question, "hash": hash, "nonce": 0, "raw": lost });
+    let state = json!({ "address": address(1), "genesis": authority.hash(0), "after": "0", "answered": 0, "answering": answering });
+    let place = Place::new();
+    place.write("agent.json", &state.to_string());
+    let file = place.path("agent.json");
+    let more = ["--reply", "noted", "--count", "1", "--state", file.to_str().expect("UTF-8")];
+    let mut agent = Agent::start(&authority, 1, &more);
+    let answer = agent.answer();
+    assert_eq!((&answer["message"]["hash"], &answer["receipt"]["status"]), (&question, &json!("0x1")));
+    assert_ne!(answer["answer"], json!(hash));
+    agent.ends();
+    assert_eq!(answers(&authority), 1);
 }
 
 #[test]

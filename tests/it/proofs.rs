@@ -1,5 +1,6 @@
 //! Signing without sending, proofs that are kept and checked, histories, and the table of peers.
 
+use crate::fake_node::FakeNode;
 use crate::support::Place;
 use crate::support::node::{Node, SOON};
 use crate::support::until;
@@ -80,9 +81,9 @@ fn a_proof_that_is_kept_is_checked_offline_and_by_a_node_and_a_changed_one_is_re
 }
 
 #[test]
-fn an_accounts_history_is_shown_and_says_where_old_states_were_pruned() {
+fn an_accounts_history_is_shown_block_by_block() {
     let mut node = Node::authority();
-    node.set("store.history_blocks", 4).start();
+    node.start();
     let rpc = node.rpc_url();
     make_blocks(&node, 0, 2);
     let account = address(0);
@@ -94,11 +95,19 @@ fn an_accounts_history_is_shown_and_says_where_old_states_were_pruned() {
     let first = history(&["--limit", "2"]).succeeded();
     assert!(first.ends_with("more: --before 1\n"), "{first}");
     assert!(history(&["--before", "1"]).succeeded().contains("10000 ether"));
-    make_blocks(&node, 2, 8);
-    until("old states are pruned", SOON, || {
-        history(&[]).succeeded().contains("were pruned on this node").then_some(())
-    });
-    assert!(history(&["--before", "1"]).refused(1).contains("was pruned"));
+}
+
+#[test]
+fn a_history_that_begins_where_old_states_were_pruned_says_so() {
+    let states = json!([{ "height": 7, "exists": false, "balance": "0", "nonce": 0, "codeHash": null }]);
+    let answer = json!({ "states": states, "count": 1, "next": null, "prunedBelow": 7 });
+    let node = FakeNode::start(move |_, _| answer.clone());
+    let shown = Place::new().run(&["account", "history", &address(0), "--rpc", &node.url]).succeeded();
+    assert!(
+        shown.contains("no account") && shown.ends_with("states of blocks below 7 were pruned on this node\n"),
+        "{shown}"
+    );
+    assert_eq!(node.calls("callboard_getAccountHistory")[0][1], json!({ "limit": 20, "before": null }));
 }
 
 #[test]
@@ -107,9 +116,12 @@ fn peers_are_shown_as_a_table() {
     authority.start();
     let mut follower = Node::follower("follower", &[&authority]);
     follower.start().is_phase("following");
-    let table = follower.run(&["peers", "--rpc", &follower.rpc_url()]).succeeded();
-    let row = table.lines().nth(1).expect("a row");
-    assert!(row.contains(&authority.peer_url()) && row.contains("authority") && row.contains("connected"), "{table}");
+    let url = authority.peer_url();
+    until("the authority is in the table", SOON, || {
+        let table = follower.run(&["peers", "--rpc", &follower.rpc_url()]).succeeded();
+        let row = table.lines().nth(1)?.to_owned();
+        (row.contains(&url) && row.contains("authority") && row.contains("connected")).then_some(())
+    });
     let json: Value =
         serde_json::from_str(&follower.run(&["peers", "--json", "--rpc", &follower.rpc_url()]).succeeded())
             .expect("JSON");

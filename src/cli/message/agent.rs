@@ -101,33 +101,34 @@ impl Agent {
         self.count.is_some_and(|count| self.state.answered >= count)
     }
 
-    /// Answers it, unless it is the agent's own or did not happen.
+    /// Answers it, unless it is the agent's own or did not happen. What is printed is settled: the state is kept first.
     async fn on_message(&mut self, message: &Message) -> Result<(), CliError> {
-        if message.from != self.state.address && message.status == "confirmed" {
-            self.answer(message).await?;
-        }
+        let wants_answer = message.from != self.state.address && message.status == "confirmed";
+        let given = if wants_answer { self.answer(message).await? } else { None };
         self.state.after = message.place();
         self.state.answering.take_if(|answer| answer.message == message.hash);
-        self.file.write(&self.state)
+        if given.is_some() {
+            self.state.answered = self.state.answered.saturating_add(1);
+        }
+        self.file.write(&self.state)?;
+        given.map_or(Ok(()), |(answer, receipt)| self.print(message, &answer, &receipt))
     }
 
-    async fn answer(&mut self, message: &Message) -> Result<(), CliError> {
+    /// Answers it: the answer and its receipt; `None` where its recipient takes none.
+    async fn answer(&mut self, message: &Message) -> Result<Option<(Answer, Value)>, CliError> {
         loop {
             let kept = self.state.answering.clone().filter(|answer| answer.message == message.hash);
             let answer = match kept {
                 Some(answer) => answer,
                 None => match self.sign(message).await? {
                     Some(answer) => answer,
-                    None => return Ok(()),
+                    None => return Ok(None),
                 },
             };
             self.keep(&answer)?;
             match self.deliver(&answer).await? {
                 Delivered::Superseded => self.state.answering = None,
-                Delivered::Confirmed(receipt) => {
-                    self.state.answered = self.state.answered.saturating_add(1);
-                    return self.print(message, &answer, &receipt);
-                }
+                Delivered::Confirmed(receipt) => return Ok(Some((answer, receipt))),
             }
         }
     }
