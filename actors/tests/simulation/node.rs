@@ -139,7 +139,8 @@ impl Node {
             window_blocks: WINDOW_BLOCKS,
             has_seeds: true,
             high_water,
-            abandoned_after: None,
+            guests: Default::default(),
+            given_up: Default::default(),
             accepted: Default::default(),
             head: known(&head),
         };
