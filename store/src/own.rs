@@ -5,7 +5,7 @@
 use crate::StorageError;
 use crate::node::{NodeStore, SealedHeader, decode, encode};
 use alloy_primitives::B256;
-use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -241,6 +241,7 @@ async fn an_authority_that_meets_its_own_seal_stops_sealing_before_it_takes_the_
 
 #[actix_rt::test]
 async fn a_sealed_block_that_cannot_be_confirmed_is_told_whatever_brought_it_and_a_bad_peers_block_is_not() {
+    const NOBODY: [u64; 0] = [];
     let wrong_gas = |_: &ImportBlock| {
         Err(ConfirmError::GasUsed { height: 1, expected: 1, actual: 2, receipts: Vec::new().into() }.into())
     };
@@ -269,7 +270,7 @@ async fn a_sealed_block_that_cannot_be_confirmed_is_told_whatever_brought_it_and
         header.difficulty = U256::from(1);
         header.parent_hash = B256::ZERO;
     };
-    assert_eq!(told_of(wrong_gas, elsewhere).await, [], "it does not stand on our chain");
-    assert_eq!(told_of(gap, |_| ()).await, [], "nobody is wrong");
-    assert_eq!(told_of(wrong_gas, |header| header.transactions_root = B256::ZERO).await, [], "the sender is wrong");
+    assert_eq!(told_of(wrong_gas, elsewhere).await, NOBODY, "it does not stand on our chain");
+    assert_eq!(told_of(gap, |_| ()).await, NOBODY, "nobody is wrong");
+    assert_eq!(told_of(wrong_gas, |header| header.transactions_root = B256::ZERO).await, NOBODY, "the sender is wrong");
 }
