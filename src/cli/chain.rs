@@ -12,11 +12,13 @@ use super::block::describe;
 use super::output::{cell, fields, quantity, table, wei};
 use super::{CliError, Output};
 use crate::configuration::Configuration;
+use crate::node::blocks_above;
 use crate::rpc_client::RpcClient;
 use crate::start;
 use alloy_primitives::Address;
 use callboard_actors::callboard::Role;
 use callboard_chain::genesis::SealedGenesis;
+use callboard_store::{NodeStore, Store};
 use serde_json::{Value, json};
 
 /// Accounts that `chain state` shows.
@@ -47,10 +49,20 @@ fn rollback(args: &RollbackArgs) -> Result<(), CliError> {
             to = args.to
         )));
     }
+    if role == Role::Authority {
+        remember_rolled_back(&configuration, &chain.store, args.to)?;
+    }
     let done = chain.writer.rollback(args.to).map_err(CliError::failed)?;
     let value = json!({ "from": done.from.height, "to": done.to.height, "hash": done.to.hash });
     Output::from(&args.json)
         .print(&value, |_| format!("rolled back from {} to {} {:#x}\n", done.from.height, done.to.height, done.to.hash))
+}
+
+/// An authority that is started with --abandon-after afterwards knows by this what not to take back.
+fn remember_rolled_back(configuration: &Configuration, store: &Store, to: u64) -> Result<(), CliError> {
+    let blocks = blocks_above(store, to).map_err(CliError::failed)?;
+    let node_store = NodeStore::open(configuration.node_database_path()).map_err(CliError::failed)?;
+    node_store.put_rolled_back(&blocks).map_err(CliError::failed)
 }
 
 async fn head(client: &ClientArgs) -> Result<(), CliError> {

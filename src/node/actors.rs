@@ -1,6 +1,6 @@
 //! Every actor of a node: opened, wired, started, and stopped in order.
 
-use super::ports::{NodePorts, Running};
+use super::ports::{NodePorts, Running, damage};
 use super::{NodeError, RpcAddresses, Shared, print_out, recovery, settings};
 use crate::start::{Chain, Start};
 use actix::Arbiter;
@@ -18,10 +18,12 @@ use callboard_actors::peer_discovery::{
 };
 use callboard_actors::peer_intake::{self, IntakeMetrics, PeerIntake};
 use callboard_actors::proposer::{self, HighWater, Proposer};
-use callboard_actors::reconciler::{self, Reconciler, ReconcilerMetrics};
+use callboard_actors::reconciler::{self, Reconciled, Reconciler, ReconcilerMetrics};
 use callboard_actors::rpc_frontend::{Chain as RpcChain, ChainAccess, PoolInboxes};
 use callboard_actors::send::{Inbox, Mailbox};
-use callboard_actors::sync_coordinator::{self, KnownHead, SyncCoordinator, SyncReport, Tools};
+use callboard_actors::sync_coordinator::{
+    self, DamageFound, ExpectedGuests, KnownHead, SyncCoordinator, SyncReport, Tools,
+};
 use callboard_actors::transport::clock::wall_millis;
 use callboard_actors::transport::hello::Identity;
 use callboard_actors::transport::server::{PeerServer, ServerConfig, ServerPorts};
@@ -48,6 +50,13 @@ const INTAKE_MAILBOX: usize = 64;
 const RECONCILER_MAILBOX: usize = 64;
 /// A stop within this time is orderly; committing the largest batch takes a few seconds.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
+/// The bookmark that says that an authority has run with this `node.redb`.
+const HAS_RUN: &str = "authority_has_run";
+/// The bookmark that says at which height the stored chain was found damaged; 0 where it is whole again.
+pub(crate) const DAMAGED: &str = "damaged";
+/// Said until the background check has looked again.
+const REMEMBERED_DAMAGE: &str = "the stored chain was found damaged before this start; stop this node and run \
+                                 `callboard chain reconcile`";
 /// How often `callboard_peers` is brought up to date.
 const PEERS_EVERY: Duration = Duration::from_millis(500);
 
@@ -119,6 +128,7 @@ impl RunningNode {
             mailboxes.own_blocks(),
         );
         importer.seals().report_to(mailboxes.sync.inbox());
+        importer.report_faults_to(mailboxes.sync.inbox());
         settle_seals(importer.seals().clone(), importer.watch_head());
         if let Some(sealed) = parts.sealed_above_head() {
             actix::spawn(recovery::take_up_when_reached(sealed, importer.clone()));
@@ -140,6 +150,7 @@ impl RunningNode {
         let (peer_reports, peers) = watch::channel(Vec::new());
         publish_peers(mailboxes.discovery.inbox(), peer_reports, importer.watch_head(), shared.alarms.clone());
         let (reconciled_sender, reconciled) = watch::channel(None);
+        tell_of_damage(reconciled.clone(), parts.node_store.clone(), shared.alarms.clone(), mailboxes.sync.inbox())?;
         ports.open(Running {
             importer: importer.clone(),
             pool: PoolInboxes {
@@ -231,8 +242,9 @@ impl Parts {
                 };
                 let mut mark = HighWater::open(folder, chain.genesis.hash())?;
                 if let Some(height) = configuration.run.abandon_after {
-                    recovery::abandon(&mut mark, &chain.store, height)?;
+                    recovery::abandon(&mut mark, &chain.store, &node_store, height)?;
                 }
+                recovery::finish(&mut mark, &node_store)?;
                 recovery::take_up(&mark, &config, &chain.store, &mut chain.writer)?;
                 Some((key, mark))
             }
@@ -247,14 +259,33 @@ impl Parts {
         mark.sealed().filter(|block| block.height() > self.head.height).cloned()
     }
 
+    /// On an authority: the highest block it ever sealed, as its high-water file has it; 0 where it sealed none.
+    fn high_water(&self) -> Option<u64> {
+        let (_, mark) = self.authority.as_ref()?;
+        Some(mark.sealed().map_or(0, Block::height))
+    }
+
+    /// For whom an authority waits that it cannot dial. One that never had a guest goes on at once; where it has run before
+    /// and what it remembered is gone, it cannot know.
+    fn expected_guests(&self) -> Result<ExpectedGuests, NodeError> {
+        let Some(high_water) = self.high_water() else { return Ok(ExpectedGuests::default()) };
+        let has_run = self.head.height > 0 || high_water > 0;
+        let remembers = self.node_store.bookmark(HAS_RUN)?.is_some();
+        self.node_store.put_bookmark(HAS_RUN, 1)?;
+        if has_run && !remembers {
+            return Ok(ExpectedGuests::Unknown);
+        }
+        let guests = self.node_store.guests()?;
+        Ok(ExpectedGuests::These(guests.iter().filter_map(|id| id.parse().ok()).collect()))
+    }
+
     /// Knows what was sealed, as the high-water file has it.
     fn seal_watch(&self, shared: &Shared) -> Result<SealWatch, NodeError> {
-        let sealed = |mark: &HighWater| mark.sealed().map_or(0, |block| block.height());
         Ok(SealWatch::new(
             self.chain.store.clone(),
             self.config.commitment(),
             self.node_store.clone(),
-            self.authority.as_ref().map(|(_, mark)| sealed(mark)),
+            self.high_water(),
             shared.alarms.clone(),
             &shared.metrics,
         )?)
@@ -341,6 +372,7 @@ impl Mailboxes {
                 subscribe: self.broadcaster.inbox(),
                 transactions: self.intake.inbox(),
                 blocks: self.intake.inbox(),
+                shown: self.sync.inbox(),
             },
             metrics: shared.peer_metrics.clone(),
             passports,
@@ -362,6 +394,8 @@ impl Mailboxes {
     ) -> Result<(), NodeError> {
         let (configuration, callboard, stages) = (&shared.configuration, &shared.callboard, &shared.stages);
         let header = parts.head_header()?;
+        let guests = parts.expected_guests()?;
+        let high_water = parts.high_water().map(|mark| mark.max(importer.seals().own_block_met()));
         let store = parts.chain.store.clone();
 
         let live = LiveState::new(parts.config.clone(), store.latest()?, header.clone());
@@ -398,7 +432,6 @@ impl Mailboxes {
             callboard: callboard.clone(),
         };
         let permission = self.proposer.as_ref().map(Mailbox::inbox);
-        let high_water = parts.authority.as_ref().and_then(|(_, mark)| mark.sealed()).map(|block| block.height());
         if let (Some(mailbox), Some((key, mark))) = (self.proposer, parts.authority) {
             let ports = proposer::Ports { best: self.pool.inbox(), drop: self.pool.inbox(), build, seal };
             let setup = proposer::Setup {
@@ -423,6 +456,8 @@ impl Mailboxes {
             fetched: self.sync.inbox(),
             handed_over: self.sync.inbox(),
             answered: self.sync.inbox(),
+            given: self.sync.inbox(),
+            node_store: parts.node_store.clone(),
         };
         let known = KnownHead { height: parts.head.height, hash: parts.head.hash, timestamp: parts.head.timestamp };
         let setup = sync_coordinator::Setup {
@@ -433,7 +468,8 @@ impl Mailboxes {
             window_blocks: configuration.sync.window_blocks,
             has_seeds: !configuration.peers.seeds.is_empty(),
             high_water,
-            abandoned_after: configuration.run.abandon_after,
+            guests,
+            given_up: importer.seals().given_up().clone(),
             accepted: parts.node_store.accepted_forks()?,
             head: known,
         };
@@ -544,6 +580,43 @@ fn settle_seals(seals: SealWatch, mut head: watch::Receiver<Head>) {
             if let Err(error) = seals.settle() {
                 tracing::error!(%error, "the chain database cannot be read");
             }
+        }
+    });
+}
+
+/// What the background check finds decides whether an authority may go on, also after a restart: until the chain is
+/// repaired, or found whole.
+fn tell_of_damage(
+    mut reconciled: watch::Receiver<Option<Reconciled>>,
+    node_store: NodeStore,
+    alarms: Alarms,
+    sync: Inbox<DamageFound>,
+) -> Result<(), NodeError> {
+    let mut was_damaged = node_store.bookmark(DAMAGED)?.is_some_and(|height| height > 0);
+    if was_damaged {
+        let damaged = Some(REMEMBERED_DAMAGE.to_owned());
+        alarms.set(Alarm::Damaged, damaged.clone());
+        sync.signal(DamageFound { damaged });
+    }
+    actix::spawn(async move {
+        while reconciled.changed().await.is_ok() {
+            let Some(result) = reconciled.borrow_and_update().clone() else { continue };
+            let damaged = damage(&result);
+            if damaged.is_some() != was_damaged {
+                was_damaged = damaged.is_some();
+                remember_damage(node_store.clone(), if was_damaged { result.height.max(1) } else { 0 });
+            }
+            alarms.set(Alarm::Damaged, damaged.clone());
+            sync.signal(DamageFound { damaged });
+        }
+    });
+    Ok(())
+}
+
+fn remember_damage(node_store: NodeStore, height: u64) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = node_store.put_bookmark(DAMAGED, height) {
+            tracing::error!(%error, "what the background check found cannot be written to node.redb");
         }
     });
 }

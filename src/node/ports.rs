@@ -190,7 +190,10 @@ impl NodePorts {
                 self.0.replay.running().map_or(report.clone(), |replaying| while_replaying(report, replaying))
             }
         };
-        report.alerts.extend(self.0.alarms.sentences());
+        // What a node is stalled for may be an alarm besides.
+        let alarms = self.0.alarms.sentences().into_iter().filter(|alarm| !report.alerts.contains(alarm));
+        let alarms: Vec<_> = alarms.collect();
+        report.alerts.extend(alarms);
         report
     }
 
@@ -208,16 +211,20 @@ fn while_replaying(mut report: SyncReport, Replaying { head, at }: Replaying) ->
     report
 }
 
-/// The report with what the background check has found: a damaged chain is an alarm, and no ready node has one.
+/// The report with what the background check has found: no ready node has a damaged chain.
 fn with_reconciled(mut report: SyncReport, reconciled: Option<&Reconciled>) -> SyncReport {
     let Some(result) = reconciled else { return report };
     report.last_reconciled = Some(json!(result));
-    if let Some(fault) = &result.fault {
-        let alarm = format!("the stored chain is damaged: {fault}; stop this node and run `callboard chain reconcile`");
-        report.alerts.push(alarm.clone());
+    if let Some(alarm) = damage(result) {
         report.not_ready.get_or_insert(alarm);
     }
     report
+}
+
+/// What the background check has found wrong, and what to do about it.
+pub(super) fn damage(result: &Reconciled) -> Option<String> {
+    let fault = result.fault.as_ref()?;
+    Some(format!("the stored chain is damaged: {fault}; stop this node and run `callboard chain reconcile`"))
 }
 
 /// How long the event stream may take to answer: it never waits for anything itself.
@@ -335,7 +342,9 @@ fn import_error(failure: &ImportFailure) -> ImportError {
         ImportFailure::NotRouted { .. } | ImportFailure::Busy { .. } | ImportFailure::Stopping { .. } => {
             ImportErrorKind::Busy
         }
-        ImportFailure::Refused(_) | ImportFailure::Confirm(_) => ImportErrorKind::Invalid,
+        ImportFailure::Refused(_) | ImportFailure::Confirm(_) | ImportFailure::GivenUp { .. } => {
+            ImportErrorKind::Invalid
+        }
     };
     let (expected, actual) = failure.expected_and_actual();
     let (check, message) = (failure.check().to_owned(), failure.to_string());

@@ -9,8 +9,12 @@ use callboard_actors::proposer::{HighWater, HighWaterError};
 use callboard_chain::live::{ConfirmError, LiveState};
 use callboard_chain::verify::{VerifyError, verify_block};
 use callboard_chain::{Block, ChainConfig};
-use callboard_store::{CommitBatch, CommitError, StorageError, Store, StoreWriter};
+use callboard_store::{
+    CommitBatch, CommitError, GivenUpBranch, MAX_GIVEN_UP, MAX_KNOWN, NodeStore, OwnBlock, SealedHeader, StorageError,
+    Store, StoreWriter,
+};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Why the sealed block could not be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,9 @@ pub enum RecoveryError {
         /// The head.
         head: u64,
     },
+    /// It gave up too many branches.
+    #[error("{MAX_GIVEN_UP} branches are given up already, which is all there is room for")]
+    TooManyGivenUp,
     /// It does not verify.
     #[error("the block in the high-water file does not verify: {0}")]
     Verify(#[from] VerifyError),
@@ -59,19 +66,82 @@ impl RecoveryError {
     }
 }
 
-/// Gives up every block that this authority sealed above `height`, knowingly. The mark is kept aside as evidence.
-pub(super) fn abandon(mark: &mut HighWater, store: &Store, height: u64) -> Result<(), RecoveryError> {
+/// Gives up every block that this authority sealed above `height`, knowingly. What it gives up is remembered before the
+/// mark is: from then on it is not taken back, with or without the flag. The mark is kept aside as evidence.
+pub(super) fn abandon(
+    mark: &mut HighWater,
+    store: &Store,
+    node_store: &NodeStore,
+    height: u64,
+) -> Result<(), RecoveryError> {
     let head = store.snapshot()?.head().height;
     if head != height {
         return Err(RecoveryError::NotAtHead { asked: height, head });
     }
-    match mark.abandon()? {
-        Some(kept) => {
-            tracing::warn!(height, evidence = %kept.display(), "blocks above this height are abandoned: heights will be sealed twice");
-        }
-        None => tracing::warn!(height, "--abandon-after has no effect: this authority has sealed nothing yet"),
+    let Some(branch) = branch_above(mark, node_store, store, height)? else {
+        tracing::warn!(height, "--abandon-after has no effect: this authority has sealed nothing above this height");
+        return Ok(());
+    };
+    if !node_store.give_up(&branch)? {
+        return Err(RecoveryError::TooManyGivenUp);
+    }
+    let OwnBlock { height: highest, hash, .. } = branch.highest;
+    tracing::warn!(height, highest, %hash, "blocks above this height are abandoned: heights will be sealed twice");
+    finish(mark, node_store)
+}
+
+/// Where the mark is of a branch that was given up, it is kept aside: the process may have died before it was.
+pub(super) fn finish(mark: &mut HighWater, node_store: &NodeStore) -> Result<(), RecoveryError> {
+    let Some(sealed) = mark.sealed().map(own_block) else { return Ok(()) };
+    let known = (sealed.height, sealed.hash);
+    if node_store.given_up()?.iter().any(|branch| branch.known.contains(&known))
+        && let Some(kept) = mark.abandon()?
+    {
+        tracing::warn!(evidence = %kept.display(), "the high-water mark of what was abandoned is kept aside");
     }
     Ok(())
+}
+
+/// Everything that this authority is known to have sealed above `height`, its head; `None` where that is nothing.
+fn branch_above(
+    mark: &HighWater,
+    node_store: &NodeStore,
+    store: &Store,
+    height: u64,
+) -> Result<Option<GivenUpBranch>, RecoveryError> {
+    let mut blocks = node_store.rolled_back_above(height)?;
+    blocks.extend(node_store.own_block_met()?.filter(|met| met.height > height));
+    if let Some(sealed) = mark.sealed()
+        && store.snapshot()?.hash_of(sealed.height())? != Some(sealed.hash())
+    {
+        blocks.push(own_block(sealed));
+    }
+    let Some(highest) = blocks.iter().max_by_key(|block| block.height).copied() else { return Ok(None) };
+    let known = blocks.iter().map(|block| (block.height, block.hash)).collect();
+    let sealed = mark.sealed().filter(|sealed| sealed.hash() == highest.hash).map(SealedHeader::of);
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Ok(Some(GivenUpBranch { after: height, highest, known, sealed, time }))
+}
+
+fn own_block(block: &Block) -> OwnBlock {
+    OwnBlock { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp }
+}
+
+/// The blocks above `height`, lowest first: what a rollback is about to take out of an authority's chain.
+pub(crate) fn blocks_above(store: &Store, height: u64) -> Result<Vec<OwnBlock>, StorageError> {
+    let snapshot = store.snapshot()?;
+    let (head, mut blocks) = (snapshot.head(), Vec::new());
+    for height in height.saturating_add(1)..=head.height {
+        // Of a long branch these are enough; and its highest block.
+        if blocks.len() >= MAX_KNOWN && height < head.height {
+            continue;
+        }
+        if let Some(header) = snapshot.header(height)? {
+            let hash = snapshot.hash_of(height)?.unwrap_or_default();
+            blocks.push(OwnBlock { height, hash, timestamp: header.timestamp });
+        }
+    }
+    Ok(blocks)
 }
 
 /// Confirms the sealed block if it is the one that follows the stored head.

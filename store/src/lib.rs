@@ -37,6 +37,7 @@ mod keys;
 mod leaves;
 pub mod node;
 pub mod open;
+pub mod own;
 pub mod proofs;
 pub mod prune;
 pub mod rollback;
@@ -60,6 +61,7 @@ pub use history::{AccountHistory, AccountState, HistoricState, HistoryError, MAX
 pub use keys::TransactionLocation;
 pub use node::{Evidence, MAX_ACCEPTED, MAX_EVIDENCE, MAX_REFUSED_BLOCKS, NodeStore, RefusedBlock, SealedHeader};
 pub use open::OpenError;
+pub use own::{GivenUpBranch, MAX_GIVEN_UP, MAX_KNOWN, OwnBlock};
 pub use proofs::{MAX_UNDONE_BLOCKS, ProvableError, ProvableState};
 pub use prune::{PruneError, Pruned};
 pub use rollback::{Rollback, RollbackError};

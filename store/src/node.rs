@@ -341,12 +341,20 @@ impl NodeStore {
             write.open_table(EVIDENCE)?;
             write.open_table(ACCEPTED)?;
             write.open_table(BOOKMARKS)?;
-            Ok(())
+            crate::own::create_tables(write)
         })
     }
 
+    /// A snapshot.
+    pub(crate) fn begin_read(&self) -> Result<redb::ReadTransaction, StorageError> {
+        Ok(self.database.begin_read()?)
+    }
+
     /// One durable transaction; dropped without a trace where `rows` fails.
-    fn write<T>(&self, rows: impl FnOnce(&WriteTransaction) -> Result<T, StorageError>) -> Result<T, StorageError> {
+    pub(crate) fn write<T>(
+        &self,
+        rows: impl FnOnce(&WriteTransaction) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         let mut write = self.database.begin_write()?;
         write.set_quick_repair(true);
         let result = rows(&write)?;
@@ -443,10 +451,10 @@ fn shorten(text: &mut String) {
     text.truncate(end);
 }
 
-fn encode(table: &'static str, record: &impl Serialize) -> Result<Vec<u8>, StorageError> {
+pub(crate) fn encode(table: &'static str, record: &impl Serialize) -> Result<Vec<u8>, StorageError> {
     serde_json::to_vec(record).map_err(|error| StorageError::damaged(table, error))
 }
 
-fn decode<R: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<R, StorageError> {
+pub(crate) fn decode<R: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<R, StorageError> {
     serde_json::from_slice(bytes).map_err(|error| StorageError::damaged(table, error))
 }

@@ -132,6 +132,30 @@ fn a_damaged_account_is_named_and_repaired_from_the_last_height_whose_state_is_r
 }
 
 #[test]
+fn an_authority_whose_state_is_damaged_seals_nothing_more_until_it_is_repaired() {
+    let mut authority = Node::authority();
+    authority.start();
+    make_blocks(&authority, 0, 3);
+    authority.stop();
+    damage_account(&authority, dev::key(2).address());
+    authority.start();
+    authority.is_phase("stalled");
+    // The same after a restart, before anything was looked at again.
+    authority.stop().set("sync.reconcile_every_s", 0).start();
+    authority.is_phase("stalled");
+    let (status, answer) = authority.get("/health/ready");
+    assert!(status == 503 && answer.to_string().contains("callboard chain reconcile"), "{answer}");
+    let sent = authority.send(&transfers(0, 3, 1))[0];
+    assert_eq!(authority.call("eth_getTransactionReceipt", json!([sent])), Value::Null);
+    assert_eq!(authority.height(), 3);
+    authority.stop();
+    authority.run(&["chain", "reconcile"]).succeeded();
+    authority.start();
+    make_blocks(&authority, 3, 1);
+    assert_eq!(authority.height(), 4);
+}
+
+#[test]
 fn a_damaged_account_that_no_block_has_touched_is_repaired_from_the_genesis() {
     let (forge, mut node) = chain();
     damage_account(&node, dev::key(2).address());

@@ -1,6 +1,7 @@
 //! Two sealed blocks of one height: kept, alarmed, and proven to anybody; and an authority that meets its own seal.
 
 use crate::forge::{Forge, import, posted, sealed_again, with_header};
+use crate::support::guest::Guest;
 use crate::support::node::{Node, SOON, assert_same_blocks};
 use crate::support::until;
 use crate::support::wallet::{make_blocks, sign, transfer, transfers};
@@ -80,6 +81,28 @@ fn a_proposing_authority_that_is_handed_its_own_unknown_block_stops_takes_it_bac
 }
 
 #[test]
+fn an_authority_that_was_handed_its_own_unknown_block_seals_nothing_after_a_restart_either() {
+    let (mut original, mut copy) = copied_authority();
+    make_blocks(&copy, 5, 2);
+    let blocks = [6, 7].map(|height| copy.block(height));
+    copy.stop();
+    let post = |node: &Node, raw: &Bytes| node.post("/rpc/importBlock", &json!({ "raw": raw }));
+    assert_eq!(post(&original, &blocks[1]).0, 409);
+    // Nobody has these blocks any more.
+    original.stop().follow(&[]).start();
+    original.is_phase("stalled");
+    is_alerted(&original, "its head 5 is below 7");
+    is_alerted(&original, "carries this authority's seal");
+    original.send(&transfers(0, 5, 1));
+    for block in &blocks {
+        assert_eq!(post(&original, block).1["imported"], true);
+    }
+    original.is_phase("following");
+    make_blocks(&original, 7, 1);
+    assert_eq!((original.height(), original.metric("callboard_equivocations")), (8, 0));
+}
+
+#[test]
 fn two_processes_that_seal_with_one_key_are_proven_to_have_done_so() {
     let (mut original, mut copy) = copied_authority();
     copy.stop();
@@ -111,4 +134,25 @@ fn a_second_sealed_block_that_is_posted_is_kept_as_evidence_and_alarmed_by_a_fol
     // It is still known after a restart.
     follower.stop().start();
     is_alerted(&follower, "sealed two blocks of height 2");
+}
+
+#[test]
+fn a_sealed_block_that_cannot_be_confirmed_stops_a_follower_whether_it_is_pushed_or_posted() {
+    let mut forge = Forge::new();
+    let blocks = forge.extend_by(2);
+    let wrong = sealed_again(&with_header(&blocks[1], |header| header.gas_used += 1));
+    for is_pushed in [true, false] {
+        let mut follower = forge.follower();
+        follower.start();
+        import(&follower, &blocks[0]);
+        if is_pushed {
+            Guest::of(&follower, 7).push(&wrong);
+        } else {
+            assert_eq!(follower.post("/rpc/importBlock", &posted(&wrong)).0, 422);
+        }
+        follower.is_phase("stalled");
+        is_alerted(&follower, "this node or the authority is wrong");
+        // What it has is still served.
+        assert_eq!(follower.block(1), *blocks[0].bytes());
+    }
 }

@@ -4,25 +4,34 @@ use crate::support::node::{Node, SOON, assert_same_blocks};
 use crate::support::until;
 use crate::support::wallet::{make_blocks, sign, transfer, transfers};
 use alloy_consensus::TxLegacy;
-use alloy_primitives::U256;
+use alloy_primitives::{Bytes, U256};
 use callboard::dev;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 
 /// An authority with its key outside its data folder, and a follower; both with five blocks. Each knows the other.
 fn network() -> (Node, Node) {
+    let (mut authority, follower) = documented_network();
+    authority.follow(&[&follower]);
+    (authority, follower)
+}
+
+/// The same as the book describes it: only the follower knows the other, and nobody can dial it.
+fn documented_network() -> (Node, Node) {
     let mut authority = Node::authority_with_keystore();
     authority.start();
     make_blocks(&authority, 0, 5);
     let mut follower = Node::follower("follower", &[&authority]);
     follower.start().reaches(5);
-    authority.follow(&[&follower]);
     (authority, follower)
 }
 
 /// The same with ten blocks, where the authority has ended and its database been put back to five.
 fn network_with_an_older_database() -> (Node, Node) {
-    let (mut authority, follower) = network();
+    with_an_older_database(network())
+}
+
+fn with_an_older_database((mut authority, follower): (Node, Node)) -> (Node, Node) {
     authority.stop();
     let copy = authority.path("older.redb");
     fs::copy(authority.database(), &copy).expect("copied");
@@ -82,6 +91,76 @@ fn an_authority_with_an_older_database_takes_its_own_blocks_back_before_it_seals
         assert_eq!(node.call("callboard_evidence", json!([]))["evidence"], json!([]));
         assert_eq!((node.metric("callboard_equivocations"), node.status()["alerts"].clone()), (0, json!([])));
     }
+}
+
+#[test]
+fn an_authority_that_can_dial_nobody_gets_the_blocks_its_older_database_lacks_back_from_its_follower() {
+    let (mut authority, follower) = with_an_older_database(documented_network());
+    authority.start();
+    assert_taken_back(&authority, &follower, 10);
+    assert_eq!(authority.routed("ImportBlock"), 5);
+    for node in [&authority, &follower] {
+        assert_eq!((node.metric("callboard_equivocations"), node.status()["alerts"].clone()), (0, json!([])));
+    }
+}
+
+/// All that an authority knows: its database, what it remembers, and its high-water file.
+fn snapshot(authority: &Node) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let files = fs::read_dir(authority.path("keystore")).expect("keystore").map(|file| file.expect("file").path());
+    let mark = files.filter(|path| path.extension().is_some_and(|end| end == "high-water"));
+    let paths = mark.chain([authority.database(), authority.data("node.redb")]);
+    paths.map(|path| (path.clone(), fs::read(path).expect("read"))).collect()
+}
+
+/// As [`documented_network`], ended, with ten blocks, and the authority put back to where it had five.
+fn restored_network() -> (Node, Node) {
+    let (mut authority, follower) = documented_network();
+    until("the authority has heard of its guest", SOON, || {
+        let actors = authority.call("callboard_actors", json!([]));
+        let sync = actors.as_array()?.iter().find(|actor| actor["actor"] == "SyncCoordinator")?;
+        sync["messages"].as_array()?.iter().find(|message| message["message"] == "GuestStatus").map(drop)
+    });
+    authority.stop();
+    let snapshot = snapshot(&authority);
+    authority.start();
+    make_blocks(&authority, 5, 5);
+    follower.reaches(10);
+    authority.kill();
+    snapshot.iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("written"));
+    (authority, follower)
+}
+
+/// A transaction that makes another block 6.
+fn other_transaction() -> Bytes {
+    sign(&dev::key(0), TxLegacy { value: U256::from(2), ..transfer(5) })
+}
+
+#[test]
+fn an_authority_restored_with_its_mark_hears_of_its_newer_blocks_from_its_follower_before_it_seals() {
+    let (mut authority, follower) = restored_network();
+    authority.set("peers.start_wait_s", 30).start();
+    authority.send(&[other_transaction()]);
+    assert_taken_back(&authority, &follower, 10);
+    for node in [&authority, &follower] {
+        assert_eq!((node.metric("callboard_equivocations"), node.status()["divergence"].clone()), (0, json!(null)));
+    }
+}
+
+#[test]
+fn an_authority_that_sealed_over_its_newer_blocks_hears_of_it_from_its_follower_and_stops() {
+    let (mut authority, mut follower) = restored_network();
+    let old = follower.hash(6);
+    follower.stop();
+    authority.set("peers.start_wait_s", 1).start();
+    authority.receipt(authority.send(&[other_transaction()])[0]);
+    follower.start();
+    authority.is_phase("diverged");
+    follower.is_phase("diverged");
+    let proven = |evidence: &Value| evidence["height"] == 6 && evidence["second"]["hash"] == json!(old);
+    until("the proof is kept", SOON, || {
+        let kept = authority.call("callboard_evidence", json!([]))["evidence"].clone();
+        kept.as_array().expect("a list").iter().any(proven).then_some(())
+    });
 }
 
 #[test]
@@ -177,6 +256,70 @@ fn an_authority_forks_knowingly_only_at_its_head_and_keeps_what_it_gave_up_as_ev
         [&evidence["first"]["hash"], &evidence["second"]["hash"]],
         [&json!(given_up), &json!(authority.hash(5))]
     );
+}
+
+/// How its one peer's chain stands to its own.
+#[track_caller]
+fn sees_its_peer_as(node: &Node, state: &str) {
+    until(&format!("its peer {state}"), SOON, || (node.status()["peers"][0]["state"] == state).then_some(()));
+}
+
+#[test]
+fn an_authority_that_forked_knowingly_stays_on_its_new_branch_beside_a_follower_of_the_old_one() {
+    let (mut authority, follower) = network();
+    let old = follower.hashes();
+    authority.stop();
+    let config = authority.path("node.toml").display().to_string();
+    authority.run(&["chain", "rollback", "--config", &config, "--to", "3", "--abandon-after", "3"]).succeeded();
+    authority.arguments(&["--abandon-after", "3"]).start();
+    sees_its_peer_as(&authority, "accepted");
+    authority.is_phase("following");
+    // Handed in, they are not taken back either.
+    for (height, check) in [(4, "givenUp"), (5, "givenUp")] {
+        let (status, answer) = authority.post("/rpc/importBlock", &json!({ "raw": follower.block(height) }));
+        assert_eq!((status, &answer["error"]["check"]), (422, &json!(check)), "{answer}");
+    }
+    assert_eq!(authority.height(), 3);
+    // Nor does a start without the flag take them back, before the new branch has begun and afterwards.
+    for height in [3, 4] {
+        authority.stop().start();
+        sees_its_peer_as(&authority, "accepted");
+        authority.is_phase("following");
+        make_blocks(&authority, height, 1);
+    }
+    assert_eq!(authority.height(), 5);
+    assert_eq!(authority.hash(3), old[3]);
+    assert!((4..=5).all(|height| authority.hash(height) != old[height as usize]));
+    assert_eq!((authority.routed("ImportBlock"), &authority.status()["divergence"]), (0, &json!(null)));
+    // The follower says so, and what to do.
+    follower.is_phase("diverged");
+    let found = until("it knows where", SOON, || {
+        Some(follower.status()["divergence"].clone()).filter(|found| found["lastCommonHeight"] == 3)
+    });
+    assert!(found["remedy"].as_str().expect("a remedy").contains("rollback --to 3"), "{found}");
+    // The highest block that was given up proves by itself that its height was sealed twice.
+    until("the proof is kept", SOON, || {
+        let kept = authority.call("callboard_evidence", json!([]))["evidence"].clone();
+        let of = |height: u64| {
+            kept.as_array().expect("a list").iter().find(|evidence| evidence["height"] == height).cloned()
+        };
+        of(5).filter(|evidence| evidence["second"]["hash"] == json!(old[5]))
+    });
+}
+
+#[test]
+fn an_authority_that_gives_up_blocks_its_older_database_lacks_takes_none_of_them_back() {
+    let (mut authority, follower) = network_with_an_older_database();
+    let old = follower.hashes();
+    authority.arguments(&["--abandon-after", "5"]).start();
+    sees_its_peer_as(&authority, "accepted");
+    make_blocks(&authority, 5, 1);
+    authority.stop().start();
+    sees_its_peer_as(&authority, "accepted");
+    make_blocks(&authority, 6, 1);
+    assert_eq!((authority.height(), authority.routed("ImportBlock")), (7, 0));
+    assert_ne!(authority.hash(6), old[6]);
+    follower.is_phase("diverged");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::confirmed_state::{ImportBlock, ImportError, Imported};
 use crate::monitor::Metrics;
 use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
-use crate::sync_coordinator::OwnBlockMet;
+use crate::sync_coordinator::{OwnBlockMet, UnconfirmableMet};
 use crate::transport::SealedHead;
 use crate::verifier::{VerificationError, Verifier};
 use alloy_primitives::{B256, Bytes};
@@ -31,6 +31,7 @@ use callboard_chain::live::ConfirmError;
 use callboard_chain::verify::VerifyError;
 use callboard_chain::{Blame, Block, Check, Verified};
 use callboard_store::{Head, NodeStore, StorageError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -66,6 +67,18 @@ pub enum ImportFailure {
     /// It does not extend the confirmed state.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
+    /// This authority sealed it, and gave it up knowingly.
+    #[error(
+        "block {height} {hash} is of the branch that this authority gave up above block {after}; it is not taken back"
+    )]
+    GivenUp {
+        /// Its height.
+        height: u64,
+        /// Its hash.
+        hash: B256,
+        /// The highest block that was kept.
+        after: u64,
+    },
     /// ConfirmedState has too much to do, or is too slow. Try again; the block may have been imported all the same.
     #[error("the node is busy: {reason}")]
     Busy {
@@ -87,7 +100,7 @@ impl ImportFailure {
             Self::NotRouted { .. } => Blame::Nobody,
             Self::Refused(error) => error.blame(),
             Self::Confirm(error) => error.blame(),
-            Self::Busy { .. } | Self::Stopping { .. } => Blame::Nobody,
+            Self::GivenUp { .. } | Self::Busy { .. } | Self::Stopping { .. } => Blame::Nobody,
         }
     }
 
@@ -97,6 +110,7 @@ impl ImportFailure {
             Self::NotRouted { .. } => "route",
             Self::Refused(error) => error.check(),
             Self::Confirm(error) => error.check(),
+            Self::GivenUp { .. } => "givenUp",
             Self::Busy { .. } => "busy",
             Self::Stopping { .. } => "stopping",
         }
@@ -107,7 +121,7 @@ impl ImportFailure {
         match self {
             Self::Refused(error) => Some(error.failed()),
             Self::Confirm(error) => error.failed(),
-            Self::NotRouted { .. } | Self::Busy { .. } | Self::Stopping { .. } => None,
+            Self::NotRouted { .. } | Self::GivenUp { .. } | Self::Busy { .. } | Self::Stopping { .. } => None,
         }
     }
 
@@ -126,6 +140,7 @@ impl ImportFailure {
             Self::Refused(error) => error.expected_and_actual(),
             Self::Confirm(error) => error.expected_and_actual(),
             Self::NotRouted { phase, .. } => ("a phase that imports".to_owned(), phase.to_string()),
+            Self::GivenUp { hash, .. } => ("a block that was not given up".to_owned(), hash.to_string()),
             Self::Busy { reason } => ("a node with time for it".to_owned(), reason.clone()),
             Self::Stopping { reason } => ("a running node".to_owned(), reason.clone()),
         }
@@ -195,6 +210,8 @@ pub struct Importer {
     passports: Passports,
     seals: SealWatch,
     own_blocks: Option<OwnBlocks>,
+    /// Hears of every sealed block that cannot be confirmed.
+    faults: Arc<OnceLock<Inbox<UnconfirmableMet>>>,
 }
 
 impl Importer {
@@ -209,7 +226,14 @@ impl Importer {
         own_blocks: Option<OwnBlocks>,
     ) -> Self {
         let Records { refusals, passports } = records;
-        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks }
+        let faults = Arc::default();
+        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks, faults }
+    }
+
+    /// From now on the sync coordinator hears of every validly sealed block that stands on this chain and cannot be
+    /// confirmed, whatever brought it. Assembly calls it once.
+    pub fn report_faults_to(&self, faults: Inbox<UnconfirmableMet>) {
+        self.faults.get_or_init(|| faults);
     }
 
     /// How many blocks can be verified at once, ahead of importing.
@@ -276,9 +300,30 @@ impl Importer {
     /// Verifies and executes a block, and waits until it is durable.
     pub async fn import(&self, bytes: Bytes, provenance: Provenance) -> Result<Outcome, ImportFailure> {
         self.check_route(provenance)?;
-        let outcome = self.import_verified(self.verify(bytes, provenance).await?, provenance).await?;
+        let verified = self.verify(bytes.clone(), provenance).await;
+        let block = verified.inspect_err(|failure| self.tell_unverified(failure, &bytes))?;
+        let outcome = self.import_verified(block, provenance).await?;
         self.durable(outcome.height).await?;
         Ok(outcome)
+    }
+
+    /// A block that breaks a rule under a valid seal matters only where it stands on our chain.
+    fn tell_unverified(&self, failure: &ImportFailure, bytes: &Bytes) {
+        if failure.blame() != Blame::Local {
+            return;
+        }
+        let Ok(block) = Block::decode(bytes.clone()) else { return };
+        let head = self.durable_head();
+        if block.header().parent_hash == head.hash && block.height() == head.height.saturating_add(1) {
+            self.tell_fault(&block, failure);
+        }
+    }
+
+    fn tell_fault(&self, block: &Block, failure: &ImportFailure) {
+        let Some(faults) = self.faults.get().filter(|_| failure.blame() == Blame::Local) else { return };
+        let met = UnconfirmableMet { height: block.height(), hash: block.hash(), reason: failure.to_string() };
+        // A coordinator that is behind fetches the block by itself, and hears of it then.
+        faults.offer(met).ok();
     }
 
     /// Executes a verified block. It is durable when [`Importer::durable`] says so. A refusal is recorded.
@@ -288,7 +333,11 @@ impl Importer {
         provenance: Provenance,
     ) -> Result<Outcome, ImportFailure> {
         self.check_route(provenance)?;
-        self.hold_proposing(block.value(), provenance).await?;
+        if let Err(failure) = self.hold_proposing(block.value(), provenance).await {
+            self.passports.dropped(block.value().hash(), provenance);
+            self.refusals.record(&failure, provenance, block.value().bytes());
+            return Err(failure);
+        }
         let value = block.value().clone();
         let outcome = self.execute(block, provenance).await;
         match &outcome {
@@ -301,18 +350,25 @@ impl Importer {
                 }
                 self.refusals.record(failure, provenance, value.bytes());
                 self.meet(&value);
+                self.tell_fault(&value, failure);
             }
         }
         outcome
     }
 
     /// An authority that meets its own seal on a block it lacks seals nothing more until it has that block: whatever
-    /// it is sealing now ends before this returns.
+    /// it is sealing now ends before this returns, and a restart does not make it forget. What it gave up knowingly it
+    /// does not take back.
     async fn hold_proposing(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
         let Some(own) = &self.own_blocks else { return Ok(()) };
-        let Meeting::Ahead { may_extend: true } = self.seals.meet(&SealedHead::of(block))? else { return Ok(()) };
-        let height = block.height();
+        let (met, height) = (SealedHead::of(block), block.height());
+        match self.seals.meet(&met)? {
+            Meeting::Ahead { may_extend: true } => {}
+            Meeting::GivenUp { after } => return Err(ImportFailure::GivenUp { height, hash: block.hash(), after }),
+            _ => return Ok(()),
+        }
         own.hold.ask(HoldProposing { height }, EXECUTE_DEADLINE).await?;
+        self.seals.remember_own((&met).into()).await?;
         if self.callboard.deliveries(provenance.origin, Kind::Block).contains(&Delivery::AlarmBlock) {
             self.callboard.count(provenance.origin, Kind::Block, Delivery::AlarmBlock);
         }

@@ -3,11 +3,11 @@
 
 use crate::monitor::{Alarm, Alarms, Metrics};
 use crate::send::Inbox;
-use crate::sync_coordinator::{KnownHead, OtherBlockMet};
+use crate::sync_coordinator::{GivenUp, KnownHead, OtherBlockMet};
 use crate::transport::SealedHead;
 use alloy_primitives::B256;
 use callboard_chain::Block;
-use callboard_store::{Evidence, MAX_EVIDENCE, NodeStore, SealedHeader, StorageError, Store};
+use callboard_store::{Evidence, MAX_EVIDENCE, NodeStore, OwnBlock, SealedHeader, StorageError, Store};
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,11 @@ pub enum Meeting {
         /// The hash of ours.
         ours: B256,
     },
+    /// It is not in this chain, and of a branch that this authority gave up knowingly.
+    GivenUp {
+        /// Above this height.
+        after: u64,
+    },
     /// It commits to another configuration: the authority's key seals another chain, too.
     OtherChain,
 }
@@ -50,6 +55,7 @@ struct Inner {
     kept: NodeStore,
     /// On an authority: the highest block that its high-water file knew at the start.
     high_water: Option<u64>,
+    given_up: GivenUp,
     alarms: Alarms,
     pairs: Gauge,
     seen: Mutex<Seen>,
@@ -65,6 +71,8 @@ struct Seen {
     lowest: Option<[B256; 2]>,
     /// Above the head, by height and hash.
     ahead: BTreeMap<(u64, B256), Sealed>,
+    /// On an authority: the highest block with its own seal that it lacked and that is remembered on disk; 0 for none.
+    own: u64,
 }
 
 #[derive(Clone)]
@@ -116,6 +124,7 @@ impl SealWatch {
         let watch = Self(Arc::new(Inner {
             chain,
             commitment,
+            given_up: GivenUp::new(kept.given_up()?),
             kept,
             high_water,
             alarms,
@@ -127,7 +136,51 @@ impl SealWatch {
         for evidence in watch.0.kept.evidence()? {
             watch.prove(evidence.height, [&evidence.ours, &evidence.theirs].map(SealedHeader::hash));
         }
+        watch.recall()?;
         Ok(watch)
+    }
+
+    /// What was met, and what was given up, before this start.
+    fn recall(&self) -> Result<(), StorageError> {
+        for branch in self.0.given_up.branches() {
+            // It proves that a height is sealed twice as soon as another block of its height is here.
+            if let Some(record) = branch.sealed.clone() {
+                let OwnBlock { height, hash, timestamp } = branch.highest;
+                self.remember(height, Sealed { hash, timestamp, record });
+            }
+        }
+        let Some(met) = self.0.kept.own_block_met()?.filter(|_| self.0.high_water.is_some()) else { return Ok(()) };
+        if met.height <= self.0.chain.snapshot()?.head().height {
+            return self.0.kept.forget_own_block_met();
+        }
+        self.0.seen.lock().own = met.height;
+        self.suspect(met.height, met.hash);
+        Ok(())
+    }
+
+    /// What this authority gave up; nothing on a follower.
+    pub fn given_up(&self) -> &GivenUp {
+        &self.0.given_up
+    }
+
+    /// On an authority: the height of the highest block with its own seal that it is known to lack; 0 for none.
+    pub fn own_block_met(&self) -> u64 {
+        self.0.seen.lock().own
+    }
+
+    /// On an authority: a block above its head carries its own seal. That is remembered, also over a restart, before
+    /// this returns: whoever showed the block may be gone by then.
+    pub async fn remember_own(&self, met: KnownHead) -> Result<(), StorageError> {
+        if self.0.high_water.is_none() || met.height <= self.own_block_met() {
+            return Ok(());
+        }
+        let kept = self.0.kept.clone();
+        let written = tokio::task::spawn_blocking(move || kept.meet_own_block(&met.into())).await;
+        // Where the node is stopping, nothing is sealed any more.
+        written.unwrap_or(Ok(()))?;
+        let mut seen = self.0.seen.lock();
+        seen.own = seen.own.max(met.height);
+        Ok(())
     }
 
     /// From now on the sync coordinator hears of every block that differs from ours. Assembly calls it once.
@@ -159,9 +212,12 @@ impl SealWatch {
             }
             None => {
                 self.remember(met.height(), met.into());
+                if let Some(after) = self.0.given_up.after(&met.into()) {
+                    return Ok(Meeting::GivenUp { after });
+                }
                 let may_extend = met.timestamp() >= snapshot.head().timestamp;
                 if may_extend {
-                    self.suspect(met);
+                    self.suspect(met.height(), met.hash());
                 }
                 Ok(Meeting::Ahead { may_extend })
             }
@@ -233,16 +289,14 @@ impl SealWatch {
     }
 
     /// An authority that meets its own seal above everything it ever sealed, as far as it knows.
-    fn suspect(&self, met: &SealedHead) {
-        if self.0.high_water.is_none_or(|mark| met.height() <= mark) || self.0.alarms.is_raised(Alarm::OwnBlock) {
+    fn suspect(&self, height: u64, hash: B256) {
+        if self.0.high_water.is_none_or(|mark| height <= mark) || self.0.alarms.is_raised(Alarm::OwnBlock) {
             return;
         }
         let sentence = format!(
-            "block {} {} carries this authority's seal, and neither its chain nor its high-water file has it: another \
-             process seals with its key, or database and high-water file are older copies; it seals nothing until it \
-             has that block; stop whatever else holds the key",
-            met.height(),
-            met.hash()
+            "block {height} {hash} carries this authority's seal, and neither its chain nor its high-water file has it: \
+             another process seals with its key, or database and high-water file are older copies; it seals nothing \
+             until it has that block; stop whatever else holds the key"
         );
         self.0.alarms.raise(Alarm::OwnBlock, sentence);
     }
@@ -305,6 +359,7 @@ mod tests {
     use crate::testing::{StoredChain, genesis, key};
     use alloy_consensus::Header;
     use callboard_chain::Seal;
+    use callboard_store::GivenUpBranch;
     use std::time::Duration;
 
     struct Bench {
@@ -436,6 +491,49 @@ mod tests {
         let follower = bench(None);
         follower.watch.meet(&follower.sealed(4, 5_000)).unwrap();
         assert!(!follower.alarms.is_raised(Alarm::OwnBlock));
+    }
+
+    #[actix_rt::test]
+    async fn an_authority_remembers_its_own_seal_above_its_head_over_a_restart_until_it_has_that_height() {
+        let mut authority = bench(Some(1));
+        let met = authority.sealed(3, 5_000);
+        authority.watch.remember_own((&met).into()).await.unwrap();
+        let again = |bench: &Bench| {
+            let alarms = Alarms::default();
+            (watch(&bench.chain, &bench.kept, Some(1), &alarms, &Metrics::new()), alarms)
+        };
+        let (watch, alarms) = again(&authority);
+        assert_eq!(watch.own_block_met(), 3);
+        assert!(alarms.sentences().join("").contains(&format!("block 3 {}", met.hash())));
+        for _ in 2..=3 {
+            authority.chain.seal(&[]);
+            authority.chain.store();
+        }
+        assert_eq!(again(&authority).0.own_block_met(), 0);
+        let follower = bench(None);
+        follower.watch.remember_own((&follower.sealed(3, 5_000)).into()).await.unwrap();
+        assert_eq!(follower.kept.own_block_met().unwrap(), None);
+    }
+
+    #[actix_rt::test]
+    async fn what_an_authority_gave_up_is_not_met_again_and_becomes_proof_when_its_height_is_sealed_again() {
+        let mut bench = bench(Some(0));
+        let given_up = bench.sealed(2, 5_000);
+        let branch = GivenUpBranch {
+            after: 1,
+            highest: KnownHead::from(&given_up).into(),
+            known: [(2, given_up.hash())].into(),
+            sealed: Some(SealedHeader::new(given_up.header(), given_up.seal())),
+            time: 5_001,
+        };
+        bench.kept.give_up(&branch).unwrap();
+        bench.watch = watch(&bench.chain, &bench.kept, Some(0), &bench.alarms, &bench.metrics);
+        assert_eq!(bench.watch.meet(&given_up).unwrap(), Meeting::GivenUp { after: 1 });
+        assert!(!bench.alarms.is_raised(Alarm::OwnBlock));
+        bench.chain.seal(&[]);
+        bench.chain.store();
+        bench.watch.settle().unwrap();
+        bench.is_kept(2, bench.ours(2).hash(), given_up.hash()).await;
     }
 
     #[actix_rt::test]

@@ -5,6 +5,9 @@ use crate::callboard::{Origin, Role};
 use crate::monitor::{Alarm, Alarms, Metrics, StageMeter};
 use crate::send::probe::{Probe, probe};
 use crate::testing::{StoredChain, genesis, key};
+use crate::transport::NodeId;
+use alloy_consensus::Header;
+use alloy_primitives::U256;
 use callboard_chain::Seal;
 use callboard_store::NodeStore;
 
@@ -233,6 +236,43 @@ async fn an_authority_that_meets_its_own_seal_stops_sealing_before_it_takes_the_
     bench.chain.store();
     bench.import(bench.block.bytes()).await.unwrap().unwrap();
     assert!(held.try_next().is_none() && told.try_next().is_none());
+    assert_eq!(bench.importer.seals().own_block_met(), 0, "a follower's watch remembers nothing of its own");
+}
+
+#[actix_rt::test]
+async fn a_sealed_block_that_cannot_be_confirmed_is_told_whatever_brought_it_and_a_bad_peers_block_is_not() {
+    const NOBODY: [u64; 0] = [];
+    let wrong_gas = |_: &ImportBlock| {
+        Err(ConfirmError::GasUsed { height: 1, expected: 1, actual: 2, receipts: Vec::new().into() }.into())
+    };
+    let gap =
+        |message: &ImportBlock| Err(ConfirmError::Gap { expected: 0, actual: message.block.value().height() }.into());
+    let told_of = async |answer: fn(&ImportBlock) -> Result<Imported, ImportError>, change: fn(&mut Header)| {
+        let bench = Bench::new(Phase::Following, answer).await;
+        let (faults, mut told) = probe(|_: &UnconfirmableMet| ()).await;
+        bench.importer.report_faults_to(faults);
+        let mut header = bench.block.header().clone();
+        change(&mut header);
+        let block = Block::sealed(header, Vec::new(), &key(1));
+        bench.importer.import(block.bytes().clone(), Provenance::pushed(NodeId::of(&key(7)))).await.unwrap_err();
+        bench.importer.import(block.bytes().clone(), Provenance::OPERATOR).await.unwrap_err();
+        settle().await;
+        let mut heights = Vec::new();
+        while let Some(UnconfirmableMet { height, hash, .. }) = told.try_next() {
+            assert_eq!(hash, block.hash());
+            heights.push(height);
+        }
+        heights
+    };
+    assert_eq!(told_of(wrong_gas, |_| ()).await, [1, 1], "it is executed to another result");
+    assert_eq!(told_of(wrong_gas, |header| header.difficulty = U256::from(1)).await, [1, 1], "it breaks a rule");
+    let elsewhere = |header: &mut Header| {
+        header.difficulty = U256::from(1);
+        header.parent_hash = B256::ZERO;
+    };
+    assert_eq!(told_of(wrong_gas, elsewhere).await, NOBODY, "it does not stand on our chain");
+    assert_eq!(told_of(gap, |_| ()).await, NOBODY, "nobody is wrong");
+    assert_eq!(told_of(wrong_gas, |header| header.transactions_root = B256::ZERO).await, NOBODY, "the sender is wrong");
 }
 
 fn refusal(bench: &Bench, check: &str, blame: Blame) -> Refused {

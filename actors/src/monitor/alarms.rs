@@ -21,6 +21,8 @@ pub enum Alarm {
     Equivocation,
     /// A block that this authority does not know carries its own seal.
     OwnBlock,
+    /// The background check found the stored chain damaged.
+    Damaged,
     /// Peers' clocks differ from this node's.
     PeerClock,
     /// The head is dated later than this node's clock.
@@ -31,11 +33,12 @@ pub enum Alarm {
 
 impl Alarm {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Diverged,
         Self::DeadBranch,
         Self::Equivocation,
         Self::OwnBlock,
+        Self::Damaged,
         Self::PeerClock,
         Self::FutureHead,
         Self::ProposerClock,
@@ -48,6 +51,7 @@ impl Alarm {
             Self::DeadBranch => "dead_branch",
             Self::Equivocation => "equivocation",
             Self::OwnBlock => "own_block",
+            Self::Damaged => "damaged",
             Self::PeerClock => "peer_clock",
             Self::FutureHead => "future_head",
             Self::ProposerClock => "proposer_clock",

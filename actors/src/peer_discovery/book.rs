@@ -25,8 +25,11 @@ pub(super) const MAX_PER_RANGE: usize = 32;
 pub(super) const MAX_CONNECTED_PER_RANGE: usize = 4;
 /// Pause after the first failed dial; doubled with each further one.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause before a seed is dialled again.
-pub(super) const LONGEST_SEED_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause before a seed that did not answer is dialled again. It is below the time that an authority which starts
+/// waits for its guests: they tell it of blocks that a restored database lacks.
+pub(super) const LONGEST_SEED_PAUSE: Duration = Duration::from_secs(4);
+/// Pause after a seed was refused.
+pub(super) const REFUSED_SEED_PAUSE: Duration = Duration::from_secs(30);
 /// Longest pause before any other address is dialled again, and pause after one was refused.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Dials of an address in a row that fail before it is forgotten; seeds never are.
@@ -331,10 +334,13 @@ impl Entry {
 
     /// Doubled with each failure up to a bound, times 0.75 to 1.25.
     fn pause(&self, jitter: u64) -> Duration {
-        let longest = if self.target.is_seed { LONGEST_SEED_PAUSE } else { LONGEST_PAUSE };
+        let (longest, refused) = match self.target.is_seed {
+            true => (LONGEST_SEED_PAUSE, REFUSED_SEED_PAUSE),
+            false => (LONGEST_PAUSE, LONGEST_PAUSE),
+        };
         let doubled = 1u32.checked_shl(self.failures.saturating_sub(1)).unwrap_or(u32::MAX);
         let pause = match self.state {
-            DialState::Refused => longest,
+            DialState::Refused => refused,
             _ => FIRST_PAUSE.saturating_mul(doubled).min(longest),
         };
         pause.mul_f64(0.75 + (jitter % 501) as f64 / 1_000.0)

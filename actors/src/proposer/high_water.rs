@@ -105,26 +105,31 @@ impl HighWater {
     pub fn abandon(&mut self) -> Result<Option<PathBuf>, HighWaterError> {
         let Some(sealed) = &self.sealed else { return Ok(None) };
         let kept = self.path.with_extension(format!("abandoned-{}-{:x}", sealed.height(), sealed.hash()));
-        fs::rename(&self.path, &kept).map_err(|source| HighWaterError::Io { path: self.path.clone(), source })?;
+        let moved = fs::rename(&self.path, &kept).and_then(|()| sync_folder(&kept));
+        moved.map_err(|source| HighWaterError::Io { path: self.path.clone(), source })?;
         self.sealed = None;
         Ok(Some(kept))
     }
 
     /// Writes a new file, makes it durable, and puts it in the place of the old one.
     fn write(&self, block: &Block) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
         let fresh = self.path.with_extension("high-water.new");
         let mut file = File::create(&fresh)?;
         file.write_all(&encode(self.genesis, block))?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
-        File::open(folder)?.sync_all()
+        sync_folder(&self.path)
     }
 }
 
 /// Whether `block` may be sealed where `sealed` is the highest block that ever was: no height twice, and none below it.
 pub fn allows(sealed: &Block, block: &Block) -> bool {
     block.height() > sealed.height() || block.hash() == sealed.hash()
+}
+
+/// A file's new name lasts only once its folder is durable.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Takes the lock beside the mark, and makes the folder where there is none yet.

@@ -1,21 +1,24 @@
 //! *Role*: decides what the node is doing (phase), from whom it fetches, whether its chain differs from a peer's, and
 //! whether it may propose. *Owns*: phase, target, fetches, the blocks that wait for their turn. *Receives*:
-//! PeerConnected, PeerLost, PeerStatus, ForeignChain, FirstDialsEnded, HeadStored, OwnBlockMet, OtherBlockMet, FetchEnded,
-//! HandedOver, BlockAnswered. *Sends*: CommitPace to ConfirmedState, ProposePermission to the proposer, SessionBroken and
-//! PeerMisbehaved to peer discovery; publishes a SyncReport.
+//! PeerConnected, PeerLost, PeerStatus, GuestStatus, ForeignChain, FirstDialsEnded, HeadStored, OwnBlockMet, OtherBlockMet,
+//! UnconfirmableMet, DamageFound, FetchEnded, HandedOver, BlockAnswered, GivenBack. *Sends*: CommitPace to ConfirmedState,
+//! ProposePermission to the proposer, SessionBroken and PeerMisbehaved to peer discovery; publishes a SyncReport.
 //! *When behind*: heads coalesce, only the newest counts. *On failure*: the death guard stops the node.
 
+use super::give_back::{Compared, GiveBack, GivenBack, bring};
 use super::messages::{
-    Answer, Effect, FetchId, ForeignGenesis, ImportEnd, KnownHead, OtherBlockMet, OwnBlockMet, QuestionId,
+    Answer, DamageFound, Effect, FetchId, ForeignGenesis, GuestStatus, ImportEnd, KnownHead, OtherBlockMet,
+    OwnBlockMet, QuestionId, UnconfirmableMet,
 };
 use super::pipeline::{HandedOver, Pipeline};
 use super::report::{DivergenceReport, Pace, SyncReport};
 use super::state::State;
 use super::stream::{BlockAnswered, FetchEnded, PeerFault, Tools, Trouble, ask_block, run_live, run_range};
 use crate::block_store::HeadStored;
-use crate::callboard::{Callboard, Phase};
+use crate::callboard::{Callboard, Phase, Role};
 use crate::confirmed_state::CommitPace;
 use crate::guard::Stop;
+use crate::importer::Meeting;
 use crate::monitor::{Alarm, Alarms, Stages};
 use crate::peer_discovery::{
     FirstDialsEnded, ForeignChain, Offence, PeerConnected, PeerLost, PeerMisbehaved, PeerStatus, SessionBroken,
@@ -26,10 +29,13 @@ use crate::transport::client::Session;
 use crate::transport::{NodeId, SealedHead};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use alloy_primitives::B256;
+use callboard_store::NodeStore;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
+/// How often it is written down that a guest is still there. A week without it, and nobody waits for it any more.
+const REMEMBER_GUEST_EVERY: Duration = Duration::from_secs(86_400);
 /// How often the core looks at the time. A tenth of the shortest pause it knows.
 const TICK: Duration = Duration::from_millis(25);
 
@@ -54,6 +60,10 @@ pub struct Ports {
     pub handed_over: Inbox<HandedOver>,
     /// Its own mailbox, for its questions.
     pub answered: Inbox<BlockAnswered>,
+    /// Its own mailbox, for what it gives back to an authority.
+    pub given: Inbox<GivenBack>,
+    /// Who is waited for at the next start is remembered there.
+    pub node_store: NodeStore,
 }
 
 /// The actor.
@@ -66,6 +76,9 @@ pub struct SyncCoordinator {
     pub(super) sessions: BTreeMap<NodeId, Session>,
     pipeline: Pipeline,
     fetches: BTreeMap<FetchId, SpawnHandle>,
+    give_back: GiveBack,
+    /// When each guest was last remembered on disk.
+    guests: BTreeMap<NodeId, Duration>,
     pub(super) pace: Pace,
     pub(super) catching_up_from: u64,
     alarms: Alarms,
@@ -96,6 +109,8 @@ impl SyncCoordinator {
             sessions: BTreeMap::new(),
             pipeline: Pipeline::new(height),
             fetches: BTreeMap::new(),
+            give_back: GiveBack::default(),
+            guests: BTreeMap::new(),
             pace: Pace::default(),
             catching_up_from: height,
             alarms,
@@ -235,9 +250,16 @@ impl SyncCoordinator {
             self.blame(*peer, Trouble { reason, fault: PeerFault::Forged });
         }
         if let ImportEnd::Fault { reason } = &end {
-            tracing::error!(reason, "this node or the authority is wrong: a sealed block cannot be confirmed");
+            self.report_fault(reason);
         }
         self.tell(ctx, |state, now, wall| state.on_import_failed(now, wall, end));
+    }
+
+    /// Once: whoever brings the block may bring it again and again.
+    fn report_fault(&self, reason: &str) {
+        if self.state.halted().is_none() {
+            tracing::error!(reason, "this node or the authority is wrong: a sealed block cannot be confirmed");
+        }
     }
 
     /// The hand-over runs by itself; now and then it is looked how far it has come.
@@ -283,15 +305,74 @@ impl SyncCoordinator {
 
     fn on_peer_head(&mut self, peer: NodeId, sealed: &SealedHead, ctx: &mut Context<Self>) {
         let (head, ours) = (KnownHead::from(sealed), self.our_hash(sealed.height()));
-        self.keep_proof(sealed);
+        let meeting = self.keep_proof(sealed);
+        self.remember_own(meeting, sealed, ctx);
         self.tell(ctx, |state, now, wall| state.on_peer_head(now, wall, peer, head, ours));
+        self.give_back(peer, head, ours, ctx);
+    }
+
+    /// An authority may lack what this follower has, and cannot dial it.
+    fn give_back(&mut self, peer: NodeId, theirs: KnownHead, ours: Option<B256>, ctx: &mut Context<Self>) {
+        let is_authority = |session: &&Session| session.role() == Role::Authority;
+        let Some(session) = self.sessions.get(&peer).filter(is_authority).cloned() else { return };
+        if self.callboard.role() == Role::Authority {
+            return;
+        }
+        let (head, differs_at) = (self.state.head().height, self.state.first_difference(peer));
+        if let Some(gift) = self.give_back.on_head(peer, Compared { theirs, ours, head, differs_at }) {
+            let (store, own) = (self.tools.store.clone(), self.ports.given.clone());
+            ctx.spawn(async move { own.signal(bring(session, store, gift).await) }.into_actor(self));
+        }
+    }
+
+    /// On an authority: somebody whom it perhaps cannot dial shows a sealed head.
+    fn on_guest_status(&mut self, guest: NodeId, sealed: &SealedHead, ctx: &mut Context<Self>) {
+        if self.callboard.role() != Role::Authority {
+            return;
+        }
+        self.remember_guest(guest);
+        let (head, ours) = (KnownHead::from(sealed), self.our_hash(sealed.height()));
+        let meeting = self.keep_proof(sealed);
+        self.remember_own(meeting, sealed, ctx);
+        self.tell(ctx, |state, now, wall| state.on_guest_head(now, wall, guest, head, ours));
+    }
+
+    /// It is waited for at the next start.
+    fn remember_guest(&mut self, guest: NodeId) {
+        let now = self.now();
+        if self.guests.get(&guest).is_some_and(|at| now.saturating_sub(*at) < REMEMBER_GUEST_EVERY) {
+            return;
+        }
+        self.guests.retain(|_, at| now.saturating_sub(*at) < REMEMBER_GUEST_EVERY);
+        self.guests.insert(guest, now);
+        let node_store = self.ports.node_store.clone();
+        actix_rt::task::spawn_blocking(move || {
+            if let Err(error) = node_store.put_guest(&guest.to_string(), wall_seconds()) {
+                tracing::error!(%error, "the guests cannot be written to node.redb");
+            }
+        });
     }
 
     /// Where two blocks of one height are sealed, both are kept.
-    fn keep_proof(&self, sealed: &SealedHead) {
-        if let Err(error) = self.tools.importer.seals().keep_proof(sealed) {
-            panic!("the chain database cannot be read: {error}");
+    fn keep_proof(&self, sealed: &SealedHead) -> Meeting {
+        match self.tools.importer.seals().keep_proof(sealed) {
+            Ok(meeting) => meeting,
+            Err(error) => panic!("the chain database cannot be read: {error}"),
         }
+    }
+
+    /// An authority that is told of its own seal above its head knows of it over a restart, too.
+    fn remember_own(&self, meeting: Meeting, sealed: &SealedHead, ctx: &mut Context<Self>) {
+        if meeting != (Meeting::Ahead { may_extend: true }) {
+            return;
+        }
+        let (seals, met) = (self.tools.importer.seals().clone(), KnownHead::from(sealed));
+        let remember = async move {
+            if let Err(error) = seals.remember_own(met).await {
+                panic!("node.redb cannot be written: {error}");
+            }
+        };
+        ctx.spawn(remember.into_actor(self));
     }
 
     fn our_hash(&self, height: u64) -> Option<B256> {
@@ -369,6 +450,7 @@ impl Handler<Timed<PeerLost>> for SyncCoordinator {
         message.answer(ctx, |PeerLost { node_id, .. }, ctx| {
             self.tools.importer.refusals().connected().remove(node_id);
             self.sessions.remove(&node_id);
+            self.give_back.on_lost(node_id);
             self.tell(ctx, |state, now, wall| state.on_peer_lost(now, wall, node_id));
         });
     }
@@ -379,6 +461,22 @@ impl Handler<Timed<PeerStatus>> for SyncCoordinator {
 
     fn handle(&mut self, message: Timed<PeerStatus>, ctx: &mut Context<Self>) {
         message.answer(ctx, |PeerStatus { node_id, head }, ctx| self.on_peer_head(node_id, &head, ctx));
+    }
+}
+
+impl Handler<Timed<GuestStatus>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<GuestStatus>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |GuestStatus { node_id, head }, ctx| self.on_guest_status(node_id, &head, ctx));
+    }
+}
+
+impl Handler<Timed<GivenBack>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<GivenBack>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |GivenBack { peer }, _| self.give_back.on_given(peer));
     }
 }
 
@@ -426,6 +524,27 @@ impl Handler<Timed<OtherBlockMet>> for SyncCoordinator {
     fn handle(&mut self, message: Timed<OtherBlockMet>, ctx: &mut Context<Self>) {
         message.answer(ctx, |OtherBlockMet { block, ours }, ctx| {
             self.tell(ctx, |state, now, wall| state.on_other_block(now, wall, block, ours));
+        });
+    }
+}
+
+impl Handler<Timed<UnconfirmableMet>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<UnconfirmableMet>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |UnconfirmableMet { reason, .. }, ctx| {
+            self.report_fault(&reason);
+            self.tell(ctx, |state, now, wall| state.on_unconfirmable(now, wall, reason));
+        });
+    }
+}
+
+impl Handler<Timed<DamageFound>> for SyncCoordinator {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<DamageFound>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |DamageFound { damaged }, ctx| {
+            self.tell(ctx, |state, now, wall| state.on_damage(now, wall, damaged));
         });
     }
 }

@@ -24,6 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 impl State {
     pub(super) fn decide(&mut self, now: Duration, wall: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.forget_silent_guests(now);
         self.refresh_target(now);
         self.decide_search(now, &mut effects);
         effects.extend(self.verdict.judge(self.circumstances(now, wall)));
@@ -46,7 +47,9 @@ impl State {
         let is_ahead = |target: &Target| target.head.height > head.height && target.head.timestamp >= head.timestamp;
         let verdict = &self.verdict;
         self.target.take_if(|target| !is_ahead(target) || verdict.of_peer(target.peer).is_some());
-        if let Some(newest) = self.peers.newest_above(head.height).filter(is_ahead)
+        let guest = self.guests.newest_above(head.height, |guest| verdict.of_peer(guest).is_none());
+        let shown = [self.peers.newest_above(head.height), guest];
+        if let Some(newest) = shown.into_iter().flatten().filter(is_ahead).max_by_key(|target| target.head.rank())
             && self.target.is_none_or(|target| target.head.rank() < newest.head.rank())
         {
             self.target = Some(newest);
@@ -282,8 +285,12 @@ impl State {
     /// An authority that is level with everything it ever sealed, and with its peers, follows itself.
     /// One that has sealed nothing for three heartbeats (its disk is full, its clocks disagree) is stalled.
     fn authority_phase(&self, now: Duration) -> Phase {
-        let reachable = self.target.is_some_and(|target| self.peers.iter().any(|(peer, _)| peer == target.peer));
-        if !self.start_wait_is_over(now) || (self.is_behind() && reachable && !self.is_stuck(now)) {
+        let reachable = self.target.is_some_and(|Target { peer: of, .. }| {
+            self.peers.iter().any(|(peer, _)| peer == of) || self.guests.is_here(of)
+        });
+        if self.damaged.is_some() {
+            Phase::Stalled
+        } else if !self.start_wait_is_over(now) || (self.is_behind() && reachable && !self.is_stuck(now)) {
             Phase::CatchingUp
         } else if self.is_below_mark() || now.saturating_sub(self.head_since) > self.stale_after() {
             Phase::Stalled
@@ -297,6 +304,7 @@ impl State {
             && self.verdict.divergence().is_none()
             && !self.verdict.is_pending()
             && self.halted.is_none()
+            && self.damaged.is_none()
             && self.start_wait_is_over(now)
             && !self.is_below_mark();
         if may != self.proposing {
@@ -306,7 +314,7 @@ impl State {
     }
 
     pub(super) fn start_wait_is_over(&self, now: Duration) -> bool {
-        self.peers_answered || now >= self.setup.start_wait
+        (self.peers_answered && self.guests.have_come()) || now >= self.setup.start_wait
     }
 
     /// Nobody is in sync who has not asked: while a first answer may still come, the node waits for it.

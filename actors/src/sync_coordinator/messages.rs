@@ -1,5 +1,6 @@
 //! What the core is told, what it wants done, and what it answers.
 
+use super::given_up::GivenUp;
 use crate::callboard::{Phase, Role};
 use crate::transport::{NodeId, SealedHead};
 use actix::Message;
@@ -27,6 +28,54 @@ pub struct OtherBlockMet {
     pub ours: B256,
 }
 
+/// A block that carries the authority's valid seal stands on our chain and cannot be confirmed, whoever brought it.
+/// Offered by the importer; where the mailbox is full, fetching the block tells it again.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct UnconfirmableMet {
+    /// Its height.
+    pub height: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// What is wrong, in words.
+    pub reason: String,
+}
+
+/// What the background check found of the stored chain. Signalled by assembly with each of its results.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct DamageFound {
+    /// What is wrong, and what to do about it; `None` where nothing is.
+    pub damaged: Option<String>,
+}
+
+/// From the peer server: a node that has a session here shows its head; the seal is checked. Offered; where the mailbox is
+/// full, it is shown again.
+#[derive(Debug, Clone, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub struct GuestStatus {
+    /// Who.
+    pub node_id: NodeId,
+    /// Its head.
+    pub head: SealedHead,
+}
+
+/// For whom an authority that starts waits beside the peers that it dials: nodes that dial it, and that it cannot dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExpectedGuests {
+    /// Those of earlier runs.
+    These(BTreeSet<NodeId>),
+    /// It has run before, and what it remembered is gone: whoever may come.
+    Unknown,
+}
+
+impl Default for ExpectedGuests {
+    /// Nobody.
+    fn default() -> Self {
+        Self::These(BTreeSet::new())
+    }
+}
+
 /// Names one fetch for as long as the process lives.
 pub type FetchId = u64;
 /// Names one question to a peer for as long as the process lives.
@@ -47,10 +96,13 @@ pub struct Setup {
     pub window_blocks: u64,
     /// Whether seeds are configured: then a follower is not in sync before one of them was heard.
     pub has_seeds: bool,
-    /// The authority's high-water mark: the highest block it ever sealed.
+    /// The highest block that the authority ever sealed, as far as its high-water mark and what it remembers of its peers
+    /// say.
     pub high_water: Option<u64>,
-    /// The authority knowingly gave up what it had sealed above this height: those branches are known.
-    pub abandoned_after: Option<u64>,
+    /// Whose heads an authority waits for that it cannot ask.
+    pub guests: ExpectedGuests,
+    /// What the authority sealed and knowingly gave up: it is no branch of anybody's, and is not taken back.
+    pub given_up: GivenUp,
     /// Blocks of other branches, by height and hash, that the operator has accepted as known and dead.
     pub accepted: BTreeSet<(u64, B256)>,
     /// The durable head at the start.

@@ -5,6 +5,9 @@
 
 mod actor;
 mod decide;
+mod give_back;
+mod given_up;
+mod guests;
 mod messages;
 mod order;
 mod peers;
@@ -21,9 +24,11 @@ mod verdict;
 mod window;
 
 pub use actor::{Ports, SyncCoordinator};
+pub use give_back::GivenBack;
+pub use given_up::GivenUp;
 pub use messages::{
-    Answer, Divergence, Effect, FetchEnd, FetchId, ForeignGenesis, ImportEnd, KnownHead, OtherBlockMet, OwnBlockMet,
-    PeerFigures, QuestionId, Setup, Standing, Target, Witness,
+    Answer, DamageFound, Divergence, Effect, ExpectedGuests, FetchEnd, FetchId, ForeignGenesis, GuestStatus, ImportEnd,
+    KnownHead, OtherBlockMet, OwnBlockMet, PeerFigures, QuestionId, Setup, Standing, Target, UnconfirmableMet, Witness,
 };
 pub use order::{OutOfOrder, out_of_order};
 pub use pipeline::HandedOver;

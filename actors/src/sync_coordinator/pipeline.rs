@@ -205,7 +205,8 @@ async fn judge(importer: &Importer, peer: NodeId, block: &FetchedBlock, failure:
     let block = block.block();
     let ours = match &failure {
         ImportFailure::Confirm(ConfirmError::Conflict { ours, .. }) => Some(*ours),
-        ImportFailure::Confirm(ConfirmError::Header(HeaderError::ParentHash { .. })) => None,
+        ImportFailure::Confirm(ConfirmError::Header(HeaderError::ParentHash { .. }))
+        | ImportFailure::GivenUp { .. } => None,
         failure if failure.blame() == Blame::Peer => return ImportEnd::PeerFault { peer },
         failure if failure.blame() == Blame::Local => return ImportEnd::Fault { reason: failure.to_string() },
         failure => {

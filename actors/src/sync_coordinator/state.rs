@@ -5,6 +5,7 @@
 //! only [`KnownHead`]s, whose header carries the authority's valid seal, move the target, and only durable blocks move
 //! the head. Here are the events; what follows from them is decided in `decide.rs`.
 
+use super::guests::Guests;
 use super::messages::{
     Answer, Divergence, Effect, FetchEnd, FetchId, ForeignGenesis, ImportEnd, KnownHead, PeerFigures, QuestionId,
     Setup, Standing, Target, Witness,
@@ -53,6 +54,7 @@ pub struct State {
     pub(super) head_since: Duration,
     pub(super) phase: Phase,
     pub(super) peers: Peers,
+    pub(super) guests: Guests,
     pub(super) peers_answered: bool,
     /// The newest sealed head above ours that was ever shown: a seal proves for ever that the block exists.
     pub(super) target: Option<Target>,
@@ -73,6 +75,8 @@ pub struct State {
     pub(super) each_block: Option<bool>,
     pub(super) proposing: bool,
     pub(super) halted: Option<String>,
+    /// What is wrong with the stored chain, and what to do about it.
+    pub(super) damaged: Option<String>,
 }
 
 impl State {
@@ -83,6 +87,7 @@ impl State {
         Self {
             window: Window::new(setup.window_blocks, head.height.saturating_add(1)),
             verdict: Verdict::new(stale_after),
+            guests: Guests::new(&setup.guests),
             setup,
             head,
             head_since: now,
@@ -102,6 +107,7 @@ impl State {
             each_block: None,
             proposing: false,
             halted: None,
+            damaged: None,
         }
     }
 
@@ -138,11 +144,8 @@ impl State {
         head: KnownHead,
         ours: Option<B256>,
     ) -> Vec<Effect> {
-        let differs = match ours {
-            Some(ours) => ours != head.hash,
-            // Nothing that stands on our head is older than it.
-            None => head.timestamp < self.head.timestamp || self.verdict.of_peer(peer).is_some(),
-        };
+        let differs = self.is_different(peer, head, ours);
+        self.guests.came(peer);
         let view = self.peers.entry(peer);
         view.head = Some(head);
         view.agrees = ours == Some(head.hash);
@@ -221,11 +224,23 @@ impl State {
         self.decide(now, wall)
     }
 
+    /// A validly sealed block that stands on our chain cannot be confirmed, whoever brought it.
+    pub fn on_unconfirmable(&mut self, now: Duration, wall: u64, reason: String) -> Vec<Effect> {
+        self.halted.get_or_insert(reason);
+        self.decide(now, wall)
+    }
+
+    /// The stored chain was found damaged, or whole. What an authority seals on a wrong state, nobody can follow.
+    pub fn on_damage(&mut self, now: Duration, wall: u64, damaged: Option<String>) -> Vec<Effect> {
+        self.damaged = damaged;
+        self.decide(now, wall)
+    }
+
     /// A sealed block that differs from ours was brought by somebody who is not asked for blocks, or before we had one
     /// of its height. It counts for as long as it is fresh.
     pub fn on_other_block(&mut self, now: Duration, wall: u64, block: KnownHead, ours: B256) -> Vec<Effect> {
         let is_accepted = self.setup.accepted.contains(&(block.height, block.hash));
-        let is_given_up = self.setup.abandoned_after.is_some_and(|kept| block.height > kept);
+        let is_given_up = self.setup.given_up.after(&block).is_some();
         if !is_accepted && !is_given_up && !self.is_stale(block.timestamp, wall) {
             self.verdict.show_block(now, block, ours);
         }
@@ -257,9 +272,29 @@ impl State {
         self.decide(now, wall)
     }
 
+    /// Whether a sealed head, beside our block of its height, is of another branch than ours.
+    pub(super) fn is_different(&self, peer: NodeId, head: KnownHead, ours: Option<B256>) -> bool {
+        match ours {
+            Some(ours) => ours != head.hash,
+            // Nothing that stands on our head is older than it.
+            None => {
+                head.timestamp < self.head.timestamp
+                    || self.verdict.of_peer(peer).is_some()
+                    || self.setup.given_up.after(&head).is_some()
+            }
+        }
+    }
+
     /// The peer is on another branch than we: nothing of it is imported until it agrees again.
-    fn on_difference(&mut self, now: Duration, peer: NodeId, seen: KnownHead, ours: Option<B256>) -> Vec<Effect> {
+    pub(super) fn on_difference(
+        &mut self,
+        now: Duration,
+        peer: NodeId,
+        seen: KnownHead,
+        ours: Option<B256>,
+    ) -> Vec<Effect> {
         self.verdict.show(now, Witness::Peer(peer), seen, ours);
+        self.look_for_what_was_given_up(now, peer, seen);
         if let Some(view) = self.peers.get_mut(peer) {
             view.differs = true;
         }
@@ -267,7 +302,25 @@ impl State {
         if fetches_from_it { self.drop_fetched() } else { Vec::new() }
     }
 
-    fn on_agreement(&mut self, now: Duration, peer: NodeId) {
+    /// A branch that the authority gave up needs no search. Where somebody has extended it since, it is one like any
+    /// other: then it begins where it was given up, and while our head is that block no search would find it.
+    fn look_for_what_was_given_up(&mut self, now: Duration, peer: NodeId, seen: KnownHead) {
+        let Some(after) = self.setup.given_up.after(&seen) else { return self.verdict.look_anew(peer) };
+        let shown = self.peers.get_mut(peer).and_then(|view| view.head).or_else(|| self.guests.head_of(peer));
+        let newest = shown.filter(|head| head.rank() > seen.rank());
+        match newest.filter(|head| self.setup.given_up.after(head).is_none()) {
+            None => self.verdict.give_up(peer, after),
+            Some(newest) => {
+                self.verdict.show(now, Witness::Peer(peer), newest, None);
+                self.verdict.look_anew(peer);
+                if Some(seen.height) == after.checked_add(1) {
+                    self.verdict.found(peer, seen.height, None, seen.hash);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_agreement(&mut self, now: Duration, peer: NodeId) {
         self.verdict.withdraw(now, peer);
         if let Some(view) = self.peers.get_mut(peer) {
             view.differs = false;
@@ -304,9 +357,12 @@ impl State {
             Step::Found { difference, accepted } => {
                 self.search = None;
                 self.verdict.found(peer, difference.height, difference.ours, difference.theirs);
-                let given_up = self.setup.abandoned_after.is_some_and(|kept| difference.height > kept);
-                if accepted || given_up {
-                    self.verdict.accept(&Witness::Peer(peer));
+                let newest = self.verdict.of_peer(peer).map(|fork| fork.newest);
+                let given_up = newest.and_then(|newest| self.setup.given_up.after(&newest));
+                match given_up {
+                    Some(after) => self.verdict.give_up(peer, after),
+                    None if accepted => self.verdict.accept(&Witness::Peer(peer)),
+                    None => {}
                 }
             }
         }
@@ -369,6 +425,11 @@ impl State {
         self.verdict.divergence()
     }
 
+    /// The first height at which a peer's chain differs from ours, where it is known.
+    pub(super) fn first_difference(&self, peer: NodeId) -> Option<u64> {
+        self.verdict.of_peer(peer).filter(|fork| fork.searched).map(|fork| fork.height)
+    }
+
     /// Branches that differ from ours and that nobody extends: alarms, but no divergence.
     pub fn dead_branches(&self) -> impl Iterator<Item = Divergence> {
         self.verdict.dead_branches()
@@ -390,7 +451,9 @@ impl State {
             return None;
         }
         let mark = self.mark();
-        Some(if !self.start_wait_is_over(now) {
+        Some(if let Some(damaged) = &self.damaged {
+            damaged.clone()
+        } else if !self.start_wait_is_over(now) {
             "waiting for its peers to answer".to_owned()
         } else if self.is_behind() {
             format!(
@@ -399,8 +462,8 @@ impl State {
             )
         } else if self.is_below_mark() {
             format!(
-                "its head {} is below {mark}, the highest block it ever sealed; restore a newer database or start a peer that has these blocks",
-                self.head.height
+                "its head {} is below {mark}, the highest block it ever sealed; restore a newer database or start a peer that has these blocks; if they are lost for good, stop this node and start it once with --abandon-after {}",
+                self.head.height, self.head.height
             )
         } else {
             format!("phase is {}", self.phase.name())

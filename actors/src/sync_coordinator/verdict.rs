@@ -32,6 +32,8 @@ pub(super) struct Fork {
     pub(super) newest: KnownHead,
     /// The operator knows it and calls it dead.
     pub(super) accepted: bool,
+    /// For this reason: the authority gave it up.
+    given_up: bool,
     /// When its newest block was first shown.
     newest_since: Duration,
     first_seen: Duration,
@@ -117,6 +119,7 @@ impl Verdict {
             searched: false,
             newest: seen,
             accepted: false,
+            given_up: false,
             newest_since: now,
             first_seen: now,
             last_seen: now,
@@ -133,6 +136,7 @@ impl Verdict {
                 last_common: None,
                 searched: false,
                 accepted: false,
+                given_up: false,
                 ..fork.clone()
             };
         }
@@ -184,6 +188,22 @@ impl Verdict {
     pub(super) fn accept(&mut self, witness: &Witness) {
         if let Some(fork) = self.forks.get_mut(witness) {
             fork.accepted = true;
+        }
+    }
+
+    /// All that the peer shows of its branch is what this authority gave up, above this height.
+    pub(super) fn give_up(&mut self, peer: NodeId, after: u64) {
+        if let Some(fork) = self.forks.get_mut(&Witness::Peer(peer)) {
+            fork.last_common = Some(after);
+            (fork.searched, fork.accepted, fork.given_up) = (true, true, true);
+        }
+    }
+
+    /// What the peer shows now is more than was given up: it is looked at as any other branch.
+    pub(super) fn look_anew(&mut self, peer: NodeId) {
+        if let Some(fork) = self.forks.get_mut(&Witness::Peer(peer)).filter(|fork| fork.given_up) {
+            (fork.searched, fork.accepted, fork.given_up) = (false, false, false);
+            fork.last_common = None;
         }
     }
 

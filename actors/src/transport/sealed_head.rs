@@ -1,6 +1,6 @@
 //! A head that the authority's seal vouches for.
 
-use super::wire::StatusBody;
+use super::wire::{ShownHead, StatusBody};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::Decodable;
@@ -62,20 +62,31 @@ impl StatusError {
 impl SealedHead {
     /// Checks what `status` says of its head, on the chain whose headers carry `commitment`.
     pub fn verify(status: &StatusBody, authority: Address, commitment: B256) -> Result<Self, StatusError> {
-        let mut rest = status.header.as_ref();
-        let header = Header::decode(&mut rest).map_err(|error| StatusError::Header { reason: error.to_string() })?;
-        if alloy_rlp::encode(&header) != status.header.as_ref() {
-            return Err(StatusError::Header { reason: "its bytes are not canonical".to_owned() });
-        }
-        let hash = header_hash(&header);
+        let (header, hash) = decode(&status.header)?;
         same("hash", &hash, &status.hash)?;
         same("height", &header.number, &status.height)?;
         same("timestamp", &header.timestamp, &status.timestamp)?;
+        Self::check(header, hash, &status.seal, authority, commitment)
+    }
+
+    /// Checks a head that was shown without more words.
+    pub fn verify_shown(shown: &ShownHead, authority: Address, commitment: B256) -> Result<Self, StatusError> {
+        let (header, hash) = decode(&shown.header)?;
+        Self::check(header, hash, &shown.seal, authority, commitment)
+    }
+
+    fn check(
+        header: Header,
+        hash: B256,
+        seal: &Bytes,
+        authority: Address,
+        commitment: B256,
+    ) -> Result<Self, StatusError> {
         if *header.extra_data != *commitment.as_slice() {
             return Err(StatusError::OtherChain { expected: commitment, actual: header.extra_data });
         }
         let refused = StatusError::Seal { hash, authority };
-        let seal = Seal(status.seal.as_ref().try_into().map_err(|_| refused.clone())?);
+        let seal = Seal(seal.as_ref().try_into().map_err(|_| refused.clone())?);
         seal.verify(hash, authority).map_err(|_| refused)?;
         Ok(Self { header, hash, seal })
     }
@@ -109,6 +120,17 @@ impl SealedHead {
     pub fn seal(&self) -> &Seal {
         &self.seal
     }
+}
+
+/// The header in its one byte form, and its hash.
+fn decode(bytes: &Bytes) -> Result<(Header, B256), StatusError> {
+    let mut rest = bytes.as_ref();
+    let header = Header::decode(&mut rest).map_err(|error| StatusError::Header { reason: error.to_string() })?;
+    if alloy_rlp::encode(&header) != bytes.as_ref() {
+        return Err(StatusError::Header { reason: "its bytes are not canonical".to_owned() });
+    }
+    let hash = header_hash(&header);
+    Ok((header, hash))
 }
 
 fn same<T: PartialEq + ToString>(field: &'static str, expected: &T, actual: &T) -> Result<(), StatusError> {

@@ -15,6 +15,7 @@ use crate::importer::Passports;
 use crate::peer_discovery::{AddressesTold, PeerConnected, PeerGreeted, SessionBroken, chain_identity};
 use crate::send::probe::{Probe, probe};
 use crate::send::{ActorRegistry, Inbox, Mailbox};
+use crate::sync_coordinator::GuestStatus;
 use crate::testing::StoredChain;
 pub(crate) use crate::testing::{genesis, key};
 use crate::tx_pool::{PooledTransaction, TransactionAccepted};
@@ -104,6 +105,7 @@ pub(crate) struct TestNode {
     pub(crate) told: Probe<AddressesTold>,
     pub(crate) transactions: Probe<PeerTransactions>,
     pub(crate) blocks: Probe<PeerBlock>,
+    pub(crate) shown: Probe<GuestStatus>,
     _deaths: DeathWatch,
     _broken: Probe<SessionBroken>,
 }
@@ -136,6 +138,7 @@ impl TestNode {
         let (told_to, told) = probe(|_: &AddressesTold| ()).await;
         let (transactions_to, transactions) = probe(take_all).await;
         let (blocks_to, blocks) = probe(|_: &PeerBlock| ()).await;
+        let (shown_to, shown) = probe(|_: &GuestStatus| ()).await;
         let ports = ServerPorts {
             greeted: greeted_to,
             addresses,
@@ -143,6 +146,7 @@ impl TestNode {
             subscribe: mailbox.inbox(),
             transactions: transactions_to,
             blocks: blocks_to,
+            shown: shown_to,
         };
         let sessions = Sessions::new(Admission { max_peers: 8, allow: HashSet::new() });
         let metrics = PeerMetrics::default();
@@ -177,6 +181,7 @@ impl TestNode {
             told,
             transactions,
             blocks,
+            shown,
             _deaths: deaths,
             _broken: broken,
         };

@@ -68,6 +68,16 @@ pub struct StatusBody {
     pub time_ms: Option<u64>,
 }
 
+/// Body of `POST status`: the head of the node that sends it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShownHead {
+    /// RLP of its header.
+    pub header: Bytes,
+    /// Seal over it.
+    pub seal: Bytes,
+}
+
 /// Body of `POST proof`: prove these accounts and slots under the state root of a block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +185,13 @@ pub struct Refusal {
     /// With code `wrong_chain`: what the refusing node's chain is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<ChainFacts>,
+}
+
+impl From<&SealedHead> for ShownHead {
+    fn from(head: &SealedHead) -> Self {
+        let seal = Bytes::copy_from_slice(&head.seal().0);
+        Self { header: alloy_rlp::encode(head.header()).into(), seal }
+    }
 }
 
 impl StatusBody {

@@ -11,13 +11,14 @@ use super::talk::{Request, Session};
 use alloy_primitives::B256;
 use callboard_actors::callboard::{Callboard, Delivery, Kind, Phase, Provenance, Role};
 use callboard_actors::confirmed_state::{self, CommitPolicy};
-use callboard_actors::sync_coordinator::{self, KnownHead};
+use callboard_actors::sync_coordinator::{self, GivenUp, KnownHead};
 use callboard_actors::transport::NodeId;
 use callboard_actors::transport::wire::PeerAddress;
 use callboard_actors::{broadcaster, peer_discovery, proposer};
 use callboard_chain::genesis::SealedGenesis;
 use callboard_chain::live::{Batch, Built, LiveState};
 use callboard_chain::{Block, Seal};
+use callboard_store::{GivenUpBranch, OwnBlock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ pub(crate) struct Node {
     pub(crate) backup: Option<Disk>,
     /// Blocks of other branches that the operator has accepted.
     pub(crate) accepted: BTreeSet<(u64, B256)>,
-    /// The operator has given up what was sealed above this height.
-    pub(crate) abandoned_after: Option<u64>,
+    /// Branches that the operator has given up.
+    pub(crate) given_up: Vec<GivenUpBranch>,
     pub(crate) process: Option<Process>,
     /// Counts the runs of the process: what an older one began is not for this one.
     pub(crate) epoch: u64,
@@ -97,7 +98,7 @@ impl Node {
             clock_ahead: 0,
             backup: None,
             accepted: BTreeSet::new(),
-            abandoned_after: None,
+            given_up: Vec::new(),
             process: None,
             epoch: 0,
         }
@@ -124,6 +125,16 @@ impl Node {
         self.process.as_mut().expect("only a running node is told anything")
     }
 
+    /// What was sealed above the durable head is given up, knowingly.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(sealed) = self.mark.take() {
+            let (height, hash, timestamp) = (sealed.height(), sealed.hash(), sealed.header().timestamp);
+            let highest = OwnBlock { height, hash, timestamp };
+            let (after, known) = (self.disk.height(), BTreeSet::from([(height, hash)]));
+            self.given_up.push(GivenUpBranch { after, highest, known, sealed: None, time: timestamp });
+        }
+    }
+
     /// Starts the process from what is on disk.
     pub(crate) fn start(&mut self, env: &mut Env) {
         if self.process.is_some() {
@@ -145,7 +156,8 @@ impl Node {
             window_blocks: WINDOW_BLOCKS,
             has_seeds: true,
             high_water,
-            abandoned_after: self.abandoned_after,
+            guests: Default::default(),
+            given_up: GivenUp::new(self.given_up.clone()),
             accepted: self.accepted.clone(),
             head: known(&head),
         };

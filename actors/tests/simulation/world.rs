@@ -187,8 +187,7 @@ impl World {
             (_, _) if self.story.kind == Kind::Reset && place > 0 => return self.join_new_chain(place),
             (Phase::Diverged, Some(found)) if place == 0 => _ = node.accepted.insert((found.height, found.theirs)),
             (Phase::Stalled, _) if place == 0 && waits => {
-                node.abandoned_after = Some(node.disk.height());
-                node.mark = None;
+                node.abandon();
                 self.env.properties.mark_is_lost = true;
             }
             (Phase::Diverged, Some(found)) if !self.is_on_the_authoritys_branch(place) => {

@@ -4,7 +4,9 @@ use crate::cli::args::ReconcileArgs;
 use crate::cli::output::fields;
 use crate::cli::{CliError, Output};
 use crate::configuration::Configuration;
+use crate::node::DAMAGED;
 use crate::repair::{self, Outcome, RepairError};
+use callboard_store::NodeStore;
 use serde_json::json;
 
 impl From<RepairError> for CliError {
@@ -20,7 +22,11 @@ impl From<RepairError> for CliError {
 pub(super) fn run(args: &ReconcileArgs) -> Result<(), CliError> {
     let configuration = Configuration::load(&args.config.sources())?;
     let output = Output::from(&args.json);
-    match repair::reconcile(&configuration, args.full, &mut |said| eprintln!("{said}"))? {
+    let outcome = repair::reconcile(&configuration, args.full, &mut |said| eprintln!("{said}"))?;
+    // A node that was found damaged seals again.
+    let store = NodeStore::open(configuration.node_database_path()).map_err(CliError::failed)?;
+    store.put_bookmark(DAMAGED, 0).map_err(CliError::failed)?;
+    match outcome {
         Outcome::Whole { head } => {
             let value = json!({ "height": head.height, "hash": head.hash, "fault": null });
             output.print(&value, |_| {

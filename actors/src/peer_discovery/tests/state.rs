@@ -1,4 +1,6 @@
-use super::super::book::{FIRST_PAUSE, LONGEST_SEED_PAUSE, MAX_CANDIDATES, MAX_FAILURES, MAX_PER_TELLER};
+use super::super::book::{
+    FIRST_PAUSE, LONGEST_SEED_PAUSE, MAX_CANDIDATES, MAX_FAILURES, MAX_PER_TELLER, REFUSED_SEED_PAUSE,
+};
 use super::super::state::*;
 use super::super::{Clocks, Offence, PeerReport, PeerState};
 use crate::callboard::Role;
@@ -157,7 +159,7 @@ fn seed_that_is_this_node_itself_or_on_another_chain_is_shown_as_refused_with_th
     state.on_dialled(now, &seed(0), Err(failure), NO_JITTER);
     let report = &report(&state, &[])[0];
     assert_eq!((report.state, report.reason.as_deref()), (PeerState::Refused, Some("that is this node itself")));
-    assert_eq!(dials(&state.on_tick(now + LONGEST_SEED_PAUSE)), [seed(0)], "it is looked at again");
+    assert_eq!(dials(&state.on_tick(now + REFUSED_SEED_PAUSE)), [seed(0)], "it is looked at again");
 }
 
 #[test]

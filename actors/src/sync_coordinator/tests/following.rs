@@ -69,3 +69,13 @@ fn a_broken_live_stream_is_taken_up_by_another_peer() {
     node.connect(2, head(10)).lost(1);
     assert_eq!(node.live(), [(peer(2), 11)]);
 }
+
+#[test]
+fn a_sealed_block_that_was_pushed_and_cannot_be_confirmed_ends_following() {
+    let mut node = Node::following(5);
+    node.tell(|state, now, wall| state.on_unconfirmable(now, wall, "the state root differs".to_owned()));
+    assert_eq!((node.phases(), node.state.halted()), (vec![Phase::Stalled], Some("the state root differs")));
+    assert!(node.take().iter().any(|effect| matches!(effect, Effect::StopFetch { .. })));
+    node.shows(1, head(9));
+    assert_eq!((node.ranges(), node.live()), (vec![], vec![]));
+}

@@ -54,7 +54,8 @@ fn setup(role: Role, height: u64) -> Setup {
         window_blocks: 1_024,
         has_seeds: false,
         high_water: None,
-        abandoned_after: None,
+        guests: Default::default(),
+        given_up: Default::default(),
         accepted: BTreeSet::new(),
         head: head(height),
     }

@@ -6,9 +6,9 @@ use crate::transport::frames::frame_prefix;
 use crate::transport::hello::{Greeted, Party, Token};
 use crate::transport::wire::{
     AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_ANSWERS_BYTES, MAX_PROOF_BYTES,
-    MAX_RECEIPTS_BYTES, PeerAddress, ProofBody, ProofQuestion, SESSION_HEADER, TransactionAnswer,
+    MAX_RECEIPTS_BYTES, PeerAddress, ProofBody, ProofQuestion, SESSION_HEADER, ShownHead, TransactionAnswer,
 };
-use crate::transport::{NodeId, PeerUrl};
+use crate::transport::{NodeId, PeerUrl, SealedHead};
 use alloy_primitives::B256;
 use bytes::{Bytes, BytesMut};
 use callboard_chain::{AccountProof, Receipt};
@@ -81,6 +81,12 @@ impl Session {
             return Err(CallError { url: self.0.url.route("status").to_string(), problem });
         }
         Ok(state)
+    }
+
+    /// Shows it a head of this node's, which it may be unable to ask for.
+    pub async fn show_head(&self, head: &SealedHead) -> Result<(), CallError> {
+        let body = serde_json::to_vec(&ShownHead::from(head)).expect("bytes are plain text");
+        self.post("status", "application/json", body.into()).await.map(|_| ())
     }
 
     /// At most `count` blocks from height `from`; fewer where the peer has fewer.
@@ -156,7 +162,8 @@ impl Session {
         alloy_rlp::Decodable::decode(&mut bytes.as_ref()).map_err(|error| answer.fail(malformed(error)))
     }
 
-    /// Pushes a block's canonical bytes; it comes to its other streams as if it had been fetched.
+    /// Pushes a block's canonical bytes; it comes to its other streams as if it had been fetched. The peer answers once it
+    /// has imported or refused it.
     pub async fn push_block(&self, canonical: Bytes) -> Result<(), CallError> {
         self.post("blocks", "application/octet-stream", framed(&[canonical])).await.map(|_| ())
     }

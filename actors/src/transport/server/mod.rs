@@ -28,7 +28,6 @@ use crate::callboard::Role;
 use crate::importer::Passports;
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
-use alloy_primitives::B256;
 use callboard_store::{StorageError, Store};
 use connections::Connections;
 use downloads::Downloads;
@@ -102,10 +101,8 @@ pub struct PeerServer {
 struct Shared {
     node_id: NodeId,
     role: Role,
-    chain_id: u64,
-    genesis_hash: B256,
+    chain: ChainIdentity,
     facts: ChainFacts,
-    max_block_bytes: u64,
     store: Store,
     sessions: Sessions,
     ports: ServerPorts,
@@ -175,10 +172,8 @@ impl Shared {
         Self {
             node_id: identity.node_id(),
             role: identity.role,
-            chain_id: chain.chain_id,
-            genesis_hash: chain.genesis_hash,
+            chain,
             facts: identity.chain.clone(),
-            max_block_bytes: chain.max_block_bytes,
             store,
             sessions,
             ports,
@@ -201,8 +196,10 @@ impl Shared {
         let mut cached = self.status.lock();
         if cached.as_ref().is_none_or(|status| status.hash != head.hash) {
             let head = snapshot.block(head.height)?.map(|block| SealedHead::of(&block));
-            *cached =
-                head.map(|head| StatusBody::new(self.node_id, self.role, self.chain_id, self.genesis_hash, &head));
+            *cached = head.map(|head| {
+                let ChainIdentity { chain_id, genesis_hash, .. } = self.chain;
+                StatusBody::new(self.node_id, self.role, chain_id, genesis_hash, &head)
+            });
         }
         let status = cached.clone();
         Ok(status.map(|status| StatusBody { time_ms: Some(wall_millis()), ..status }))

@@ -3,6 +3,7 @@
 use crate::broadcaster::Subscribe;
 use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
 use crate::send::Inbox;
+use crate::sync_coordinator::GuestStatus;
 use crate::transport::{NodeId, wire::TransactionAnswer};
 use actix::Message;
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub struct ServerPorts {
     pub transactions: Inbox<PeerTransactions>,
     /// Where blocks that peers push are routed.
     pub blocks: Inbox<PeerBlock>,
+    /// The sync coordinator: a guest shows its head.
+    pub shown: Inbox<GuestStatus>,
 }
 
 /// To the routing of transactions: a peer sent these. One answer for each, in order, is promised.
@@ -33,7 +36,8 @@ pub struct PeerTransactions {
     pub transactions: Vec<Bytes>,
 }
 
-/// To the routing of blocks: a peer pushed this.
+/// To the routing of blocks: a peer pushed this. Answered once it is imported or refused, so that whoever pushes several
+/// keeps their order.
 #[derive(Debug, Clone)]
 pub struct PeerBlock {
     /// Who.

@@ -4,12 +4,14 @@ use super::connections::Connection;
 use super::stream::{self, Blocks};
 use super::{PeerBlock, PeerTransactions, Shared, body, proof, refused::Refused};
 use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
+use crate::sync_coordinator::GuestStatus;
+use crate::transport::SealedHead;
 use crate::transport::frames::max_frame;
 use crate::transport::hello::{HelloAnswerer, HelloError, HelloRefusal, HelloReply, MAX_HELLO_BYTES, Token};
 use crate::transport::sessions::{Guest, TurnedAway, Work};
 use crate::transport::wire::{
-    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_PROOF_QUESTION_BYTES, MAX_TRANSACTION_BYTES,
-    MAX_TRANSACTIONS, MAX_TRANSACTIONS_BYTES, ProofQuestion, SESSION_HEADER,
+    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_PROOF_QUESTION_BYTES, MAX_STATUS_BYTES,
+    MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS, MAX_TRANSACTIONS_BYTES, ProofQuestion, SESSION_HEADER, ShownHead,
 };
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -36,6 +38,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
             .route("/hello", web::post().to(hello))
             .route("/genesis", web::get().to(genesis))
             .route("/status", web::get().to(status))
+            .route("/status", web::post().to(shown_status))
             .route("/peers", web::get().to(peers))
             .route("/peers", web::post().to(told_peers))
             .route("/blocks", web::get().to(blocks))
@@ -134,6 +137,16 @@ async fn status(request: HttpRequest, state: State) -> Result<HttpResponse, Refu
     Ok(HttpResponse::Ok().json(status.ok_or_else(|| Refused::internal("the head block is missing"))?))
 }
 
+/// A node that dialled this one shows its head: this one may have no way to ask for it.
+async fn shown_status(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
+    let node_id = guest(&request, &state)?.party.node_id;
+    let message = body::read(payload, MAX_STATUS_BYTES).await?;
+    let shown: ShownHead = serde_json::from_slice(&message).map_err(Refused::malformed)?;
+    let head = SealedHead::verify_shown(&shown, state.chain.authority, state.chain.commitment);
+    state.ports.shown.offer(GuestStatus { node_id, head: head.map_err(Refused::malformed)? })?;
+    Ok(HttpResponse::Accepted().finish())
+}
+
 async fn peers(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
     let guest = guest(&request, &state)?;
     let question = AddressesRequest { node_id: guest.party.node_id, remote: guest.remote };
@@ -182,13 +195,13 @@ async fn blocks(request: HttpRequest, state: State) -> Result<HttpResponse, Refu
 async fn pushed_block(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
     let from = guest(&request, &state)?.party.node_id;
     let _permit = state.pushes.try_acquire().map_err(|_| Refused::busy("too many blocks are being pushed"))?;
-    let max = max_frame(state.max_block_bytes);
+    let max = max_frame(state.chain.max_block_bytes);
     let message = body::read(payload, max.saturating_add(4)).await?;
     let canonical = body::frames(&message, 1, max)?.pop().ok_or_else(|| Refused::malformed("no block came"))?;
     if !state.sessions.spend(Instant::now(), from, Work::BlockBytes, canonical.len() as u64) {
         return Err(too_much_work("bytes of blocks"));
     }
-    state.ports.blocks.offer(PeerBlock { from, canonical })?;
+    state.ports.blocks.ask(PeerBlock { from, canonical }, ASK_DEADLINE).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::broadcaster::{BroadcastBlock, BroadcastCountsRequest, ForwardOutcome, RelayBlock};
 use crate::callboard::{Delivery, Kind, Origin};
 use crate::peer_discovery::{PeerConnected, chain_identity};
+use crate::sync_coordinator::GuestStatus;
 use crate::transport::PeerUrl;
 use crate::transport::client::{BlockStream, CallError, Problem, Reach};
 use crate::transport::genesis_fetch::{check_genesis, fetch_genesis};
@@ -14,6 +15,7 @@ use crate::transport::wire::{MAX_TRANSACTIONS_BYTES, PeerAddress, SESSION_HEADER
 use alloy_consensus::Transaction as _;
 use bytes::Bytes;
 use callboard_chain::transaction::decode_transaction;
+use callboard_chain::{Block, SecretKey};
 use std::{cell::RefCell, time::Instant};
 
 const SILENCE: Duration = Duration::from_secs(20);
@@ -292,6 +294,15 @@ async fn transactions_blocks_and_addresses_reach_the_actors_with_their_sender() 
     session.push_block(chain.bytes(0).0).await.unwrap();
     let pushed = node.blocks.next().await;
     assert_eq!((pushed.from, pushed.canonical), (us, chain.bytes(0).0));
+
+    let head = SealedHead::of(chain.genesis.block());
+    session.show_head(&head).await.unwrap();
+    assert_eq!(node.shown.next().await, GuestStatus { node_id: us, head });
+    let stranger = SecretKey::from_bytes([9; 32]).unwrap();
+    let forged = Block::sealed(chain.genesis.block().header().clone(), Vec::new(), &stranger);
+    let refused = session.show_head(&SealedHead::of(&forged)).await.unwrap_err();
+    assert_eq!(code(&refused), "malformed");
+    assert!(node.shown.try_next().is_none(), "only a seal is believed");
 
     let told = session.addresses().await.unwrap();
     assert_eq!(told.len(), 1);
