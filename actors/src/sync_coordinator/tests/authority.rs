@@ -115,3 +115,19 @@ fn an_authority_that_cannot_seal_for_three_heartbeats_is_stalled_and_may_still_t
     node.at(STALE + 1);
     assert_eq!(node.take(), [Effect::PhaseChanged(Phase::Stalled)]);
 }
+
+#[test]
+fn a_peer_that_comes_and_goes_does_not_change_the_phase_of_an_authority_that_gets_no_block() {
+    let mut node = authority(5, None);
+    node.tell(State::on_peers_answered).take();
+    for second in 1..40 {
+        match second % 2 {
+            0 => node.lost(1),
+            _ => node.connect(1, head(8)),
+        };
+        node.at(second);
+    }
+    assert_eq!(node.phases(), [Phase::CatchingUp, Phase::Stalled]);
+    node.connect(1, head(8)).imported(6).durable(head(6));
+    assert_eq!(node.state.phase(), Phase::CatchingUp, "a block is progress");
+}
