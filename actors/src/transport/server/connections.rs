@@ -85,15 +85,12 @@ impl Connections {
         table.last += 1;
         let number = table.last;
         table.open.insert(number, Open { remote, node: None, is_kept: false, busy: 0, used: 0, socket });
-        let strangers = table.open.values().filter(|open| open.is_stranger()).count();
-        let of_address = table.open.values().filter(|open| open.remote == remote).count();
+        let strangers = table.count(Open::is_stranger);
+        let of_address = table.count(|open| open.remote == remote);
         let is_storm = of_address > MAX_PER_ADDRESS && remote.is_some_and(|remote| !is_exempt(remote));
-        let oldest = |of: &dyn Fn(&Open) -> bool| {
-            table.open.iter().find(|(_, open)| open.is_stranger() && of(open)).map(|(number, _)| *number)
-        };
         let too_many = match (is_storm, strangers > MAX_STRANGERS) {
-            (true, _) => oldest(&|open| open.remote == remote),
-            (false, true) => oldest(&|_| true),
+            (true, _) => Some(table.gives_way_at_address(number, remote)),
+            (false, true) => table.oldest_stranger(|_, _| true),
             (false, false) => None,
         };
         if let Some(too_many) = too_many {
@@ -202,24 +199,39 @@ impl Table {
         self.open.values().filter(|open| of(open)).count()
     }
 
-    /// Closes one of these for another connection: of the node that holds most the one that does nothing for the
-    /// longest time. What is kept gives way only to what is kept, too.
+    fn oldest_stranger(&self, of: impl Fn(u64, &Open) -> bool) -> Option<u64> {
+        self.open.iter().find(|(number, open)| open.is_stranger() && of(**number, open)).map(|(number, _)| *number)
+    }
+
+    /// Where an address has too many: another stranger there, or an idle connection of a node, or else the new one. So
+    /// whoever shares an address with nodes that hold all it may have can still say hello.
+    fn gives_way_at_address(&self, new: u64, remote: Option<IpAddr>) -> u64 {
+        let stranger = self.oldest_stranger(|number, open| number != new && open.remote == remote);
+        let idle = || self.gives_way(|open| open.node.is_some() && open.busy == 0 && open.remote == remote);
+        stranger.or_else(|| idle().filter(|(_, is_kept)| !is_kept).map(|(number, _)| number)).unwrap_or(new)
+    }
+
+    /// Closes one of these for another connection. What is kept gives way only to what is kept, too.
     fn close_one(&mut self, for_kept: bool, of: impl Fn(&Open) -> bool) -> Result<usize, Full> {
+        let (number, is_kept) = self.gives_way(of).ok_or(Full)?;
+        if is_kept && !for_kept {
+            return Err(Full);
+        }
+        self.close(number);
+        Ok(1)
+    }
+
+    /// Of these the one of the node that holds most that does nothing for the longest time, and whether it is kept.
+    fn gives_way(&self, of: impl Fn(&Open) -> bool) -> Option<(u64, bool)> {
         let mut held: HashMap<NodeId, usize> = HashMap::new();
         self.open.values().filter_map(|open| open.node).for_each(|node| *held.entry(node).or_default() += 1);
         let held_by = |open: &Open| open.node.and_then(|node| held.get(&node)).copied().unwrap_or_default();
         let is_kept = |open: &Open| open.is_kept && held_by(open) <= KEPT_PER_NODE;
-        let (number, open) = self
-            .open
+        self.open
             .iter()
             .filter(|(_, open)| of(open))
             .min_by_key(|(_, open)| (is_kept(open), Reverse(held_by(open)), open.busy > 0, open.used))
-            .ok_or(Full)?;
-        if is_kept(open) && !for_kept {
-            return Err(Full);
-        }
-        self.close(*number);
-        Ok(1)
+            .map(|(number, open)| (*number, is_kept(open)))
     }
 
     /// Its reader then sees the end, and drops it.
@@ -341,5 +353,8 @@ mod tests {
         let connections = connections();
         let storm: Vec<_> = (1..=8).flat_map(|node| held(&connections, 8, "203.0.113.1", node)).collect();
         assert_eq!(count_open(&storm), MAX_PER_ADDRESS);
+        let neighbour = connections.admit(ip("203.0.113.1"), None);
+        assert!(neighbour.greet(NodeId::of(&key(50)), false) && is_open(&neighbour), "it can still say hello");
+        assert_eq!(count_open(&storm), MAX_PER_ADDRESS - 1);
     }
 }
