@@ -70,10 +70,17 @@ pub struct State {
 struct Peer {
     session: u64,
     role: Role,
-    /// Whether forwarded transactions go there: an authority or a configured seed.
-    is_target: bool,
+    /// Chosen by the operator. Everybody else's role is its own claim.
+    is_seed: bool,
     outbox: Outbox,
     forwarded: Instant,
+}
+
+impl Peer {
+    /// Whether forwarded transactions go there.
+    fn is_target(&self) -> bool {
+        self.is_seed || self.role == Role::Authority
+    }
 }
 
 impl State {
@@ -103,9 +110,8 @@ impl State {
 
     /// A peer can be sent transactions.
     pub fn on_connected(&mut self, now: Instant, peer: NodeId, role: Role, is_seed: bool) -> Vec<Effect> {
-        let is_target = is_seed || role == Role::Authority;
         let session = self.next_number();
-        let entry = Peer { session, role, is_target, outbox: Outbox::default(), forwarded: now };
+        let entry = Peer { session, role, is_seed, outbox: Outbox::default(), forwarded: now };
         self.peers.insert(peer, entry);
         self.forward_again(now, peer);
         self.deliver(now, peer).into_iter().collect()
@@ -132,7 +138,7 @@ impl State {
         if from.and_then(|from| self.peers.get(&from)).is_some_and(|from| from.role == Role::Authority) {
             return None;
         }
-        let is_target = |(peer, entry): &(&NodeId, &Peer)| entry.is_target && Some(**peer) != from;
+        let is_target = |(peer, entry): &(&NodeId, &Peer)| entry.is_target() && Some(**peer) != from;
         Some(self.peers.iter().filter(is_target).map(|(peer, _)| *peer).collect())
     }
 
@@ -229,14 +235,20 @@ impl State {
         effects
     }
 
-    /// The authority's answer counts; a seed's "taken" counts because it forwards in its turn (and the pool forwards
-    /// again what no block takes), its "no" only as long as no authority can be asked.
+    /// A "taken" costs nothing if it is not true: the pool forwards again what no block takes. A "no" drops the
+    /// transaction, and anybody can say that it is the authority. So it counts only from a seed: from one that is the
+    /// authority, and from another one only as long as no authority can be asked. A stranger's "no" is passed over, and
+    /// the transaction goes on to everybody else until somebody takes it or its time is over.
     fn is_final(&self, peer: NodeId, result: &TransactionResult) -> bool {
-        let Some(entry) = self.peers.get(&peer).filter(|entry| entry.is_target) else { return false };
+        let Some(entry) = self.peers.get(&peer).filter(|entry| entry.is_target()) else { return false };
         match result {
             TransactionResult::Taken | TransactionResult::Known => true,
             TransactionResult::Refused { confirmed: Some(_), .. } => true,
             TransactionResult::Refused { later: true, .. } => false,
+            TransactionResult::Refused { later: false, reason, .. } if !entry.is_seed => {
+                tracing::debug!(%peer, reason, "a peer that is no seed refuses a forwarded transaction; it is kept");
+                false
+            }
             TransactionResult::Refused { later: false, .. } => {
                 entry.role == Role::Authority || self.peers.values().all(|other| other.role != Role::Authority)
             }
@@ -244,7 +256,7 @@ impl State {
     }
 
     fn is_target(&self, peer: NodeId) -> bool {
-        self.peers.get(&peer).is_some_and(|entry| entry.is_target)
+        self.peers.get(&peer).is_some_and(Peer::is_target)
     }
 
     fn on_not_delivered(&mut self, peer: NodeId, error: NotDelivered) -> Vec<Effect> {
@@ -254,13 +266,13 @@ impl State {
     }
 
     fn is_forward_due(&self, now: Instant, peer: NodeId) -> bool {
-        let due = |entry: &Peer| entry.is_target && now.saturating_duration_since(entry.forwarded) >= FORWARD_AGAIN;
+        let due = |entry: &Peer| entry.is_target() && now.saturating_duration_since(entry.forwarded) >= FORWARD_AGAIN;
         self.peers.get(&peer).is_some_and(due)
     }
 
     /// Queues everything that waits for an answer and is not on its way to this peer.
     fn forward_again(&mut self, now: Instant, peer: NodeId) {
-        let Some(entry) = self.peers.get_mut(&peer).filter(|entry| entry.is_target) else { return };
+        let Some(entry) = self.peers.get_mut(&peer).filter(|entry| entry.is_target()) else { return };
         entry.forwarded = now;
         for transaction in self.forwards.iter() {
             if entry.outbox.push(transaction) == Queued::Full {

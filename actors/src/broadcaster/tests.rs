@@ -238,13 +238,37 @@ fn forward_that_is_put_off_is_reported_with_the_words_of_who_did_it() {
 #[test]
 fn refusal_by_a_seed_is_not_the_last_word_while_the_authority_can_be_asked() {
     let (mut state, now) = (State::default(), Instant::now());
-    state.on_connected(now, node(1), Role::Authority, false);
+    state.on_connected(now, node(1), Role::Authority, true);
     state.on_connected(now, node(2), Role::Follower, true);
     let sent = deliveries(state.on_forward(now, vec![transaction(1, 10)], None));
     let session = |peer| sent.iter().find(|(to, ..)| *to == peer).unwrap().1;
     assert_eq!(state.on_delivered(now, node(2), session(node(2)), Ok(answer(refused(false)))), []);
     let effects = state.on_delivered(now, node(1), session(node(1)), Ok(answer(refused(false))));
     assert!(matches!(&effects[..], [Effect::Report { outcome: ForwardOutcome::Answered { .. }, .. }]));
+}
+
+#[test]
+fn stranger_that_says_it_is_the_authority_drops_no_transaction() {
+    let (mut state, mut now) = (State::default(), Instant::now());
+    state.on_connected(now, node(1), Role::Authority, false);
+    let [(_, session, _)] = deliveries(state.on_forward(now, vec![transaction(1, 10)], None))[..] else { panic!() };
+    assert_eq!(state.on_delivered(now, node(1), session, Ok(answer(refused(false)))), []);
+    assert_eq!(state.counts().unacknowledged, 1, "it waits for somebody else's word");
+    // The authority that the operator has named gets it as soon as it is there, and its word counts.
+    let sent = deliveries(state.on_connected(now, node(2), Role::Authority, true));
+    let [(to, session, batch)] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!((*to, batch), (node(2), &vec![transaction(1, 10)]));
+    let effects = state.on_delivered(now, node(2), *session, Ok(answer(TransactionResult::Taken)));
+    assert!(
+        matches!(&effects[..], [Effect::Report { outcome: ForwardOutcome::Answered { by, .. }, .. }] if *by == node(2))
+    );
+    // Where nobody else answers, its time is over sometime, and nobody has refused it.
+    state.on_lost(node(2));
+    state.on_forward(now, vec![transaction(2, 10)], None);
+    now += FORWARD_LIFETIME;
+    let reports: Vec<_> = state.on_tick(now).into_iter().filter(|told| matches!(told, Effect::Report { .. })).collect();
+    let outcome = ForwardOutcome::Unacknowledged;
+    assert_eq!(reports, [Effect::Report { hash: transaction(2, 10).hash, outcome }]);
 }
 
 #[test]

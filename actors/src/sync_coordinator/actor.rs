@@ -13,7 +13,7 @@ use super::messages::{
 use super::pipeline::{HandedOver, Pipeline};
 use super::report::{DivergenceReport, Pace, SyncReport};
 use super::state::State;
-use super::stream::{BlockAnswered, FetchEnded, PeerFault, Tools, Trouble, ask_block, run_live, run_range};
+use super::stream::{BlockAnswered, FetchEnded, PeerFault, Progress, Tools, Trouble, ask_block, run_live, run_range};
 use crate::block_store::HeadStored;
 use crate::callboard::{Callboard, Phase, Role};
 use crate::confirmed_state::CommitPace;
@@ -66,6 +66,12 @@ pub struct Ports {
     pub node_store: NodeStore,
 }
 
+/// A fetch under way.
+struct Fetch {
+    task: SpawnHandle,
+    progress: Progress,
+}
+
 /// The actor.
 pub struct SyncCoordinator {
     ports: Ports,
@@ -75,7 +81,7 @@ pub struct SyncCoordinator {
     pub(super) stages: Stages,
     pub(super) sessions: BTreeMap<NodeId, Session>,
     pipeline: Pipeline,
-    fetches: BTreeMap<FetchId, SpawnHandle>,
+    fetches: BTreeMap<FetchId, Fetch>,
     give_back: GiveBack,
     /// When each guest was last remembered on disk.
     guests: BTreeMap<NodeId, Duration>,
@@ -127,6 +133,10 @@ impl SyncCoordinator {
     /// Tells the core of an event, does what it wants done, and publishes what is to be said.
     fn tell(&mut self, ctx: &mut Context<Self>, event: impl FnOnce(&mut State, Duration, u64) -> Vec<Effect>) {
         let now = self.now();
+        for (id, fetch) in &self.fetches {
+            let (through, bytes) = fetch.progress.so_far();
+            self.state.on_came(*id, through, bytes);
+        }
         for effect in event(&mut self.state, now, wall_seconds()) {
             self.apply(effect, ctx);
         }
@@ -159,16 +169,25 @@ impl SyncCoordinator {
 
     fn fetch_range(&mut self, id: FetchId, peer: NodeId, from: u64, through: u64, ctx: &mut Context<Self>) {
         let (tools, pipeline) = (self.tools.clone(), self.pipeline.clone());
-        self.start_fetch(id, peer, ctx, move |session| run_range(tools, pipeline, session, id, from, through));
+        self.start_fetch(id, peer, ctx, move |session, progress| {
+            run_range(tools, pipeline, session, id, (from, through), progress)
+        });
     }
 
     fn follow_live(&mut self, id: FetchId, peer: NodeId, from: u64, ctx: &mut Context<Self>) {
         let (tools, pipeline) = (self.tools.clone(), self.pipeline.clone());
-        self.start_fetch(id, peer, ctx, move |session| run_live(tools, pipeline, session, id, from));
+        self.start_fetch(id, peer, ctx, move |session, progress| {
+            run_live(tools, pipeline, session, id, from, progress)
+        });
     }
 
-    fn start_fetch<F>(&mut self, id: FetchId, peer: NodeId, ctx: &mut Context<Self>, run: impl FnOnce(Session) -> F)
-    where
+    fn start_fetch<F>(
+        &mut self,
+        id: FetchId,
+        peer: NodeId,
+        ctx: &mut Context<Self>,
+        run: impl FnOnce(Session, Progress) -> F,
+    ) where
         F: Future<Output = FetchEnded> + 'static,
     {
         let own = self.ports.fetched.clone();
@@ -176,14 +195,15 @@ impl SyncCoordinator {
             own.signal(FetchEnded { id, peer, through: None, trouble: Some(no_session()) });
             return;
         };
-        let running = run(session.clone());
+        let progress = Progress::default();
+        let running = run(session.clone(), progress.clone());
         let task = async move { own.signal(running.await) };
-        self.fetches.insert(id, ctx.spawn(task.into_actor(self)));
+        self.fetches.insert(id, Fetch { task: ctx.spawn(task.into_actor(self)), progress });
     }
 
     fn stop_fetch(&mut self, id: FetchId, ctx: &mut Context<Self>) {
         if let Some(fetch) = self.fetches.remove(&id) {
-            ctx.cancel_future(fetch);
+            ctx.cancel_future(fetch.task);
         }
     }
 
@@ -278,7 +298,7 @@ impl SyncCoordinator {
                 let theirs =
                     KnownHead { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp };
                 self.keep_proof(&SealedHead::of(&block));
-                Answer::Block { theirs, ours }
+                Answer::Block { theirs, parent: block.header().parent_hash, ours }
             }
             Err(trouble) => {
                 self.blame(peer, trouble);

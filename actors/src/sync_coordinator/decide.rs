@@ -1,9 +1,11 @@
 //! What the core decides from what it knows: questions, fetches, phase, permission. Run after each event.
 
 use super::messages::{Effect, QuestionId, Target};
+use super::peers::Peers;
 use super::search::{Difference, Search, Step};
-use super::state::{Asked, Comparison, Live, STALE_HEARTBEATS, State, stop};
+use super::state::{Asked, Comparison, FrontWatch, Live, STALE_HEARTBEATS, State, stop};
 use super::verdict::Circumstances;
+use super::window::Awaited;
 use crate::callboard::{Phase, Role};
 use crate::transport::NodeId;
 use std::time::Duration;
@@ -16,6 +18,15 @@ const LIVE_LAG_TIME: Duration = Duration::from_secs(2);
 const FETCHES_PER_PEER: usize = 2;
 /// Ranges under way from all peers. Each may hold a block beyond the bound in bytes.
 const MAX_FETCHES: usize = 8;
+/// The importer waits this long in all for a range at the front, and a second more for each [`FRONT_BYTES_A_SECOND`]
+/// that came, before the rest is handed to somebody else. Many times what a range takes, and so short that strangers
+/// who bring blocks one by one cost a node little.
+const FRONT_PATIENCE: Duration = Duration::from_secs(3);
+/// Half a megabit a second: over a slower link nobody is waited for who need not be.
+const FRONT_BYTES_A_SECOND: u64 = 64 << 10;
+/// Each hand-over without a block between doubles the patience, at most so often: where everybody is slow, the link is
+/// this node's own, and a block that is on its way must be let come.
+const MAX_PATIENCE_DOUBLINGS: u32 = 4;
 /// A question for one block is given up after this long.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer on another branch that has moved on since is looked at again this often: it may have come back.
@@ -27,6 +38,7 @@ impl State {
         self.forget_silent_guests(now);
         self.refresh_target(now);
         self.decide_search(now, &mut effects);
+        self.ask_for_branches(now, &mut effects);
         effects.extend(self.verdict.judge(self.circumstances(now, wall)));
         self.decide_fetches(now, &mut effects);
         self.decide_pace(&mut effects);
@@ -57,6 +69,7 @@ impl State {
         let behind = self.is_behind();
         if behind && !self.was_behind {
             self.progress_at = now;
+            self.behind_since = now;
         }
         self.was_behind = behind;
     }
@@ -114,6 +127,39 @@ impl State {
         (seen.height <= our_head).then_some(search)
     }
 
+    /// The live stream of one peer says nothing of another one that is ahead: its branch may be another one, which can
+    /// be seen at our head. And where a block of another branch was brought, peers may show its branch.
+    fn ask_for_branches(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        if let Some(late) = self.branch_asked.take_if(|asked| is_late(asked, now)) {
+            self.peers.pause(now, late.peer);
+        }
+        self.peers.watch_ahead(now, self.head.height);
+        if self.branch_asked.is_none()
+            && let Some((peer, height)) = self.about_a_block(now).or_else(|| self.at_our_head(now))
+        {
+            self.branch_asked = Some(self.ask(now, peer, height, effects));
+        }
+    }
+
+    fn about_a_block(&mut self, now: Duration) -> Option<(NodeId, u64)> {
+        let our_head = self.head.height;
+        let peers = &self.peers;
+        let (peer, height, hash) = self
+            .verdict
+            .unplaced()
+            .filter(|(height, _)| *height <= our_head)
+            .find_map(|(height, hash)| Some((peers.to_ask_about(now, height, hash)?, height, hash)))?;
+        self.peers.get_mut(peer)?.asked_about = Some(hash);
+        Some((peer, height))
+    }
+
+    fn at_our_head(&mut self, now: Duration) -> Option<(NodeId, u64)> {
+        self.live?;
+        let peer = self.peers.stays_ahead(now, LIVE_LAG_TIME)?;
+        self.peers.get_mut(peer)?.ask_at_head_at = now.saturating_add(LOOK_AGAIN);
+        (self.head.height > 0).then_some((peer, self.head.height))
+    }
+
     fn ask(&mut self, now: Duration, peer: NodeId, height: u64, effects: &mut Vec<Effect>) -> Asked {
         let id: QuestionId = self.next_id();
         effects.push(Effect::AskBlock { id, peer, height });
@@ -151,13 +197,49 @@ impl State {
     }
 
     fn give_up_what_stands_still(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        self.watch_front(now);
+        let Some(awaited) = self.window.awaited() else { return };
         let since = self.progress_at.max(self.front_asked_at);
-        if let Some(peer) = self.window.awaited_from()
-            && now.saturating_sub(since) > self.setup.stall_after
-        {
-            effects.extend(stop(self.window.give_up(peer)));
-            self.peers.pause(now, peer);
+        if now.saturating_sub(since) > self.setup.stall_after {
+            effects.extend(stop(self.window.give_up(awaited.peer)));
+            self.peers.pause(now, awaited.peer);
+        } else if self.is_kept_waiting(&awaited) && self.could_be_taken_over(now, awaited.peer) {
+            effects.extend(stop(self.window.give_up(awaited.peer)));
+            self.peers.on_slow(now, awaited.peer);
+            self.hand_overs = self.hand_overs.saturating_add(1).min(MAX_PATIENCE_DOUBLINGS);
         }
+    }
+
+    /// Counts the time in which nothing could be imported because the block at the front had not come.
+    fn watch_front(&mut self, now: Duration) {
+        let before = self.front_watch.take();
+        self.front_watch = self.window.awaited().map(|awaited| {
+            let same = before.filter(|watch| watch.id == awaited.id);
+            let waited = same.map_or(Duration::ZERO, |watch| match watch.is_missing {
+                true => watch.waited.saturating_add(now.saturating_sub(watch.looked_at)),
+                false => watch.waited,
+            });
+            FrontWatch { id: awaited.id, is_missing: awaited.is_missing, looked_at: now, waited }
+        });
+    }
+
+    /// Whether who brings the front brings it so slowly that it holds the node up.
+    fn is_kept_waiting(&self, awaited: &Awaited) -> bool {
+        let patience = FRONT_PATIENCE.saturating_mul(1 << self.hand_overs);
+        let earned = Duration::from_millis(awaited.bytes.saturating_mul(1_000) / FRONT_BYTES_A_SECOND);
+        self.front_watch.is_some_and(|watch| watch.waited > patience.saturating_add(earned))
+    }
+
+    /// Whether somebody else, who has not kept us waiting lately, has the front and nothing better to do.
+    fn could_be_taken_over(&self, now: Duration, from: NodeId) -> bool {
+        let Some(goal) = self.peers.goal(now, self.imported()) else { return false };
+        let front = self.window.front();
+        self.peers.usable(now).any(|(peer, view)| {
+            peer != from
+                && !view.is_slow(now)
+                && self.window.fetches_of(peer) < FETCHES_PER_PEER
+                && Peers::leads_through(view, peer, &goal).is_some_and(|through| through >= front)
+        })
     }
 
     fn fetch_ranges(&mut self, now: Duration, goal: &Target, effects: &mut Vec<Effect>) {
@@ -174,12 +256,20 @@ impl State {
     }
 
     /// Who is asked for the block at `from`, and how far its blocks lead to the goal: the peer with the least to do.
+    /// One that lately kept the front waiting is asked only where it is the only one that could be.
     fn source(&self, now: Duration, goal: &Target, from: u64) -> Option<(NodeId, u64)> {
         let window = &self.window;
-        self.peers
-            .usable(now)
-            .filter_map(|(peer, view)| Some((peer, view, super::peers::Peers::leads_through(view, peer, goal)?)))
-            .filter(|(peer, _, through)| *through >= from && window.fetches_of(*peer) < FETCHES_PER_PEER)
+        let able = || {
+            self.peers
+                .usable(now)
+                .filter_map(|(peer, view)| Some((peer, view, Peers::leads_through(view, peer, goal)?)))
+                .filter(|(_, _, through)| *through >= from)
+        };
+        let all_are_slow = able().all(|(_, view, _)| view.is_slow(now));
+        able()
+            .filter(|(peer, view, _)| {
+                (all_are_slow || !view.is_slow(now)) && window.fetches_of(*peer) < FETCHES_PER_PEER
+            })
             .min_by_key(|(peer, view, _)| {
                 // What is at the front holds everything up: whoever has helped before comes first, however busy.
                 let is_unproven = from == window.front() && !view.has_helped();
@@ -239,6 +329,9 @@ impl State {
     fn decide_phase(&mut self, now: Duration, wall: u64, effects: &mut Vec<Effect>) {
         let phase = self.phase_now(now, wall);
         if phase != self.phase {
+            if self.setup.role == Role::Authority && phase == Phase::Stalled && self.is_behind() {
+                self.gave_up_at = Some(self.progress_at);
+            }
             self.phase = phase;
             effects.push(Effect::PhaseChanged(phase));
         }
@@ -273,7 +366,7 @@ impl State {
     /// A short lag of the live stream is no gap. Whoever is behind and gets no block for long is stalled, whatever it
     /// tries meanwhile: only a block changes that.
     fn phase_behind(&self, now: Duration) -> Phase {
-        if self.live.is_some() {
+        if self.live.is_some() && !self.lags_in_time(now) {
             self.phase
         } else if self.is_stuck(now) {
             Phase::Stalled
@@ -282,12 +375,21 @@ impl State {
         }
     }
 
+    /// Behind for some time, by more than that time of the chain: whatever the stream brings, this node is not in sync.
+    /// The next block of a chain that was idle is no lag, nor is one that is just being executed.
+    fn lags_in_time(&self, now: Duration) -> bool {
+        let missing = self.target.map_or(0, |target| target.head.timestamp.saturating_sub(self.head.timestamp));
+        now.saturating_sub(self.behind_since) > LIVE_LAG_TIME && missing > LIVE_LAG_TIME.as_secs()
+    }
+
     /// An authority that is level with everything it ever sealed, and with its peers, follows itself.
     /// One that has sealed nothing for three heartbeats (its disk is full, its clocks disagree) is stalled.
     fn authority_phase(&self, now: Duration) -> Phase {
-        let reachable = self.target.is_some_and(|Target { peer: of, .. }| {
+        let is_here = self.target.is_some_and(|Target { peer: of, .. }| {
             self.peers.iter().any(|(peer, _)| peer == of) || self.guests.is_here(of)
         });
+        // Its going and coming alone is no progress.
+        let reachable = is_here && self.gave_up_at != Some(self.progress_at);
         if self.damaged.is_some() {
             Phase::Stalled
         } else if !self.start_wait_is_over(now) || (self.is_behind() && reachable && !self.is_stuck(now)) {

@@ -211,6 +211,8 @@ pub enum Answer {
     Block {
         /// The peer's.
         theirs: KnownHead,
+        /// The hash of the block below the peer's, by its header.
+        parent: B256,
         /// The hash of ours at that height; `None` where we have none.
         ours: Option<B256>,
     },

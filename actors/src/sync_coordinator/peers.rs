@@ -11,6 +11,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause after failures: a seed that comes back is used again within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// A peer that kept the front waiting is asked last for this long; doubles with each time, less each range it brings.
+const FIRST_SLOW_TIME: Duration = Duration::from_secs(30);
+/// At most so many doublings: a quarter of an hour.
+const MAX_SLOWNESS: u32 = 5;
+
 /// One connected peer.
 #[derive(Debug, Default)]
 pub(super) struct PeerView {
@@ -26,10 +31,20 @@ pub(super) struct PeerView {
     pub(super) looked_at: Option<B256>,
     /// Not before then is it looked at again.
     pub(super) look_again_at: Duration,
+    /// Its head has been above ours since then.
+    pub(super) ahead_since: Option<Duration>,
+    /// Not before then is it asked again for its block at our head.
+    pub(super) ask_at_head_at: Duration,
+    /// The block of unknown origin that it was last asked about.
+    pub(super) asked_about: Option<B256>,
     failures: u32,
     paused_until: Duration,
     /// Its blocks became part of our chain, and it has not failed since.
     has_helped: bool,
+    /// How often it kept the front waiting, less the whole ranges that it has brought since.
+    slowness: u32,
+    /// Until then it is asked for blocks only where nobody else has them.
+    slow_until: Duration,
 }
 
 /// Another peer was asked for its block at the height of this one's head.
@@ -48,7 +63,16 @@ pub(super) struct Compared {
 pub(super) struct Peers {
     connected: BTreeMap<NodeId, PeerView>,
     /// Failures of peers that are gone, and until when they are left alone: who hangs up is not forgiven for it.
-    gone: BTreeMap<NodeId, (u32, Duration)>,
+    gone: BTreeMap<NodeId, Past>,
+}
+
+/// What is remembered of a peer that is gone.
+#[derive(Debug, Clone, Copy, Default)]
+struct Past {
+    failures: u32,
+    paused_until: Duration,
+    slowness: u32,
+    slow_until: Duration,
 }
 
 /// Peers that are gone and remembered.
@@ -59,8 +83,8 @@ impl Peers {
     pub(super) fn entry(&mut self, peer: NodeId) -> &mut PeerView {
         let gone = &mut self.gone;
         self.connected.entry(peer).or_insert_with(|| {
-            let (failures, paused_until) = gone.remove(&peer).unwrap_or_default();
-            PeerView { failures, paused_until, ..PeerView::default() }
+            let Past { failures, paused_until, slowness, slow_until } = gone.remove(&peer).unwrap_or_default();
+            PeerView { failures, paused_until, slowness, slow_until, ..PeerView::default() }
         })
     }
 
@@ -71,18 +95,41 @@ impl Peers {
 
     /// The peer is gone.
     pub(super) fn remove(&mut self, peer: NodeId) {
-        let Some(view) = self.connected.remove(&peer).filter(|view| view.failures > 0) else { return };
+        let Some(view) = self.connected.remove(&peer).filter(|view| view.failures > 0 || view.slowness > 0) else {
+            return;
+        };
         if self.gone.len() >= MAX_GONE
-            && let Some(first) = self.gone.iter().min_by_key(|(_, (_, until))| *until).map(|(peer, _)| *peer)
+            && let Some(first) = self.gone.iter().min_by_key(|(_, past)| past.paused_until).map(|(peer, _)| *peer)
         {
             self.gone.remove(&first);
         }
-        self.gone.insert(peer, (view.failures, view.paused_until));
+        let PeerView { failures, paused_until, slowness, slow_until, .. } = view;
+        self.gone.insert(peer, Past { failures, paused_until, slowness, slow_until });
     }
 
     /// All of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &PeerView)> {
         self.connected.iter().map(|(peer, view)| (*peer, view))
+    }
+
+    /// Notes since when each has been ahead of `height`.
+    pub(super) fn watch_ahead(&mut self, now: Duration, height: u64) {
+        for view in self.connected.values_mut() {
+            let is_ahead = !view.differs && view.head.is_some_and(|head| head.height > height);
+            view.ahead_since = is_ahead.then(|| view.ahead_since.unwrap_or(now));
+        }
+    }
+
+    /// A peer that has been ahead for longer than `time`, and may be asked for its block at our head.
+    pub(super) fn stays_ahead(&self, now: Duration, time: Duration) -> Option<NodeId> {
+        let stays = |view: &PeerView| view.ahead_since.is_some_and(|since| now.saturating_sub(since) > time);
+        self.usable(now).find(|(_, view)| stays(view) && now >= view.ask_at_head_at).map(|(peer, _)| peer)
+    }
+
+    /// A peer whose chain may hold a block that is not in ours, and that was not asked about it.
+    pub(super) fn to_ask_about(&self, now: Duration, height: u64, block: B256) -> Option<NodeId> {
+        let may_hold = |view: &PeerView| !view.agrees && view.head.is_some_and(|head| head.height >= height);
+        self.usable(now).find(|(_, view)| may_hold(view) && view.asked_about != Some(block)).map(|(peer, _)| peer)
     }
 
     /// Whether any of them has shown a head.
@@ -155,11 +202,27 @@ impl Peers {
         }
     }
 
-    /// Blocks of the peer are part of our chain now.
-    pub(super) fn forgive(&mut self, peer: NodeId) {
-        if let Some(view) = self.connected.get_mut(&peer) {
+    /// Blocks of the peer are part of our chain now. That one comes now and then is no merit of a slow one.
+    pub(super) fn forgive(&mut self, now: Duration, peer: NodeId) {
+        if let Some(view) = self.connected.get_mut(&peer).filter(|view| !view.is_slow(now)) {
             view.failures = 0;
             view.has_helped = true;
+        }
+    }
+
+    /// The peer kept the front waiting while others could have brought it.
+    pub(super) fn on_slow(&mut self, now: Duration, peer: NodeId) {
+        self.pause(now, peer);
+        if let Some(view) = self.connected.get_mut(&peer) {
+            view.slow_until = now.saturating_add(FIRST_SLOW_TIME.saturating_mul(1 << view.slowness.min(MAX_SLOWNESS)));
+            view.slowness = view.slowness.saturating_add(1).min(MAX_SLOWNESS);
+        }
+    }
+
+    /// The peer has brought a whole range.
+    pub(super) fn on_range(&mut self, peer: NodeId) {
+        if let Some(view) = self.connected.get_mut(&peer) {
+            view.slowness = view.slowness.saturating_sub(1);
         }
     }
 }
@@ -168,6 +231,11 @@ impl PeerView {
     /// How often it failed since it last helped.
     pub(super) fn failures(&self) -> u32 {
         self.failures
+    }
+
+    /// Whether it has lately kept the front waiting.
+    pub(super) fn is_slow(&self, now: Duration) -> bool {
+        now < self.slow_until
     }
 
     /// Whether its blocks became part of our chain, and it has not failed since.

@@ -130,8 +130,10 @@ impl Pipeline {
 
     /// Forgets what waits. Blocks from `front` on are fetched anew.
     pub(super) fn clear(&self, front: u64) {
+        let mut staging = self.0.staging.lock();
         self.0.run.fetch_add(1, Ordering::AcqRel);
-        self.0.staging.lock().clear(front);
+        staging.clear(front);
+        drop(staging);
         self.0.bytes.changed.notify_waiters();
     }
 
@@ -148,8 +150,7 @@ impl Pipeline {
     /// Imports what comes, in height order, for as long as the node runs.
     pub(super) async fn hand_over(self, importer: Importer, told: Inbox<HandedOver>) {
         loop {
-            let run = self.run();
-            let (height, fetched) = self.wait_for(|shared| shared.staging.lock().take()).await;
+            let (run, height, fetched) = self.next().await;
             let (peer, provenance, block) = (fetched.peer, fetched.provenance, &fetched.block);
             match import(&importer, provenance, block).await {
                 Ok(()) => {
@@ -168,6 +169,17 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// The block whose turn it is, and the run it belongs to: both under one lock, so that a block that was fetched
+    /// after everything was forgotten is never taken for one from before.
+    async fn next(&self) -> (u64, u64, Fetched) {
+        self.wait_for(|shared| {
+            let mut staging = shared.staging.lock();
+            let (height, fetched) = staging.take()?;
+            Some((shared.run.load(Ordering::Acquire), height, fetched))
+        })
+        .await
     }
 
     async fn wait_for<T>(&self, mut ready: impl FnMut(&Shared) -> Option<T>) -> T {

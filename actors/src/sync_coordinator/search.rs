@@ -13,7 +13,11 @@ const MAX_ACCEPTED_ASKED: usize = 16;
 pub(super) struct Search {
     pub(super) peer: NodeId,
     agree: u64,
+    /// The block there, which both have; `None` at 0.
+    agree_hash: Option<B256>,
     differ: Difference,
+    /// The block below the peer's that differs, by the header under the seal; `None` until it is known.
+    parent: Option<B256>,
     /// Asked first: our head, where the difference seen is above it; the old difference, where it is looked at again.
     first: Option<u64>,
     accepted: BTreeSet<(u64, B256)>,
@@ -43,6 +47,9 @@ pub(super) enum Step {
     },
     /// The peer has our chain, as far as ours goes.
     Agrees,
+    /// The peer's block that differs does not stand on the block below it that the peer says it has: it lies, or has
+    /// changed its chain meanwhile.
+    Contradicts,
 }
 
 impl Search {
@@ -62,7 +69,9 @@ impl Search {
         Self {
             peer,
             agree: 0,
+            agree_hash: None,
             differ: seen,
+            parent: None,
             first: above.then_some(our_head),
             accepted: accepted.clone(),
             to_ask,
@@ -87,22 +96,32 @@ impl Search {
         if left > 1 {
             return Step::Ask(self.agree + left / 2);
         }
+        // That a peer has our block proves nothing, everybody has it. What its own block stands on is sealed.
+        match (self.agree_hash, self.parent) {
+            (Some(_), None) => return Step::Ask(self.differ.height),
+            (Some(below), Some(parent)) if below != parent => return Step::Contradicts,
+            _ => {}
+        }
         match self.to_ask.iter().find(|height| **height > self.differ.height) {
             Some(height) if !self.is_accepted => Step::Ask(*height),
             _ => Step::Found { difference: self.differ, accepted: self.is_accepted },
         }
     }
 
-    /// The peer's block at the height that was asked for, and ours.
-    pub(super) fn on_answer(&mut self, height: u64, theirs: B256, ours: Option<B256>) {
+    /// The peer's block at the height that was asked for, the block it stands on, and ours.
+    pub(super) fn on_answer(&mut self, height: u64, theirs: B256, parent: B256, ours: Option<B256>) {
         self.is_accepted |= self.accepted.contains(&(height, theirs));
         self.to_ask.retain(|asked| *asked != height);
         let first = self.first.take().is_some();
         if ours == Some(theirs) {
             // Where the first question is answered so, nothing of ours differs.
-            self.agree = if first { u64::MAX } else { self.agree.max(height) };
+            let agree = if first { u64::MAX } else { height };
+            if agree >= self.agree {
+                (self.agree, self.agree_hash) = (agree, ours);
+            }
         } else if height <= self.differ.height {
             self.differ = Difference { height, ours, theirs };
+            self.parent = Some(parent);
         }
     }
 }

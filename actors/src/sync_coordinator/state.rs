@@ -46,6 +46,17 @@ pub(super) struct Comparison {
     pub(super) head: KnownHead,
 }
 
+/// For how long the range at the front has held everything up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FrontWatch {
+    pub(super) id: FetchId,
+    /// When it was looked at last, and whether the block at the front had not come then.
+    pub(super) looked_at: Duration,
+    pub(super) is_missing: bool,
+    /// The time in which that was so.
+    pub(super) waited: Duration,
+}
+
 /// Everything the coordinator knows.
 #[derive(Debug)]
 pub struct State {
@@ -66,11 +77,20 @@ pub struct State {
     pub(super) progress_at: Duration,
     /// When the block at the front was asked for, if it has not come since.
     pub(super) front_asked_at: Duration,
+    pub(super) front_watch: Option<FrontWatch>,
+    /// How often the front was handed to another peer since the last block.
+    pub(super) hand_overs: u32,
     pub(super) was_behind: bool,
+    /// Since when, without a break.
+    pub(super) behind_since: Duration,
+    /// An authority gave up catching up when this was [`Self::progress_at`], because the peer was gone.
+    pub(super) gave_up_at: Option<Duration>,
     pub(super) verdict: Verdict,
     pub(super) search: Option<Search>,
     pub(super) search_asked: Option<Asked>,
     pub(super) comparison: Option<Comparison>,
+    /// A peer is asked whether its branch is another one.
+    pub(super) branch_asked: Option<Asked>,
     pub(super) last_id: u64,
     pub(super) each_block: Option<bool>,
     pub(super) proposing: bool,
@@ -99,10 +119,15 @@ impl State {
             live: None,
             progress_at: now,
             front_asked_at: now,
+            front_watch: None,
+            hand_overs: 0,
             was_behind: false,
+            behind_since: now,
+            gave_up_at: None,
             search: None,
             search_asked: None,
             comparison: None,
+            branch_asked: None,
             last_id: 0,
             each_block: None,
             proposing: false,
@@ -170,6 +195,12 @@ impl State {
         self.decide(now, wall)
     }
 
+    /// Of a fetch that goes on, the blocks through the height `through` have come and are kept, and `bytes` in all.
+    /// Nothing is decided: told before the next event.
+    pub fn on_came(&mut self, id: FetchId, through: Option<u64>, bytes: u64) {
+        self.window.came(id, through, bytes);
+    }
+
     /// A fetch ended; the blocks through the height `through` came and are kept.
     pub fn on_fetch_ended(
         &mut self,
@@ -183,10 +214,11 @@ impl State {
             if end == FetchEnd::Failed {
                 self.peers.pause(now, live.peer);
             }
-        } else if let Some(ended) = self.window.end(id, through)
-            && (end == FetchEnd::Failed || !ended.complete)
-        {
-            self.peers.pause(now, ended.peer);
+        } else if let Some(ended) = self.window.end(id, through) {
+            match end == FetchEnd::Done && ended.complete {
+                true => self.peers.on_range(ended.peer),
+                false => self.peers.pause(now, ended.peer),
+            }
         }
         self.decide(now, wall)
     }
@@ -196,8 +228,9 @@ impl State {
         let mut effects = Vec::new();
         if height >= self.window.front() {
             if let Some(peer) = self.window.source_of_front().or(self.live.map(|live| live.peer)) {
-                self.peers.forgive(peer);
+                self.peers.forgive(now, peer);
             }
+            self.hand_overs = 0;
             self.progress_at = now;
             self.front_asked_at = now;
             effects.extend(stop(self.window.advance(height.saturating_add(1))));
@@ -259,12 +292,16 @@ impl State {
 
     /// A question was answered, or is known not to be.
     pub fn on_answer(&mut self, now: Duration, wall: u64, id: QuestionId, answer: Answer) -> Vec<Effect> {
+        let mut effects = Vec::new();
         if let Some(asked) = self.search_asked.take_if(|asked| asked.id == id) {
             self.on_search_answer(now, asked, answer);
         } else if let Some(comparison) = self.comparison.take_if(|comparison| comparison.asked.id == id) {
             self.on_comparison(comparison, answer);
+        } else if let Some(asked) = self.branch_asked.take_if(|asked| asked.id == id) {
+            effects.extend(self.on_branch_answer(now, asked.peer, answer));
         }
-        self.decide(now, wall)
+        effects.extend(self.decide(now, wall));
+        effects
     }
 
     /// Time has passed.
@@ -334,7 +371,9 @@ impl State {
         let Some(search) = &mut self.search else { return };
         match answer {
             // Of our own chain every height up to the head is there.
-            Answer::Block { theirs, ours } if ours.is_some() => search.on_answer(asked.height, theirs.hash, ours),
+            Answer::Block { theirs, parent, ours } if ours.is_some() => {
+                search.on_answer(asked.height, theirs.hash, parent, ours);
+            }
             _ => {
                 self.search = None;
                 self.peers.pause(now, asked.peer);
@@ -354,6 +393,11 @@ impl State {
                 // It has shown something else a moment ago.
                 self.peers.pause(now, peer);
             }
+            // It is asked again after a while; others that show the branch are asked, too.
+            Step::Contradicts => {
+                self.search = None;
+                self.peers.pause(now, peer);
+            }
             Step::Found { difference, accepted } => {
                 self.search = None;
                 self.verdict.found(peer, difference.height, difference.ours, difference.theirs);
@@ -364,6 +408,25 @@ impl State {
                     None if accepted => self.verdict.accept(&Witness::Peer(peer)),
                     None => {}
                 }
+            }
+        }
+    }
+
+    /// A peer that is ahead has answered with its block of a height that we have.
+    fn on_branch_answer(&mut self, now: Duration, peer: NodeId, answer: Answer) -> Vec<Effect> {
+        match answer {
+            Answer::Block { theirs, ours: Some(ours), .. } if theirs.hash != ours => {
+                let effects = self.on_difference(now, peer, theirs, Some(ours));
+                if let Some(head) = self.peers.get_mut(peer).and_then(|view| view.head) {
+                    self.verdict.show(now, Witness::Peer(peer), head, None);
+                }
+                self.verdict.place(peer, theirs.hash);
+                effects
+            }
+            Answer::Block { .. } => Vec::new(),
+            Answer::Failed => {
+                self.peers.pause(now, peer);
+                Vec::new()
             }
         }
     }
@@ -381,6 +444,7 @@ impl State {
             (self.search, self.search_asked) = (None, None);
         }
         self.comparison.take_if(|comparison| comparison.asked.peer == peer || comparison.peer == peer);
+        self.branch_asked.take_if(|asked| asked.peer == peer);
     }
 
     fn stop_live_of(&mut self, peer: NodeId) -> Vec<Effect> {

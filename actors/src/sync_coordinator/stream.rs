@@ -14,7 +14,8 @@ use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Block};
 use callboard_store::Store;
 use futures_util::{Stream, StreamExt, stream};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What a stream needs of the node.
@@ -32,6 +33,34 @@ pub struct Tools {
     pub commitment: B256,
     /// A live stream that is silent for longer has died: the authority owes a block every heartbeat.
     pub silence: Duration,
+}
+
+/// How far a fetch has come: written by its task, read by the coordinator.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress(Arc<Came>);
+
+#[derive(Debug, Default)]
+struct Came {
+    /// The height of the last block that waits for its turn; 0 where there is none.
+    through: AtomicU64,
+    bytes: OnceLock<Arc<AtomicU64>>,
+}
+
+impl Progress {
+    fn reads(&self, blocks: &BlockStream) {
+        self.0.bytes.get_or_init(|| blocks.received());
+    }
+
+    fn came(&self, height: u64) {
+        self.0.through.store(height, Ordering::Relaxed);
+    }
+
+    /// The last block that waits for its turn, and the bytes that have come in all.
+    pub(super) fn so_far(&self) -> (Option<u64>, u64) {
+        let through = self.0.through.load(Ordering::Relaxed);
+        let bytes = self.0.bytes.get().map_or(0, |bytes| bytes.load(Ordering::Relaxed));
+        ((through > 0).then_some(through), bytes)
+    }
 }
 
 /// A fetch ended. Signalled by its task.
@@ -93,13 +122,16 @@ pub(super) async fn run_range(
     pipeline: Pipeline,
     session: Session,
     id: FetchId,
-    from: u64,
-    through: u64,
+    (from, through): (u64, u64),
+    progress: Progress,
 ) -> FetchEnded {
     let peer = session.node_id();
     let count = through.saturating_sub(from).saturating_add(1);
     let (came, trouble) = match session.blocks(from, count).await {
-        Ok(blocks) => bring(&tools, &pipeline, &session, blocks, from, Some(through)).await,
+        Ok(blocks) => {
+            progress.reads(&blocks);
+            bring(&tools, &pipeline, &session, blocks, (from, Some(through)), &progress).await
+        }
         Err(error) => (None, Some(broken(&error))),
     };
     let short = || odd(format!("{} sent fewer blocks than it has shown", session.url()));
@@ -108,10 +140,17 @@ pub(super) async fn run_range(
 }
 
 /// Fetches every block the peer confirms from `from` on, until the stream ends.
-pub(super) async fn run_live(tools: Tools, pipeline: Pipeline, session: Session, id: FetchId, from: u64) -> FetchEnded {
+pub(super) async fn run_live(
+    tools: Tools,
+    pipeline: Pipeline,
+    session: Session,
+    id: FetchId,
+    from: u64,
+    progress: Progress,
+) -> FetchEnded {
     let peer = session.node_id();
     let (through, trouble) = match session.follow(from, tools.silence).await {
-        Ok(blocks) => bring(&tools, &pipeline, &session, blocks, from, None).await,
+        Ok(blocks) => bring(&tools, &pipeline, &session, blocks, (from, None), &progress).await,
         Err(error) => (None, Some(broken(&error))),
     };
     let ended = || odd(format!("{} ended its live stream", session.url()));
@@ -124,8 +163,8 @@ async fn bring(
     pipeline: &Pipeline,
     session: &Session,
     blocks: BlockStream,
-    from: u64,
-    through: Option<u64>,
+    (from, through): (u64, Option<u64>),
+    progress: &Progress,
 ) -> (Option<u64>, Option<Trouble>) {
     let peer = session.node_id();
     // A range has an end, and what is live has none.
@@ -148,6 +187,7 @@ async fn bring(
             return (last, Some(Trouble { reason, fault }));
         }
         pipeline.put(actual, fetched);
+        progress.came(actual);
         last = Some(actual);
         expected = actual.saturating_add(1);
     }

@@ -107,6 +107,29 @@ impl Verdict {
         })
     }
 
+    /// Blocks that somebody brought, of which no peer is known to show their branch: height and hash.
+    pub(super) fn unplaced(&self) -> impl Iterator<Item = (u64, B256)> {
+        let is_block = |witness: &Witness| matches!(witness, Witness::Block(_));
+        let unplaced = move |(witness, fork): &(&Witness, &Fork)| is_block(witness) && !fork.accepted;
+        self.forks.iter().filter(unplaced).map(|(_, fork)| (fork.height, fork.theirs))
+    }
+
+    /// The branch that the peer shows holds this block: what was known of the block is known of the branch now.
+    pub(super) fn place(&mut self, peer: NodeId, block: B256) {
+        let (block, peer) = (Witness::Block(block), Witness::Peer(peer));
+        if !self.forks.contains_key(&peer) {
+            return;
+        }
+        let Some(known) = self.forks.remove(&block) else { return };
+        if let Some(fork) = self.forks.get_mut(&peer) {
+            fork.first_seen = fork.first_seen.min(known.first_seen);
+            fork.verdict = fork.verdict.or(known.verdict);
+        }
+        if let Some(told) = self.told.as_mut().filter(|told| told.witness == block) {
+            told.witness = peer;
+        }
+    }
+
     /// `witness` shows `seen`, which is not on our chain. What is known already of its branch stays, unless `seen`
     /// differs from ours further below.
     pub(super) fn show(&mut self, now: Duration, witness: Witness, seen: KnownHead, ours: Option<B256>) {
@@ -161,8 +184,8 @@ impl Verdict {
         }
     }
 
-    /// Somebody brought this block. Nobody can be asked for more of its branch, and nobody can take it back. A peer that
-    /// shows the same branch is searched meanwhile, and says more.
+    /// Somebody brought this block, and nobody can take it back. Peers whose chain may hold it are asked; one that has it
+    /// is searched, and says more.
     pub(super) fn show_block(&mut self, now: Duration, seen: KnownHead, ours: B256) {
         let shows_it = |fork: &Fork| fork.withdrawn.is_none() && [fork.theirs, fork.newest.hash].contains(&seen.hash);
         if self.forks.values().any(shows_it) {
@@ -247,6 +270,10 @@ impl Verdict {
     fn tell(&mut self) -> Option<Effect> {
         let alive = |fork: &Fork| fork.verdict == Some(Life::Alive) && !fork.accepted;
         let told = self.told.as_ref().map(|told| &told.witness);
+        // Who is told of stays, unless somebody else shows where the chains part.
+        let is_placed = |fork: &Fork| fork.height == 0 || fork.last_common.is_some();
+        let any_placed = self.forks.values().any(|fork| alive(fork) && is_placed(fork));
+        let alive = |fork: &Fork| alive(fork) && (is_placed(fork) || !any_placed);
         let kept = told.and_then(|witness| self.forks.get_key_value(witness)).filter(|(_, fork)| alive(fork));
         let newest = || self.forks.iter().filter(|(_, fork)| alive(fork)).max_by_key(|(_, fork)| fork.newest.rank());
         let Some((witness, fork)) = kept.or_else(newest) else {
@@ -261,7 +288,10 @@ impl Verdict {
     fn forget(&mut self, at: Circumstances) {
         let stale_after = self.stale_after;
         self.forks.retain(|witness, fork| match (fork.withdrawn, witness) {
-            (Some(since), _) => !fork.is_stale(at, stale_after) && at.now.saturating_sub(since) <= stale_after,
+            // Only a living branch of our own excuses another one: where ours is as old, nobody knows which is right.
+            (Some(since), _) => {
+                !at.ours_alive || !fork.is_stale(at, stale_after) && at.now.saturating_sub(since) <= stale_after
+            }
             (None, Witness::Seed(_)) => at.now.saturating_sub(fork.last_seen) <= SEED_MEMORY,
             (None, Witness::Peer(_) | Witness::Block(_)) => true,
         });

@@ -25,6 +25,23 @@ struct Piece {
     peer: NodeId,
     /// `None`: all of it has come.
     fetch: Option<FetchId>,
+    /// The highest block that has come, if any.
+    came: Option<u64>,
+    /// Bytes that have come, also of a block that is not whole yet.
+    bytes: u64,
+}
+
+/// The fetch that brings what is at the front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Awaited {
+    /// Which.
+    pub(super) id: FetchId,
+    /// From whom.
+    pub(super) peer: NodeId,
+    /// Bytes it has brought.
+    pub(super) bytes: u64,
+    /// The block at the front has not come: nothing can be imported before it has.
+    pub(super) is_missing: bool,
 }
 
 /// A fetch that ended.
@@ -72,9 +89,10 @@ impl Window {
         self.piece_of_front().map(|piece| piece.peer)
     }
 
-    /// From whom the block at the front is still awaited.
-    pub(super) fn awaited_from(&self) -> Option<NodeId> {
-        self.piece_of_front().filter(|piece| piece.fetch.is_some()).map(|piece| piece.peer)
+    /// The fetch of the range at the front, while it is under way.
+    pub(super) fn awaited(&self) -> Option<Awaited> {
+        let Piece { peer, fetch, came, bytes, .. } = *self.piece_of_front()?;
+        fetch.map(|id| Awaited { id, peer, bytes, is_missing: came.is_none_or(|came| came < self.front) })
     }
 
     fn piece_of_front(&self) -> Option<&Piece> {
@@ -102,7 +120,15 @@ impl Window {
 
     /// A fetch of these heights begins.
     pub(super) fn start(&mut self, id: FetchId, peer: NodeId, from: u64, through: u64) {
-        self.pieces.insert(from, Piece { through, peer, fetch: Some(id) });
+        self.pieces.insert(from, Piece { through, peer, fetch: Some(id), came: None, bytes: 0 });
+    }
+
+    /// A fetch has come so far.
+    pub(super) fn came(&mut self, id: FetchId, through: Option<u64>, bytes: u64) {
+        if let Some(piece) = self.pieces.values_mut().find(|piece| piece.fetch == Some(id)) {
+            piece.came = through.map(|through| through.min(piece.through));
+            piece.bytes = bytes;
+        }
     }
 
     /// A fetch ended; what came of it, through the height `through`, stays. `None` for an id that is not under way.
@@ -144,9 +170,18 @@ impl Window {
         self.pieces.values().any(|piece| piece.peer == peer)
     }
 
-    /// Gives up what is under way from `peer`. What came of whole ranges stays.
+    /// Gives up what is under way from `peer`. What has come stays, and the rest is open for others.
     pub(super) fn give_up(&mut self, peer: NodeId) -> Vec<FetchId> {
-        self.remove(|piece| piece.peer == peer && piece.fetch.is_some())
+        let mut stopped = Vec::new();
+        self.pieces.retain(|from, piece| {
+            let Some(id) = piece.fetch.filter(|_| piece.peer == peer) else { return true };
+            stopped.push(id);
+            let came = piece.came.filter(|came| came >= from);
+            (piece.through, piece.fetch) = (came.unwrap_or_default(), None);
+            came.is_some()
+        });
+        self.forget_imported();
+        stopped
     }
 
     /// Gives up everything.

@@ -225,7 +225,8 @@ impl Node {
             None => return self.on_not_answered(fetch.peer, id, Trouble::Forged("no such block".to_owned()), env),
         };
         self.saw(&block, env);
-        let answer = Answer::Block { theirs: super::node::known(&block), ours: self.disk.hash(block.height()) };
+        let (theirs, parent) = (super::node::known(&block), block.header().parent_hash);
+        let answer = Answer::Block { theirs, parent, ours: self.disk.hash(block.height()) };
         self.tell(env, |sync, now, wall| sync.on_answer(now, wall, id, answer));
     }
 

@@ -1,8 +1,9 @@
 //! Streams of blocks that are no streams of blocks, and answers that never end.
 
 use super::http::{OPEN_HEAD, frame, ok};
-use super::peer::{Lie, blocks, frames, on};
+use super::peer::{Chain, Lie, blocks, frames, on};
 use super::trial::{ALLOWANCE, HONEST_MEMORY, Trial};
+use crate::support::wallet::make_blocks;
 use std::io::Write;
 use std::time::Duration;
 
@@ -126,5 +127,29 @@ fn garbage_instead_of_answers_is_refused_by_what_was_expected() {
     trial.is(&trial.peers[2].url(), "banned", "a list of peers was expected");
     trial.cannot_reach(&trial.peers[3].url(), "no connection: invalid HTTP");
     trial.logs("no connection: invalid HTTP");
+    trial.ends_well();
+}
+
+/// As many that they would take minutes from such a peer.
+const MANY: u64 = 60;
+
+/// It is never silent for long, so patience with silence, a minute by default, does not find it out.
+#[test]
+fn a_peer_that_sends_a_whole_block_every_few_seconds_is_left_for_another_one_at_the_default_patience() {
+    let one_by_one = Lie::new(&["blocks"], |honest, request, stream| {
+        stream.write_all(OPEN_HEAD).ok();
+        for block in honest.asked(request) {
+            if stream.write_all(&frame(block.bytes())).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_secs(3));
+        }
+    });
+    let mut trial = Trial::new();
+    make_blocks(&trial.authority, 2, MANY);
+    trial.chain = Chain::of(&trial.authority);
+    trial.bad_peer(one_by_one);
+    trial.follower_spawns_with_patience(60);
+    trial.follower.listens();
     trial.ends_well();
 }

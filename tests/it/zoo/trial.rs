@@ -71,9 +71,14 @@ impl Trial {
 
     /// The same, without waiting for it: it listens once it has the genesis.
     pub(super) fn follower_spawns(&mut self) {
+        self.follower_spawns_with_patience(1);
+    }
+
+    /// The same, with `sync.stall_after_s`.
+    pub(super) fn follower_spawns_with_patience(&mut self, seconds: u32) {
         let mut seeds: Vec<_> = self.peers.iter().map(BadPeer::url).collect();
         seeds.push(self.gate.url.clone());
-        self.follower.set("peers.seeds", seeds).set("sync.stall_after_s", 1).spawn();
+        self.follower.set("peers.seeds", seeds).set("sync.stall_after_s", seconds).spawn();
     }
 
     /// Waits until the follower says something of one of its peers: what it says then.

@@ -295,3 +295,19 @@ fn a_guest_that_has_only_what_was_given_up_is_no_reason_to_wait() {
     node.at(1);
     assert!(node.state.proposing && node.state.target().is_none());
 }
+
+#[test]
+fn a_peer_that_comes_and_goes_does_not_change_the_phase_of_an_authority_that_gets_no_block() {
+    let mut node = authority(5, None);
+    node.tell(State::on_peers_answered).take();
+    for second in 1..40 {
+        match second % 2 {
+            0 => node.lost(1),
+            _ => node.connect(1, head(8)),
+        };
+        node.at(second);
+    }
+    assert_eq!(node.phases(), [Phase::CatchingUp, Phase::Stalled]);
+    node.connect(1, head(8)).imported(6).durable(head(6));
+    assert_eq!(node.state.phase(), Phase::CatchingUp, "a block is progress");
+}

@@ -104,7 +104,7 @@ fn a_peer_below_the_target_is_asked_only_once_its_head_is_known_to_lead_there() 
     let (id, of, height) = question.unwrap();
     assert_eq!((of, height), (peer(1), 3_000));
     node.take();
-    let answer = crate::sync_coordinator::Answer::Block { theirs: head(3_000), ours: None };
+    let answer = crate::sync_coordinator::Answer::Block { theirs: head(3_000), parent: hash(2_999), ours: None };
     node.tell(|state, now, wall| state.on_answer(now, wall, id, answer));
     assert!(node.ranges().iter().any(|(_, of, ..)| *of == peer(2)), "{:?}", node.ranges());
 }
@@ -285,4 +285,99 @@ fn a_node_that_is_busy_blames_nobody_and_tries_again() {
     assert!(node.effects.contains(&Effect::DropStaged));
     node.at(1);
     assert_eq!(node.ranges().len(), 1);
+}
+
+/// Peer 1 has the front, and the others have brought all that the window takes behind it.
+fn front_waits_for_peer_1() -> (Node, FetchId) {
+    let mut node = Node::follower(0);
+    node.connect(1, head(5_000)).connect(2, head(5_000));
+    let mut front = None;
+    while !node.ranges().is_empty() {
+        let ranges = node.ranges();
+        node.take();
+        for (id, of, from, through) in ranges {
+            if from == 1 {
+                assert_eq!(of, peer(1), "the first range");
+                front = Some(id);
+            } else {
+                node.came(id, through, 100_000).ended(id, Some(through), FetchEnd::Done);
+            }
+        }
+    }
+    (node, front.expect("the front was asked for"))
+}
+
+#[test]
+fn a_peer_that_brings_the_front_block_by_block_is_replaced_by_one_that_is_idle_and_what_came_is_kept() {
+    let (mut node, front) = front_waits_for_peer_1();
+    // A block every second: never silent for long.
+    for second in 1..=4 {
+        node.came(front, second, 700 * second).imported(second).at(second);
+    }
+    assert!(node.effects.contains(&Effect::StopFetch { id: front }), "{:?}", node.effects);
+    assert!(matches!(node.ranges()[..], [(_, of, 5, 128)] if of == peer(2)), "{:?}", node.ranges());
+    node.take();
+    // It is not asked again while the other one can be.
+    node.at(10).imported(128).shows(1, head(5_001)).shows(2, head(5_001)).at(12);
+    node.imported(1_024).durable(head(1_024));
+    assert!(!node.ranges().is_empty() && node.ranges().iter().all(|(_, of, ..)| *of == peer(2)), "{:?}", node.ranges());
+}
+
+#[test]
+fn a_slow_peer_is_kept_where_nobody_else_could_bring_the_front() {
+    let mut node = Node::follower(0);
+    node.connect(1, head(100));
+    let (id, ..) = node.ranges()[0];
+    node.take();
+    for second in 1..=50 {
+        node.came(id, second, 700 * second).imported(second).at(second);
+    }
+    assert!(!node.effects.iter().any(|effect| matches!(effect, Effect::StopFetch { .. })), "{:?}", node.effects);
+}
+
+#[test]
+fn a_large_block_over_a_good_link_and_a_slow_execution_are_no_reason_to_change_the_peer() {
+    let (mut node, front) = front_waits_for_peer_1();
+    // Eight seconds for the first block, at a megabyte a second.
+    for second in 1..=8 {
+        node.tell(|state, _, _| {
+            state.on_came(front, None, second << 20);
+            Vec::new()
+        });
+        node.at(second);
+    }
+    // Then it has come, and what is executed for long is not awaited.
+    node.came(front, 20, 9 << 20).at(30);
+    node.imported(10).at(50);
+    assert!(!node.effects.contains(&Effect::StopFetch { id: front }), "{:?}", node.effects);
+}
+
+#[test]
+fn where_everybody_is_slow_each_change_of_the_peer_gives_the_next_one_more_time() {
+    let mut node = Node::follower(0);
+    for number in 1..=5 {
+        node.connect(number, head(100));
+    }
+    let mut changes = Vec::new();
+    for second in 1..59 {
+        node.at(second);
+        if !node.ranges().is_empty() {
+            changes.push(second);
+        }
+        node.take();
+    }
+    let gaps: Vec<_> = changes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.len() >= 2 && gaps.windows(2).all(|pair| pair[0] < pair[1]), "{changes:?}");
+}
+
+#[test]
+fn what_came_of_a_range_stays_when_its_peer_is_lost() {
+    let mut node = Node::follower(0);
+    node.connect(1, head(100)).connect(2, head(100));
+    let (id, of, ..) = node.ranges()[0];
+    assert_eq!(of, peer(1));
+    node.take();
+    node.came(id, 40, 50_000).lost(1);
+    assert!(node.effects.contains(&Effect::StopFetch { id }));
+    assert!(matches!(node.ranges()[..], [(_, of, 41, 100)] if of == peer(2)), "{:?}", node.ranges());
 }

@@ -1,6 +1,7 @@
 mod authority;
 mod catching_up;
 mod following;
+mod hand_over;
 mod searching;
 mod staging;
 mod verdict;
@@ -133,6 +134,12 @@ impl Node {
         self.tell(|state, now, wall| state.on_fetch_ended(now, wall, id, through, end))
     }
 
+    /// Of a fetch that goes on, this came so far.
+    fn came(&mut self, id: FetchId, through: u64, bytes: u64) -> &mut Self {
+        self.state.on_came(id, Some(through), bytes);
+        self
+    }
+
     fn lost(&mut self, number: u8) -> &mut Self {
         self.tell(|state, now, wall| state.on_peer_lost(now, wall, peer(number)))
     }
@@ -188,7 +195,8 @@ impl Node {
             }
             Effect::AskBlock { id, peer, height } => {
                 let ours = (height <= self.state.head().height).then(|| hash(height));
-                let answer = super::messages::Answer::Block { theirs: chain(peer, height), ours };
+                let parent = chain(peer, height.saturating_sub(1)).hash;
+                let answer = super::messages::Answer::Block { theirs: chain(peer, height), parent, ours };
                 self.tell(|state, now, wall| state.on_answer(now, wall, id, answer));
             }
             _ => {}

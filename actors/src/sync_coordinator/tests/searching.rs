@@ -13,7 +13,7 @@ fn found(fork: u64, seen: u64, our_head: u64, accepted: &BTreeSet<(u64, B256)>) 
         match search.step() {
             Step::Ask(height) => {
                 assert!(height <= our_head);
-                search.on_answer(height, theirs(height), Some(hash(height)));
+                search.on_answer(height, theirs(height), theirs(height - 1), Some(hash(height)));
                 asked += 1;
                 assert!(asked < 200);
             }
@@ -45,7 +45,7 @@ proptest! {
         while let Step::Ask(height) = search.step() {
             let same = answers.next().expect("far fewer questions than this");
             let theirs = if same { hash(height) } else { other_hash(height) };
-            search.on_answer(height, theirs, Some(hash(height)));
+            search.on_answer(height, theirs, hash(height - 1), Some(hash(height)));
         }
     }
 }

@@ -33,8 +33,120 @@ fn a_fresh_sealed_block_that_a_stranger_brought_is_a_divergence_until_it_is_old(
     assert_eq!(node.state.phase(), Phase::Diverged);
     let found = node.state.divergence().expect("it is said");
     assert_eq!((found.height, &found.witness), (9, &Witness::Block(other_hash(9))));
-    let later = node.state.on_tick(secs(20), WALL + 200);
-    assert!(later.iter().any(|effect| matches!(effect, Effect::DivergenceCleared(_))), "{later:?}");
+    node.at(STALE + 20);
+    assert_eq!(node.state.phase(), Phase::Diverged, "ours is as old");
+    our_block(&mut node, STALE + 21);
+    assert!(node.effects.iter().any(|effect| matches!(effect, Effect::DivergenceCleared(_))), "{:?}", node.effects);
+    assert_eq!(node.state.phase(), Phase::Following);
+}
+
+#[test]
+fn a_divergence_is_not_forgotten_with_its_witness_while_our_own_head_is_as_old() {
+    let mut node = Node::following(10);
+    meets(&mut node, WALL);
+    node.lost(2);
+    for second in [100, 400, 2_000, 10_000] {
+        node.at(second);
+        assert_eq!(node.state.phase(), Phase::Diverged, "after {second} s");
+    }
+    assert_eq!(node.state.divergence().unwrap().last_common_height, Some(5));
+    our_block(&mut node, 10_001);
+    assert_eq!(node.state.phase(), Phase::Following);
+}
+
+/// A block a second from peer 1's live stream, beside peer 2, whose branch stays twenty blocks ahead of ours.
+fn lives_beside_a_branch_ahead(node: &mut Node, seconds: std::ops::RangeInclusive<u64>) {
+    for second in seconds {
+        our_block(node, second);
+        let ours = KnownHead { timestamp: node.wall(), ..head(10 + second) };
+        node.shows(1, ours);
+        let height = 30 + second;
+        let ahead = KnownHead { timestamp: node.wall() + 20, ..other(height, 0) };
+        node.tell(|state, now, wall| state.on_peer_head(now, wall, peer(2), ahead, None));
+        let wall = node.wall();
+        let chain = |of: NodeId, height: u64| if of == peer(2) { branch(of, height, wall) } else { head(height) };
+        for _ in 0..30 {
+            for effect in node.take() {
+                if matches!(effect, Effect::AskBlock { .. }) {
+                    node.serve(&effect, &chain);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_branch_that_stays_ahead_while_the_stream_of_ours_goes_on_is_found_with_its_last_common_height() {
+    let mut node = Node::following(10);
+    node.connect(2, other(31, WALL + 20));
+    lives_beside_a_branch_ahead(&mut node, 1..=6);
+    let found = node.state.divergence().expect("a divergence").clone();
+    assert_eq!((found.height, found.last_common_height), (6, Some(5)));
+    assert_eq!(node.state.phase(), Phase::Diverged);
+}
+
+#[test]
+fn a_node_whose_live_stream_stays_far_behind_is_not_in_sync() {
+    let mut node = Node::following(10);
+    for second in 1..=6 {
+        our_block(&mut node, second);
+        let target = KnownHead { timestamp: node.wall() + 60, ..head(70 + second) };
+        node.connect(2, target);
+    }
+    assert!(node.state.live.is_some(), "the stream goes on");
+    assert!(!node.state.is_ready(node.now, node.wall()));
+    assert_eq!(node.state.phase(), Phase::CatchingUp);
+}
+
+#[test]
+fn peers_are_asked_for_the_branch_of_a_block_that_a_stranger_brought() {
+    let mut node = Node::following(10);
+    node.connect(2, other(12, WALL)).take();
+    node.tell(|state, now, wall| state.on_other_block(now, wall, other(9, WALL), hash(9)));
+    node.serve_all(|of, height| branch(of, height, WALL));
+    let found = node.state.divergence().expect("it is said at once").clone();
+    assert_eq!((found.height, found.last_common_height, found.witness), (6, Some(5), Witness::Peer(peer(2))));
+}
+
+#[test]
+fn a_peer_that_comes_after_the_block_of_its_branch_says_where_the_chains_part() {
+    let mut node = Node::following(10);
+    node.tell(|state, now, wall| state.on_other_block(now, wall, other(9, WALL), hash(9)));
+    node.at(3);
+    assert_eq!(node.state.divergence().unwrap().last_common_height, None);
+    node.take();
+    node.connect(2, other(12, WALL));
+    node.serve_all(|of, height| branch(of, height, WALL));
+    assert_eq!(node.state.divergence().unwrap().last_common_height, Some(5));
+    assert!(!node.phases().contains(&Phase::CatchingUp));
+}
+
+#[test]
+fn a_peer_that_answers_with_our_blocks_above_the_fork_does_not_move_the_last_common_height() {
+    let mut node = Node::following(10);
+    node.connect(2, other(10, WALL));
+    // Its branch begins at 6, and it says that it has our blocks through 8. What its own blocks stand on is sealed.
+    let answer_all = |node: &mut Node| {
+        for _ in 0..50 {
+            for effect in node.take() {
+                let Effect::AskBlock { id, peer: of, height } = effect else { continue };
+                let lies = of == peer(2) && height <= 8;
+                let chain = |height: u64| if lies { head(height) } else { branch(of, height, WALL) };
+                let (theirs, parent) = (chain(height), chain(height - 1).hash);
+                let answer = crate::sync_coordinator::Answer::Block { theirs, parent, ours: Some(hash(height)) };
+                node.tell(|state, now, wall| state.on_answer(now, wall, id, answer));
+            }
+        }
+    };
+    answer_all(&mut node);
+    assert!(!node.state.peers.is_usable(secs(0), peer(2)), "it is left alone for a while");
+    node.at(3);
+    assert_eq!(node.state.phase(), Phase::Diverged);
+    assert_eq!(node.state.divergence().unwrap().last_common_height, None, "nobody is told to roll back to 8");
+    // An honest peer of that branch is asked, too.
+    node.connect(3, other(10, WALL));
+    answer_all(&mut node);
+    assert_eq!(node.state.divergence().unwrap().last_common_height, Some(5));
 }
 
 #[test]

@@ -3,7 +3,11 @@
 use super::{CallError, body::Answer};
 use crate::transport::frames::{FrameDecoder, max_frame};
 use bytes::Bytes;
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 /// A stream of blocks in height order, as the peer sends them: unchecked canonical bytes.
 #[derive(Debug)]
@@ -12,25 +16,39 @@ pub struct BlockStream {
     decoder: FrameDecoder,
     /// How long nothing may come between two blocks; `None` where blocks are due at once.
     silence: Option<Duration>,
+    received: Arc<AtomicU64>,
 }
 
 impl BlockStream {
     pub(super) fn new(answer: Answer, max_block_bytes: u64, silence: Option<Duration>) -> Self {
-        Self { answer, decoder: FrameDecoder::new(max_frame(max_block_bytes)), silence }
+        let decoder = FrameDecoder::new(max_frame(max_block_bytes));
+        Self { answer, decoder, silence, received: Arc::default() }
     }
 
     /// The next block's bytes; `None` where the peer has no more. After an error the stream is of no more use.
     pub async fn next_block(&mut self) -> Result<Option<Bytes>, CallError> {
-        if !self.decoder.is_inside_frame() {
-            // What the reader did with the last block is not the peer's slowness.
-            self.answer.new_window();
-        }
+        // What the reader did with the last block is not the peer's slowness.
+        self.answer.resume();
+        let next = self.read_block().await;
+        self.answer.pause();
+        next
+    }
+
+    /// Bytes that have come, also of blocks that are not whole yet; grows while the stream is read.
+    pub fn received(&self) -> Arc<AtomicU64> {
+        self.received.clone()
+    }
+
+    async fn read_block(&mut self) -> Result<Option<Bytes>, CallError> {
         loop {
             if let Some(frame) = self.decoder.next_frame().map_err(|error| self.answer.fail(error))? {
                 return Ok(Some(frame));
             }
             match self.next_chunk().await? {
-                Some(chunk) => self.decoder.push(&chunk),
+                Some(chunk) => {
+                    self.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    self.decoder.push(&chunk);
+                }
                 None => {
                     self.decoder.finish().map_err(|error| self.answer.fail(error))?;
                     return Ok(None);

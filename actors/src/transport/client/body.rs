@@ -33,6 +33,8 @@ pub(super) struct Answer {
     pace: Pace,
     window_ends: Instant,
     window_bytes: u64,
+    /// The reader is busy with what it has, since then.
+    paused_since: Option<Instant>,
 }
 
 impl Answer {
@@ -45,7 +47,8 @@ impl Answer {
             .map_err(|error| fail(unreachable(&error)))?;
         let status = response.status();
         let window_ends = Instant::now() + pace.window;
-        let mut answer = Self { url: url.to_string(), response, pace, window_ends, window_bytes: 0 };
+        let mut answer =
+            Self { url: url.to_string(), response, pace, window_ends, window_bytes: 0, paused_since: None };
         if status.is_success() {
             return Ok(answer);
         }
@@ -110,8 +113,20 @@ impl Answer {
         Ok(chunk)
     }
 
-    /// Begins a new window, for a reader that was busy with what it had.
-    pub(super) fn new_window(&mut self) {
+    /// The reader is busy with what it has: until [`Self::resume`] the peer owes nothing.
+    pub(super) fn pause(&mut self) {
+        self.paused_since = Some(Instant::now());
+    }
+
+    /// The reader is back. The window is as much longer as it was away, and no more: what a peer owed before, it owes
+    /// still, or pieces just in time would never be found slow.
+    pub(super) fn resume(&mut self) {
+        if let Some(since) = self.paused_since.take() {
+            self.window_ends += since.elapsed();
+        }
+    }
+
+    fn new_window(&mut self) {
         self.window_ends = Instant::now() + self.pace.window;
         self.window_bytes = 0;
     }

@@ -67,7 +67,7 @@ impl Session {
         self.0.remote
     }
 
-    pub(super) fn token(&self) -> Token {
+    pub(in crate::transport) fn token(&self) -> Token {
         self.0.token
     }
 

@@ -78,6 +78,32 @@ async fn peer_that_drips_or_stalls_is_given_up_within_the_window() {
 }
 
 #[actix_rt::test]
+async fn peer_that_sends_whole_blocks_too_slowly_is_given_up_within_the_window() {
+    let block = vec![0, 0, 0, 1, 7];
+    let pieces = std::iter::once(close_delimited(&[])).chain(vec![block; 1_000]).collect();
+    let mut stream =
+        session(answering(pieces, Duration::from_millis(200), false).await).blocks(0, 1_000).await.unwrap();
+    let started = Instant::now();
+    let error = loop {
+        match stream.next_block().await {
+            Ok(block) => assert!(block.is_some() && started.elapsed() < Duration::from_secs(8)),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error.problem, Problem::Stalled { .. }), "{error}");
+}
+
+#[actix_rt::test]
+async fn reader_that_is_busy_for_longer_than_the_window_does_not_find_its_peer_slow() {
+    let block = [0, 0, 0, 1, 7];
+    let pieces = vec![close_delimited(&block), block.to_vec()];
+    let mut stream = session(answering(pieces, Duration::from_millis(3_000), true).await).blocks(0, 2).await.unwrap();
+    assert!(stream.next_block().await.unwrap().is_some());
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(stream.next_block().await.unwrap().is_some());
+}
+
+#[actix_rt::test]
 async fn silent_follow_stream_is_given_up_after_its_own_time_and_not_before() {
     let url = answering(vec![close_delimited(&[])], Duration::ZERO, false).await;
     let silence = Duration::from_secs(4);

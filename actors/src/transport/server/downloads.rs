@@ -1,6 +1,6 @@
 //! Downloads of the genesis: long, and for everybody, so there are only so many at a time.
 
-use super::connections::Connections;
+use super::connections::{Busy, Connections};
 use crate::transport::is_exempt;
 use parking_lot::Mutex;
 use std::{
@@ -17,9 +17,24 @@ pub(super) const MAX_PER_ADDRESS: usize = 2;
 /// A download that takes longer gives way when somebody waits: the longest genesis over 40 Mbit/s.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whoever was turned away asks again within this time: until then it is waited for.
+const WAITS: Duration = Duration::from_secs(35);
+/// An address that had a place within this time leaves the next one to those who wait.
+const HAD_ONE: Duration = Duration::from_secs(120);
+/// Addresses that had a place and are remembered: as many as can have had one within that time.
+const MAX_REMEMBERED: usize = 64;
+
 /// The downloads under way. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Downloads(Arc<Mutex<VecDeque<Download>>>);
+pub(super) struct Downloads(Arc<Mutex<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    open: VecDeque<Download>,
+    had_one: VecDeque<(IpAddr, Instant)>,
+    /// When somebody who had no place lately was last turned away.
+    turned_away: Option<Instant>,
+}
 
 #[derive(Debug)]
 struct Download {
@@ -32,8 +47,8 @@ struct Download {
 #[derive(Debug)]
 pub(super) struct Slot {
     downloads: Downloads,
-    connections: Connections,
     connection: u64,
+    _busy: Busy,
 }
 
 impl Downloads {
@@ -45,26 +60,51 @@ impl Downloads {
         connection: u64,
         connections: &Connections,
     ) -> Option<Slot> {
-        let mut downloads = self.0.lock();
-        let of_address = downloads.iter().filter(|download| download.remote == remote).count();
+        let mut table = self.0.lock();
+        let of_address = table.open.iter().filter(|download| download.remote == remote).count();
         if of_address >= MAX_PER_ADDRESS && remote.is_some_and(|remote| !is_exempt(remote)) {
             return None;
         }
-        if downloads.len() >= MAX_DOWNLOADS {
+        let gives_precedence = table.had_one_lately(now, remote);
+        if gives_precedence && table.somebody_waits(now) {
+            return None;
+        }
+        if table.open.len() >= MAX_DOWNLOADS {
             let is_slow = |download: &mut Download| now.saturating_duration_since(download.since) >= PATIENCE;
-            let oldest = downloads.pop_front_if(is_slow)?;
+            let Some(oldest) = table.open.pop_front_if(is_slow) else {
+                table.turned_away = if gives_precedence { table.turned_away } else { Some(now) };
+                return None;
+            };
             connections.close(oldest.connection);
         }
-        downloads.push_back(Download { remote, since: now, connection });
-        connections.set_busy(connection, true);
-        Some(Slot { downloads: self.clone(), connections: connections.clone(), connection })
+        table.open.push_back(Download { remote, since: now, connection });
+        table.remember(now, remote);
+        Some(Slot { downloads: self.clone(), connection, _busy: connections.busy(connection) })
+    }
+}
+
+impl Table {
+    fn had_one_lately(&self, now: Instant, remote: Option<IpAddr>) -> bool {
+        let lately = |at: &Instant| now.saturating_duration_since(*at) < HAD_ONE;
+        self.had_one.iter().any(|(host, at)| Some(*host) == remote && lately(at))
+    }
+
+    fn somebody_waits(&self, now: Instant) -> bool {
+        self.turned_away.is_some_and(|at| now.saturating_duration_since(at) < WAITS)
+    }
+
+    fn remember(&mut self, now: Instant, remote: Option<IpAddr>) {
+        self.had_one.retain(|(host, _)| Some(*host) != remote);
+        self.had_one.extend(remote.map(|remote| (remote, now)));
+        if self.had_one.len() > MAX_REMEMBERED {
+            self.had_one.pop_front();
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.downloads.0.lock().retain(|download| download.connection != self.connection);
-        self.connections.set_busy(self.connection, false);
+        self.downloads.0.lock().open.retain(|download| download.connection != self.connection);
     }
 }
 
@@ -88,6 +128,24 @@ mod tests {
         held.push(take(now, "127.0.0.1", 10).unwrap());
         assert!(take(now + PATIENCE - Duration::from_millis(1), "127.0.0.1", 11).is_none());
         assert!(take(now + PATIENCE, "127.0.0.1", 12).is_some(), "the oldest has had its time");
-        assert_eq!(downloads.0.lock().len(), MAX_DOWNLOADS - 1);
+        assert_eq!(downloads.0.lock().open.len(), MAX_DOWNLOADS - 1);
+    }
+
+    #[test]
+    fn addresses_that_take_places_again_and_again_leave_the_next_one_to_whoever_waits() {
+        let (downloads, connections) = (Downloads::default(), Connections::new(PeerMetrics::default()));
+        let now = Instant::now();
+        let take = |when: Instant, host: u8, number: u64| {
+            downloads.take(when, Some([203, 0, 113, host].into()), number, &connections)
+        };
+        let mut held: Vec<_> = (0..8).map(|number| take(now, number as u8 / 2, number).unwrap()).collect();
+        assert!(take(now, 9, 8).is_none(), "all are taken");
+        drop(held.pop());
+        let soon = now + Duration::from_secs(1);
+        assert!(take(soon, 3, 9).is_none(), "it has had one, and another address waits");
+        let newcomer = take(soon, 9, 10);
+        assert!(newcomer.is_some());
+        drop(newcomer);
+        assert!(take(soon + WAITS, 3, 11).is_some(), "nobody waits any more");
     }
 }

@@ -10,6 +10,9 @@ use std::{
 
 /// Ten hellos at once.
 const HELLOS: Rate = Rate { burst: 20, per_second: 2 };
+/// The same for this machine and private networks, behind which a whole deployment may sit and start at one time: no
+/// more than some hundredth parts of a core for all of its signatures.
+const LOCAL_HELLOS: Rate = Rate { burst: 2_000, per_second: 200 };
 /// Addresses remembered at a time; beyond them nobody is metered who was not before.
 const MAX_ADDRESSES: usize = 4_096;
 /// Hellos within [`FADE`] that were none, or bore a signature of nobody, until an address is banned.
@@ -19,8 +22,8 @@ const FADE: Duration = Duration::from_secs(60);
 /// How long an address is banned.
 pub(super) const ADDRESS_BAN: Duration = Duration::from_secs(600);
 
-/// What is known of each address, except those of this machine and of private networks, behind which a whole
-/// deployment may sit. An address is all there is to go by before the hello; afterwards bans go by node id.
+/// What is known of each address. Those of this machine and of private networks are not banned: a whole deployment may
+/// sit behind one. An address is all there is to go by before the hello; afterwards bans go by node id.
 #[derive(Debug, Default)]
 pub(super) struct HelloMeter(HashMap<IpAddr, Known>);
 
@@ -48,7 +51,7 @@ impl HelloMeter {
     /// Whether `remote` may send another hello message.
     pub(super) fn admit(&mut self, now: Instant, remote: IpAddr) -> Result<(), NotAdmitted> {
         self.check_ban(now, remote)?;
-        match self.known(now, remote).is_none_or(|known| known.hellos.take(HELLOS, now, 1)) {
+        match self.known(now, remote).is_none_or(|known| known.hellos.take(hellos(remote), now, 1)) {
             true => Ok(()),
             false => Err(NotAdmitted::TooManyHellos),
         }
@@ -65,6 +68,9 @@ impl HelloMeter {
 
     /// `remote` sent what no honest node sends, and has not proven who it is. Whether it is banned for it.
     pub(super) fn on_abuse(&mut self, now: Instant, remote: IpAddr) -> bool {
+        if is_exempt(remote) {
+            return false;
+        }
         let Some(known) = self.known(now, remote) else { return false };
         if now.saturating_duration_since(known.first_abuse) > FADE {
             (known.abuses, known.first_abuse) = (0, now);
@@ -78,26 +84,28 @@ impl HelloMeter {
     }
 
     fn known(&mut self, now: Instant, remote: IpAddr) -> Option<&mut Known> {
-        if is_exempt(remote) {
-            return None;
-        }
         if self.0.len() >= MAX_ADDRESSES {
-            self.0.retain(|_, known| !known.is_forgettable(now));
+            self.0.retain(|host, known| !known.is_forgettable(now, hellos(*host)));
         }
         let host = one_host(remote);
         if self.0.len() >= MAX_ADDRESSES && !self.0.contains_key(&host) {
             return None;
         }
-        let fresh = || Known { hellos: Bucket::full(HELLOS, now), abuses: 0, first_abuse: now, banned_until: None };
+        let fresh =
+            || Known { hellos: Bucket::full(hellos(remote), now), abuses: 0, first_abuse: now, banned_until: None };
         Some(self.0.entry(host).or_insert_with(fresh))
     }
 }
 
 impl Known {
-    fn is_forgettable(&self, now: Instant) -> bool {
+    fn is_forgettable(&self, now: Instant, hellos: Rate) -> bool {
         let has_faded = self.abuses == 0 || now.saturating_duration_since(self.first_abuse) > FADE;
-        has_faded && self.hellos.is_full(HELLOS, now) && self.banned_until.is_none_or(|until| now >= until)
+        has_faded && self.hellos.is_full(hellos, now) && self.banned_until.is_none_or(|until| now >= until)
     }
+}
+
+fn hellos(remote: IpAddr) -> Rate {
+    if is_exempt(remote) { LOCAL_HELLOS } else { HELLOS }
 }
 
 /// A host of IPv6 has a /64 to itself.
@@ -145,10 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_and_private_networks_are_exempt() {
+    fn this_machine_and_private_networks_are_not_banned_and_have_a_bucket_for_a_whole_deployment() {
         for text in ["127.0.0.1", "10.1.2.3", "192.168.0.9", "::1", "fd00::1", "::ffff:10.0.0.1"] {
             let (mut meter, now) = (HelloMeter::default(), Instant::now());
-            assert!((0..100).all(|_| !meter.on_abuse(now, ip(text)) && meter.admit(now, ip(text)).is_ok()), "{text}");
+            assert!((0..100).all(|_| !meter.on_abuse(now, ip(text))), "{text}");
+            let admitted = (0..10_000).filter(|_| meter.admit(now, ip(text)).is_ok()).count();
+            assert_eq!(admitted as u64, LOCAL_HELLOS.burst, "{text}");
+            assert!(meter.admit(now + Duration::from_secs(1), ip(text)).is_ok(), "{text}");
         }
     }
 

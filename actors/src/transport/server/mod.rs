@@ -29,7 +29,7 @@ use crate::importer::Passports;
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use callboard_store::{StorageError, Store};
-use connections::Connections;
+use connections::{Connections, MAX_OF_NODES, MAX_STRANGERS};
 use downloads::Downloads;
 use parking_lot::Mutex;
 use std::{
@@ -42,8 +42,10 @@ use tokio::sync::{Semaphore, watch};
 
 /// Threads that serve peers. Blocks are read on others; two keep up with the disk.
 const WORKERS: usize = 2;
-/// Connections of each thread; together more than a full table of peers and all strangers need.
-const CONNECTIONS_PER_WORKER: usize = 256;
+/// Connections of each thread. At this number nobody is taken in any more and so nobody gives way: even one thread alone
+/// holds more than [`Connections`] leaves open.
+const CONNECTIONS_PER_WORKER: usize = 512;
+const _: () = assert!(CONNECTIONS_PER_WORKER > MAX_STRANGERS + MAX_OF_NODES);
 /// A request's head that is not there within this time does not come.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 /// An idle connection is closed after this: peers poll every second.

@@ -188,7 +188,8 @@ async fn blocks(request: HttpRequest, state: State) -> Result<HttpResponse, Refu
     let peer = guest.party.node_id;
     let slot = Some(state.sessions.open_stream(peer));
     let shared: Arc<Shared> = state.into_inner();
-    let blocks = Blocks { shared, peer, next: query.from, end, news: None, slot };
+    let busy = request.conn_data::<Connection>().map(|connection| shared.connections.busy(connection.number()));
+    let blocks = Blocks { shared, peer, next: query.from, end, news: None, slot, _busy: busy };
     Ok(HttpResponse::Ok().content_type("application/octet-stream").streaming(blocks.into_stream()))
 }
 
@@ -262,7 +263,7 @@ fn guest(request: &HttpRequest, state: &Shared) -> Result<Guest, Refused> {
     let token = header.and_then(Token::from_hex).ok_or_else(Refused::no_session)?;
     let guest = state.sessions.find(Instant::now(), &token)?;
     match request.conn_data::<Connection>() {
-        Some(connection) if !connection.greet(guest.party.node_id) => {
+        Some(connection) if !connection.greet(guest.party.node_id, state.sessions.is_kept(guest.party.node_id)) => {
             Err(Refused::too_many("too_many_connections", "your node has too many connections open"))
         }
         _ => Ok(guest),

@@ -3,7 +3,7 @@
 //! Each chunk opens a snapshot of its own on a blocking thread, so no snapshot lives across an await and a slow
 //! reader costs a chunk of memory and nobody's time.
 
-use super::{Shared, downloads::Slot};
+use super::{Shared, connections::Busy, downloads::Slot};
 use crate::broadcaster::{Announcement, Announcements, Subscribe};
 use crate::send::AskError;
 use crate::transport::{NodeId, frames::frame_prefix, sessions::StreamSlot};
@@ -46,6 +46,7 @@ pub(super) struct Blocks {
     pub(super) end: Option<u64>,
     pub(super) news: Option<Announcements>,
     pub(super) slot: Option<StreamSlot>,
+    pub(super) _busy: Option<Busy>,
 }
 
 impl Blocks {

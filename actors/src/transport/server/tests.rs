@@ -423,6 +423,39 @@ async fn storm_of_idle_connections_keeps_no_node_out() {
 }
 
 #[actix_rt::test]
+async fn storm_of_connections_with_sessions_keeps_no_other_node_out() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let follower = node.greet(2, &chain.genesis).await;
+    let mut stream = follower.follow(0, SILENCE).await.unwrap();
+    take(&mut stream, 1).await;
+    let mut storm = Vec::new();
+    'storm: for byte in 10..30 {
+        // More nodes than the test's table of sessions holds.
+        node.sessions.reserve(identity(byte, &chain.genesis).node_id());
+        let token = node.greet(byte, &chain.genesis).await.token().to_hex();
+        let request = format!("GET /peer/v1/status HTTP/1.1\r\nhost: node\r\n{SESSION_HEADER}: {token}\r\n\r\n");
+        for _ in 0..32 {
+            let mut socket = tokio::net::TcpStream::connect(node.server.address()).await.unwrap();
+            socket.write_all(request.as_bytes()).await.unwrap();
+            // The answer, or the end of a connection that gave way.
+            let answer = tokio::time::timeout(Duration::from_secs(2), socket.read(&mut [0; 8])).await;
+            storm.push(socket);
+            if answer.is_err() {
+                break 'storm;
+            }
+        }
+    }
+    let started = Instant::now();
+    assert!(node.greet(3, &chain.genesis).await.status().await.is_ok());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    let waiting = tokio::time::timeout(Duration::from_millis(10), stream.next_block()).await;
+    assert!(waiting.is_err(), "the stream of a node that holds few goes on");
+    assert!(node.metrics.refusals("too_many_connections") > 0);
+}
+
+#[actix_rt::test]
 async fn genesis_downloads_take_a_place_and_give_it_back() {
     let chain = TestChain::new();
     let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;

@@ -231,6 +231,12 @@ impl Sessions {
         self.0.lock().reserved.insert(node_id);
     }
 
+    /// Whether the node is a configured seed or an allowed id.
+    pub(crate) fn is_kept(&self, node_id: NodeId) -> bool {
+        let table = self.0.lock();
+        table.reserved.contains(&node_id) || table.admission.allow.contains(&node_id)
+    }
+
     /// The nodes that have a session, each once.
     pub fn guests(&self, now: Instant) -> Vec<Guest> {
         let mut table = self.0.lock();
