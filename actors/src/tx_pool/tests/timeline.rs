@@ -83,7 +83,6 @@ fn ends_are_remembered_by_number_and_the_oldest_gives_way() {
         timeline.on_left(1, hash(number), evicted());
     }
     // Evicted once more, the first one is the newest.
-    timeline.on_taken(2, hash(0), Source::Rpc);
     timeline.on_left(2, hash(0), evicted());
     timeline.on_left(3, hash(REMEMBERED), evicted());
     assert!(timeline.of(&hash(1)).is_none());
