@@ -129,7 +129,7 @@ impl ImportFailure {
     pub fn is_sealed(&self) -> bool {
         match self {
             Self::Refused(VerifyError::Decode(_) | VerifyError::Seal(_)) => false,
-            Self::Refused(_) | Self::Confirm(_) => true,
+            Self::Refused(_) | Self::Confirm(_) | Self::GivenUp { .. } => true,
             Self::NotRouted { .. } | Self::Busy { .. } | Self::Stopping { .. } => false,
         }
     }
@@ -334,7 +334,7 @@ impl Importer {
     ) -> Result<Outcome, ImportFailure> {
         self.check_route(provenance)?;
         if let Err(failure) = self.hold_proposing(block.value(), provenance).await {
-            self.passports.dropped(block.value().hash(), provenance);
+            self.passports.refused(block.value().hash(), provenance);
             self.refusals.record(&failure, provenance, block.value().bytes());
             return Err(failure);
         }
