@@ -294,7 +294,10 @@ fn pages_after(
         assert!(page.entries.len() <= limit);
         all.extend(page.entries.iter().map(|entry| (entry.location, bits(entry.role))));
         match page.next {
-            Some(next) => after = next,
+            Some(next) => {
+                assert!(next > after, "a page goes forward");
+                after = next;
+            }
             None => return all,
         }
     }

@@ -268,6 +268,7 @@ async fn forward(scan: &mut Scan, asked: Asked, address: Address, direction: &st
         let (entries, next) = asked.page(&scan.harness, address, direction, ("after", &cursor), limit).await;
         let last = entries.last().map(|place| json!(format!("{}:{}", place[0], place[1])));
         all.extend(entries);
+        assert_ne!(next, cursor, "a page goes forward");
         let came = scan.another();
         match (next, last) {
             (Value::Null, _) if !came => return all,
