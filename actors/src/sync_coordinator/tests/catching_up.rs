@@ -174,11 +174,25 @@ fn a_range_that_stands_still_is_asked_of_another_peer() {
     node.connect(1, head(100)).connect(2, head(100));
     let first = node.ranges()[0];
     node.take();
-    node.at(60);
+    node.at(3);
     assert_eq!(node.ranges(), []);
-    node.at(61);
+    node.at(4);
     assert!(node.effects.contains(&Effect::StopFetch { id: first.0 }));
     assert!(matches!(node.ranges()[..], [(_, of, 1, 100)] if of != first.1), "{:?}", node.effects);
+}
+
+#[test]
+fn a_range_that_stands_still_at_the_only_peer_is_asked_of_it_again() {
+    let mut node = Node::follower(0);
+    node.connect(1, head(100));
+    let first = node.ranges()[0];
+    node.take();
+    node.at(60);
+    assert_eq!(node.take(), []);
+    node.at(61);
+    assert!(node.effects.contains(&Effect::StopFetch { id: first.0 }));
+    node.at(62);
+    assert!(matches!(node.ranges()[..], [(_, of, 1, 100)] if of == first.1), "{:?}", node.effects);
 }
 
 #[test]
