@@ -166,6 +166,10 @@ impl Properties {
         let Some(told) = found.last_common_height else { return };
         let (mut height, mut hash) = (found.height, found.theirs);
         while ours(height) != Some(hash) {
+            // A peer that lied about its genesis: nothing is common, and nobody can know that.
+            if height == 0 {
+                return;
+            }
             let Some((_, parent)) = self.parents.get(&hash) else {
                 let what = format!("node {place} diverges from {hash} at {height}, which nobody has sealed");
                 return self.violate(what);

@@ -47,9 +47,14 @@ impl Kind {
         Self::ALL[(seed % Self::ALL.len() as u64) as usize]
     }
 
-    /// Whether two chains under the authority's seal may be left, of which an operator has to choose one.
-    fn may_need_an_operator(self) -> bool {
-        !matches!(self, Self::Plain | Self::Clocks | Self::Unconfirmable)
+    /// Whether two chains under the authority's seal may be left, of which an operator has to choose one. What the
+    /// authority itself has sealed and lost, a liar can hold back from it for ever: then nobody can help.
+    fn may_need_an_operator(self, has_liars: bool) -> bool {
+        match self {
+            Self::Plain | Self::Clocks | Self::Unconfirmable => false,
+            Self::Twin | Self::Rival | Self::DeadBranch => true,
+            Self::Restored | Self::RestoredWithoutMark | Self::Reset => !has_liars,
+        }
     }
 }
 
@@ -115,7 +120,7 @@ impl Story {
             // It is what has become of the authority, so everybody knows it.
             seeds.iter_mut().skip(1).for_each(|seeds| seeds.push(nodes + at));
         }
-        let has_operator = kind.may_need_an_operator() && rng.chance(500);
+        let has_operator = kind.may_need_an_operator(!liars.is_empty()) && rng.chance(500);
         let mut story =
             Self { kind, nodes, seeds, liars, conditions: conditions(rng), has_operator, faults: Vec::new() };
         story.start_all(rng);
