@@ -103,7 +103,22 @@ fn transaction_methods(facts: &Facts) -> Vec<Entry> {
              end.",
         )
         .takes("address", "whose")
-        .takes("options", "optional: `{limit, before, direction}`; limit 50, at most 500; `sent`, `received` or `both`")
+        .takes(
+            "options",
+            "optional: `{limit, before, after, direction}`; limit 50, at most 500; `sent`, `received` or `both`; \
+             [pages](rpc.md#pages)",
+        )
+        .call("", json!([facts.accounts[1], { "limit": 2 }])),
+        Entry::new("callboard_getMessages", "Transactions that carry text. [More on messages](messages.md).")
+            .takes("address", "who received them")
+            .takes("options", "optional: `{limit, before, after, direction}`; [pages](rpc.md#pages)")
+            .call("", json!([facts.accounts[1]])),
+        Entry::new(
+            "callboard_getAccountHistory",
+            "Each block that changed an account, newest first, and what the account was after it.",
+        )
+        .takes("address", "whose")
+        .takes("options", "optional: `{limit, before}`")
         .call("", json!([facts.accounts[1], { "limit": 2 }])),
         Entry::new(
             "callboard_transactionStatus",
