@@ -58,8 +58,6 @@ pub(crate) struct Env {
     pub(crate) removed: Option<Guard>,
     /// Transfers that the authority's clients have submitted.
     pub(crate) submitted: usize,
-    /// How long a rival seals.
-    pub(crate) rival_until: Duration,
     pub(crate) authority_is_gone: bool,
     /// Blocks that an honest node has made durable: what everybody can know.
     public: BTreeMap<u64, Block>,
@@ -80,7 +78,6 @@ impl Env {
             memo: Memo::default(),
             removed,
             submitted: 0,
-            rival_until: Duration::MAX,
             authority_is_gone: false,
             public: BTreeMap::from([(0, FIXTURES.genesis.block().clone())]),
             queue: BTreeMap::new(),

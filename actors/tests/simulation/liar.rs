@@ -189,7 +189,7 @@ impl Liar {
         match self.lie {
             Lie::Twin if self.branch.is_empty() => self.seal_twin(env),
             Lie::Rival if self.branch.is_empty() => self.seal_twin(env),
-            Lie::Rival if env.now < env.rival_until => self.seal_on(env),
+            Lie::Rival => self.seal_on(env),
             Lie::WrongRoot if env.authority_is_gone => self.seal_wrong_root(env),
             _ => {}
         }

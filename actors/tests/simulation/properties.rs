@@ -1,14 +1,19 @@
 //! What must hold in every run, checked as it goes on. The first violation ends the run.
 
+use super::chain::HEARTBEAT;
 use super::env::is_stale;
 use alloy_primitives::B256;
 use callboard_actors::callboard::Phase;
-use callboard_actors::sync_coordinator::Divergence;
+use callboard_actors::sync_coordinator::{Divergence, STALE_HEARTBEATS};
 use callboard_actors::transport::NodeId;
 use callboard_chain::Block;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// A block that was shown so long ago counts no more.
+const STALE_AFTER: Duration = Duration::from_secs(HEARTBEAT * STALE_HEARTBEATS);
+/// The place of the authority.
+const AUTHORITY: usize = 0;
 /// A node decides anew within this time after it was shown something.
 const TIME_TO_DECIDE: Duration = Duration::from_millis(500);
 /// A node's phase changes at most this often before it has made a block durable or was shown a newer sealed head: to
@@ -76,6 +81,10 @@ impl Properties {
     /// Agreement: honest nodes hold one block a height, unless the authority sealed two.
     pub(crate) fn durable(&mut self, place: usize, height: u64, hash: B256) {
         self.gets_on(place);
+        if place == AUTHORITY {
+            // The authority takes what it once sealed back and extends it: then it is not dead.
+            self.dead_branch.remove(&hash);
+        }
         if self.other_branches.contains(&hash) {
             return;
         }
@@ -192,7 +201,8 @@ impl Properties {
             self.violate(format!("node {place} says it is in sync on a dead branch, with {hash} at {height}"));
         }
         let node = self.nodes.entry(place).or_default();
-        node.shown.retain(|_, shown| !is_stale(shown.timestamp, wall));
+        // As the node has it: by its time, or by how long ago it was shown.
+        node.shown.retain(|_, shown| !is_stale(shown.timestamp, wall) && now.saturating_sub(shown.at) <= STALE_AFTER);
         let differs = node.shown.iter().find(|((height, hash), shown)| {
             now.saturating_sub(shown.at) > TIME_TO_DECIDE && ours(*height).is_some_and(|ours| ours != *hash)
         });

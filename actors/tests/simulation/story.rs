@@ -51,8 +51,8 @@ impl Kind {
     /// authority itself has sealed and lost, a liar can hold back from it for ever: then nobody can help.
     fn may_need_an_operator(self, has_liars: bool) -> bool {
         match self {
-            Self::Plain | Self::Clocks | Self::Unconfirmable => false,
-            Self::Twin | Self::Rival | Self::DeadBranch => true,
+            Self::Plain | Self::Clocks | Self::Unconfirmable | Self::Rival => false,
+            Self::Twin | Self::DeadBranch => true,
             Self::Restored | Self::RestoredWithoutMark | Self::Reset => !has_liars,
         }
     }

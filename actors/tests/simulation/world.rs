@@ -87,9 +87,6 @@ impl World {
             env.after(*at, Event::Fault(number));
         }
         env.after(Duration::from_secs(1), Event::Submit);
-        if story.has_operator {
-            env.rival_until = HEAL;
-        }
         Self { story, nodes, liars, env, level_since: None }
     }
 
@@ -330,7 +327,9 @@ impl World {
         };
         let is_the_living_one =
             self.story.kind == Kind::Rival && is_stale(authority.disk.header().timestamp, self.env.wall(0));
-        may_be && (node.phase() == Some(Phase::Diverged) || (is_the_living_one && node.is_ready(&self.env)))
+        // Who shows that branch streams nothing live: a node on it is now level, now behind.
+        let follows_it = is_the_living_one && node.phase() != Some(Phase::Stalled);
+        may_be && (node.phase() == Some(Phase::Diverged) || follows_it)
     }
 
     /// Who has the authority as a seed is shown that the chain has begun anew. The others see no new block any more.
@@ -360,7 +359,9 @@ impl World {
         let authority = &self.nodes[0];
         let meets_another = authority.phase() == Some(Phase::Diverged);
         match self.story.kind {
-            Kind::Twin | Kind::Rival => meets_another,
+            Kind::Twin => meets_another,
+            // The rival's branch may be higher than its own, and none of it be had.
+            Kind::Rival => self.says_so(0),
             Kind::RestoredWithoutMark if self.env.properties.equivocated && meets_another => true,
             Kind::Restored | Kind::RestoredWithoutMark => {
                 let is_kept = |height, hash| self.nodes.iter().any(|node| node.disk.hash(height) == Some(hash));

@@ -327,14 +327,9 @@ impl Node {
         lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
     }
 
-    /// Everything that it has printed.
-    pub(crate) fn whole_log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
     /// Whether it has printed this.
     pub(crate) fn has_logged(&self, text: &str) -> bool {
-        self.whole_log().contains(text)
+        fs::read_to_string(self.path("log")).is_ok_and(|log| log.contains(text))
     }
 
     /// Calls a method; the error object where it is refused.

@@ -78,7 +78,6 @@ fn a_hundred_thousand_addresses_in_small_lists_are_mostly_ignored() {
         let (status, code) = guest.request(&token, "POST", "peers", &json(&AddressesBody { peers: list.collect() }));
         assert!(status == 202 || ["busy", "too_many_requests"].contains(&&*code), "{status} {code}");
     }
-    trial.refuses_a_request_with("too_many_requests");
     trial.counts("callboard_peer_addresses_ignored_total", "reason=\"teller_full\"");
     let known = trial.follower.call("callboard_peers", json!([]));
     assert!(known.as_array().expect("a list").len() <= 300, "the book is bounded");

@@ -103,6 +103,6 @@ fn bytes_that_are_no_block_are_refused_and_their_sender_banned() {
     let mut trial = Trial::against([garbage, damaged]);
     trial.refuses_a_block_by("decode");
     trial.is(&trial.peers[0].url(), "banned", "bytes after");
-    trial.is(&trial.peers[1].url(), "banned", "is not well-formed");
+    trial.is(&trial.peers[1].url(), "banned", "is no signature");
     trial.ends_well();
 }

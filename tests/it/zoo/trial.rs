@@ -147,14 +147,6 @@ impl Trial {
         until(&format!("the follower logs \"{text}\""), SOON, || self.follower.has_logged(text).then_some(()));
     }
 
-    /// Waits until the follower has written all of this in one line of its log.
-    #[track_caller]
-    pub(super) fn logs_at_once(&self, words: &[&str]) {
-        let has_all = |line: &str| words.iter().all(|word| line.contains(word));
-        let look = || self.follower.whole_log().lines().any(has_all).then_some(());
-        until(&format!("the follower logs {words:?}"), SOON, look);
-    }
-
     /// The honest peer is there, too: the follower gets everything from it, now and later, and has stayed small.
     #[track_caller]
     pub(super) fn ends_well(&mut self) {
