@@ -293,12 +293,17 @@ fn an_import_is_answered_in_the_shape_of_its_outcome() {
     post(&posted(&third), 409, &failed("parent", "nobody"));
     post(&json!({ "height": 2 }), 422, &failed("body_missing", "peer"));
 
-    let passed = json!({ "check": "text", "stage": "text", "demands": "text", "passed": true });
-    let mut failed = passed.clone();
-    (failed["passed"], failed["expected"], failed["actual"]) = (json!(false), json!("hash"), json!("hash"));
+    let passed = json!({
+        "check": "text", "stage": "text", "demands": "text", "outcome": { "=": ["passed"] }, "passed": true,
+    });
+    let failed = json!({
+        "check": "text", "stage": "text", "demands": "text", "outcome": { "=": ["failed"] }, "passed": false,
+        "at": "number", "expected": "hash", "actual": "hash",
+    });
     let rejection = json!({
         "height": 2, "hash": "hash", "check": "transactionsRoot", "expected": "hash", "actual": "hash", "message": "text",
         "blame": "peer", "sender": "text", "url": "text?", "path": "importBlock", "time": "number", "bytes": "count",
+        "count": "count", "lastTime": "number",
         "finding": "text?", "remedy": "text",
         "checks": [{ "|": [passed, failed] }],
     });
