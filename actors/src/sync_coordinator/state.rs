@@ -358,7 +358,7 @@ impl State {
     }
 
     pub(super) fn on_agreement(&mut self, now: Duration, peer: NodeId) {
-        self.verdict.withdraw(now, peer);
+        self.verdict.agree(now, peer);
         if let Some(view) = self.peers.get_mut(peer) {
             view.differs = false;
         }

@@ -40,6 +40,8 @@ pub(super) struct Fork {
     last_seen: Duration,
     /// Its witness agrees with us now, or is gone.
     withdrawn: Option<Duration>,
+    /// For this reason: it agrees.
+    agreed: bool,
     verdict: Option<Life>,
 }
 
@@ -147,6 +149,7 @@ impl Verdict {
             first_seen: now,
             last_seen: now,
             withdrawn: None,
+            agreed: false,
             verdict: None,
         });
         let another =
@@ -164,7 +167,7 @@ impl Verdict {
             };
         }
         fork.last_seen = now;
-        fork.withdrawn = None;
+        (fork.withdrawn, fork.agreed) = (None, false);
         if another || seen.rank() > fork.newest.rank() {
             fork.newest = seen;
             fork.newest_since = now;
@@ -230,7 +233,15 @@ impl Verdict {
         }
     }
 
-    /// The peer agrees with us, or is gone. That does not undo what it has shown: the branch counts until it is stale.
+    /// The peer agrees with us. That does not undo what it has shown: the branch counts until it is stale.
+    pub(super) fn agree(&mut self, now: Duration, peer: NodeId) {
+        self.withdraw(now, peer);
+        if let Some(fork) = self.forks.get_mut(&Witness::Peer(peer)) {
+            fork.agreed = true;
+        }
+    }
+
+    /// The peer is gone. That does not undo what it has shown: the branch counts until it is stale.
     pub(super) fn withdraw(&mut self, now: Duration, peer: NodeId) {
         if let Some(fork) = self.forks.get_mut(&Witness::Peer(peer)) {
             fork.withdrawn.get_or_insert(now);
@@ -290,7 +301,9 @@ impl Verdict {
         self.forks.retain(|witness, fork| match (fork.withdrawn, witness) {
             // Only a living branch of our own excuses another one: where ours is as old, nobody knows which is right.
             (Some(since), _) => {
-                !at.ours_alive || !fork.is_stale(at, stale_after) && at.now.saturating_sub(since) <= stale_after
+                fork.waits_for_operator(at)
+                    || !at.ours_alive
+                    || !fork.is_stale(at, stale_after) && at.now.saturating_sub(since) <= stale_after
             }
             (None, Witness::Seed(_)) => at.now.saturating_sub(fork.last_seen) <= SEED_MEMORY,
             (None, Witness::Peer(_) | Witness::Block(_)) => true,
@@ -318,7 +331,13 @@ impl Fork {
         }
         let was_alive = self.verdict == Some(Life::Alive);
         let silent = if was_alive { stale_after.saturating_mul(2) } else { stale_after };
-        !(at.ours_alive && self.is_stale(at, silent)) || (was_alive && at.sticky)
+        !(at.ours_alive && self.is_stale(at, silent)) || self.waits_for_operator(at)
+    }
+
+    /// An authority does not get over a living branch of its own because nobody shows it any more, only because who
+    /// showed it has ours now.
+    fn waits_for_operator(&self, at: Circumstances) -> bool {
+        at.sticky && self.verdict == Some(Life::Alive) && !self.agreed
     }
 
     /// Nobody extends it: by its newest block's timestamp, or, where that lies in the future, by the time it has been

@@ -201,8 +201,9 @@ impl Properties {
             self.violate(format!("node {place} says it is in sync on a dead branch, with {hash} at {height}"));
         }
         let node = self.nodes.entry(place).or_default();
-        // As the node has it: by its time, or by how long ago it was shown.
-        node.shown.retain(|_, shown| !is_stale(shown.timestamp, wall) && now.saturating_sub(shown.at) <= STALE_AFTER);
+        // As a follower has it: by its time, or by how long ago it was shown.
+        let counts = |at| place == AUTHORITY || now.saturating_sub(at) <= STALE_AFTER;
+        node.shown.retain(|_, shown| !is_stale(shown.timestamp, wall) && counts(shown.at));
         let differs = node.shown.iter().find(|((height, hash), shown)| {
             now.saturating_sub(shown.at) > TIME_TO_DECIDE && ours(*height).is_some_and(|ours| ours != *hash)
         });

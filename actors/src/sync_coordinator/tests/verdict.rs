@@ -25,6 +25,28 @@ fn our_block(node: &mut Node, seconds: u64) {
 }
 
 #[test]
+fn a_fresh_sealed_block_that_a_stranger_brought_stops_an_authority_until_its_operator_has_decided() {
+    let mut node = Node::new(setup(Role::Authority, 10));
+    node.tell(State::on_peers_answered);
+    node.tell(|state, now, wall| state.on_other_block(now, wall, other(9, WALL), hash(9)));
+    node.at(3);
+    assert_eq!(node.state.phase(), Phase::Diverged);
+    our_block(&mut node, STALE + 21);
+    assert_eq!((node.state.phase(), node.state.proposing), (Phase::Diverged, false));
+}
+
+#[test]
+fn a_peer_that_takes_an_authoritys_branch_again_ends_its_divergence() {
+    let mut node = Node::new(setup(Role::Authority, 10));
+    node.tell(State::on_peers_answered).connect(1, other(9, WALL));
+    node.serve_all(|of, height| branch(of, height, WALL));
+    assert_eq!(node.state.phase(), Phase::Diverged);
+    node.shows(1, head(10));
+    our_block(&mut node, STALE + 21);
+    assert_eq!((node.state.phase(), node.state.proposing), (Phase::Following, true));
+}
+
+#[test]
 fn a_fresh_sealed_block_that_a_stranger_brought_is_a_divergence_until_it_is_old() {
     let mut node = Node::following(10);
     node.tell(|state, now, wall| state.on_other_block(now, wall, other(9, WALL), hash(9)));
