@@ -22,7 +22,8 @@ import { until } from './support/until.mjs';
 const FUNDED = ethers.parseEther('5');
 
 story('wallets send and read, and a follower that starts afterwards holds the same chain', async (network, t) => {
-  const authority = await network.authority().start();
+  // Where a block comes between two looks of ethers, its wait() ends with the next block only.
+  const authority = await network.authority({ 'genesis.heartbeat_s': 10 }).start();
   const chain = { authority, provider: provider(authority), accounts: [] };
   await step(t, 'ethers and cast fund accounts', () => fundAccounts(chain));
   await step(t, '1,000 transfers of types 0, 1 and 2 are confirmed', () => sendTransfers(chain));
