@@ -2,7 +2,8 @@
 //!
 //! Five processes, an authority and four followers, in a line, a star and a mesh: from a block being durable on the
 //! authority, which is when it leaves, to its being durable on the last follower, by the passports of the blocks
-//! (`callboard_explainBlock`). Then the largest `behindBlocks` of one follower while the authority fills its blocks.
+//! (`callboard_explainBlock`). Then, while the authority fills its blocks, the largest `behindBlocks` that one follower says
+//! of itself, and, by the passports again, the most blocks that were durable on the authority and not yet on it.
 
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/forge.rs"]
@@ -45,9 +46,10 @@ fn main() {
         let at = |share: f64| delays[((delays.len() - 1) as f64 * share).round() as usize];
         println!("{name:<8}  {:>10.0}  {:>10.0}  {:>10.0}", at(0.5), at(0.99), at(1.0));
     }
-    let (transactions, seconds, behind) = full_load();
+    let FullLoad { transactions, seconds, said, lacked } = full_load();
     println!(
-        "full load: {transactions} transfers confirmed in {seconds:.1} s; largest behindBlocks of the follower: {behind}"
+        "full load: {transactions} transfers confirmed in {seconds:.1} s; largest behindBlocks that the follower said: {said}; \
+         most blocks it lacked at one time: {lacked}"
     );
 }
 
@@ -69,16 +71,28 @@ fn delays(seeds: [&[usize]; 4], blocks: u64) -> Vec<f64> {
         // Every block is alone on its way.
         nodes.iter().for_each(|node| node.reaches(first + number as u64));
     }
-    let durable = |node: &Node, height: u64| {
-        let answer = node.call("callboard_explainBlock", json!([height]));
-        answer["confirmed"]["passport"]["durableAt"].as_f64().expect("a passport")
-    };
     let last = |height| nodes[1..].iter().map(|node| durable(node, height)).fold(f64::MIN, f64::max);
     (first..first + blocks).map(|height| (last(height) - durable(&nodes[0], height)) * 1_000.0).collect()
 }
 
-/// Transfers confirmed, seconds, and the largest `behindBlocks` that the follower said.
-fn full_load() -> (u64, f64, u64) {
+/// When the block became durable on the node, unix seconds.
+fn durable(node: &Node, height: u64) -> f64 {
+    let answer = node.call("callboard_explainBlock", json!([height]));
+    answer["confirmed"]["passport"]["durableAt"].as_f64().expect("a passport")
+}
+
+/// What was seen at full load.
+struct FullLoad {
+    /// Transfers confirmed.
+    transactions: u64,
+    seconds: f64,
+    /// The largest `behindBlocks` of the follower.
+    said: u64,
+    /// The most blocks that the authority had and the follower had not.
+    lacked: usize,
+}
+
+fn full_load() -> FullLoad {
     let mut authority = Node::authority();
     authority
         .set("authority.block_interval_ms", 100)
@@ -109,5 +123,9 @@ fn full_load() -> (u64, f64, u64) {
     let seconds = began.elapsed().as_secs_f64();
     follower.reaches(authority.height());
     assert!(authority.height() > before);
-    (LOAD, seconds, behind)
+    let heights = before + 1..=authority.height();
+    let times: Vec<_> = heights.map(|height| (durable(&authority, height), durable(&follower, height))).collect();
+    let lacked_at = |at: f64| times.iter().filter(|(there, here)| *there <= at && at < *here).count();
+    let lacked = times.iter().map(|(there, _)| lacked_at(*there)).max().unwrap_or_default();
+    FullLoad { transactions: LOAD, seconds, said: behind, lacked }
 }
