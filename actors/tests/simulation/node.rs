@@ -213,6 +213,7 @@ impl Node {
         let mut live = LiveState::new(FIXTURES.config.clone(), self.disk.clone(), self.disk.header());
         if live.confirm(verified).is_ok() {
             self.disk.commit(&live.take_batch().expect("a block was confirmed"));
+            env.publish(&mark);
             env.properties.durable(self.place, mark.height(), mark.hash());
         }
     }
