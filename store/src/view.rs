@@ -111,8 +111,7 @@ impl View {
         Ok(slots)
     }
 
-    /// Hashed each time it is read: nothing else holds the code itself, and it costs some tens of microseconds, once a
-    /// contract and block.
+    /// Hashed each time it is read, once a contract and block: nothing else holds the code itself.
     pub(crate) fn code(&self, code_hash: B256) -> Result<Bytes, StorageError> {
         let damaged = |detail| StorageError::damaged("code", detail);
         let stored = self.code.get(&code_hash.0)?.ok_or_else(|| damaged(format!("no code for hash {code_hash}")))?;

@@ -32,6 +32,7 @@ pub use callboard::METHODS as CALLBOARD_METHODS;
 pub use callboard::admin::METHODS as ADMIN_METHODS;
 pub use callboard::{
     DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, MalformedProof, SealedHeaderBody, TransactionProof,
+    proven,
 };
 pub use config::{AdminSurface, RateConfig, RpcConfig};
 pub use jsonrpc::RpcError;

@@ -6,8 +6,7 @@ use crate::cli::{CliError, Output, genesis};
 use crate::configuration::Configuration;
 use crate::rpc_client::RpcClient;
 use alloy_primitives::{Address, B256, Bytes};
-use callboard_actors::rpc_frontend::TransactionProof;
-use callboard_chain::keccak256;
+use callboard_actors::rpc_frontend::{TransactionProof, proven};
 use callboard_chain::proof::{InclusionProof, Subject};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -86,14 +85,7 @@ fn offline(proof: TransactionProof, judge: &Judge) -> Result<Value, CliError> {
         let actual = &proof.header.extra_data;
         return Ok(invalid(format!("the block is of another chain: its extraData is {actual}, expected {expected}")));
     }
-    Ok(json!({
-        "valid": true,
-        "transactionHash": keccak256(&proof.value),
-        "blockHash": block_hash,
-        "height": proof.header.number,
-        "timestamp": proof.header.timestamp,
-        "index": proof.index,
-    }))
+    Ok(proven(&proof, block_hash))
 }
 
 fn describe(verdict: &Value) -> String {

@@ -1,10 +1,10 @@
 //! The authority as the victim: whoever connects to it, it goes on sealing, and its followers get the blocks.
 
 use super::floods::{CONNECTIONS, connect};
-use super::guest::{Answered, Guest};
+use super::guest::Guest;
 use super::http::frame;
 use super::peer::{BadPeer, Lie, status};
-use super::transactions::with_random_signature;
+use super::transactions::floods_until_it_is_too_much_work;
 use super::trial::{ALLOWANCE, HONEST_MEMORY, Trial};
 use crate::forge::{Forge, with_header};
 use crate::support::node::{Node, SOON};
@@ -62,17 +62,8 @@ fn an_authority_that_is_flooded_with_connections_and_half_requests_goes_on_seali
 #[test]
 fn an_authority_that_is_sent_transactions_with_bad_signatures_refuses_them_and_goes_on_sealing() {
     let trial = Trial::with_honest_peers_only();
-    let guest = Guest::of(&trial.authority, &trial.chain);
-    let (_, token) = guest.greet().expect("an honest hello");
     let honest = transfers(5, 0, 1).remove(0);
-    let forged: Vec<_> = (0..1_000).map(|_| with_random_signature(&honest)).collect();
-    let submit = || {
-        let answers = guest.submit(&token, &forged)?;
-        answers.iter().for_each(|answer| assert_eq!(answer["result"], "refused", "{answer}"));
-        Ok::<(), Answered>(())
-    };
-    let refused = (0..100).find_map(|_| submit().err()).expect("it is refused as a whole in the end");
-    assert_eq!(refused, (429, "too_much_work".to_owned()));
+    floods_until_it_is_too_much_work(&Guest::of(&trial.authority, &trial.chain), &honest);
     counts(&trial.authority, "callboard_peer_refusals_total", "reason=\"too_much_work\"");
     goes_on(&trial);
 }

@@ -26,26 +26,31 @@ fn a_peer_that_claims_to_be_the_authority_and_swallows_transactions_loses_none()
 #[test]
 fn a_flood_of_transactions_with_bad_signatures_is_refused_one_by_one_and_honest_ones_go_through() {
     let mut trial = Trial::with_honest_peers_only();
-    let guest = Guest::of(&trial.follower, &trial.chain);
-    let (_, token) = guest.greet().expect("an honest hello");
     let honest = transfers(5, 0, 1).remove(0);
-    let forged: Vec<_> = (0..1_000).map(|_| with_random_signature(&honest)).collect();
-    let submit = || {
-        let answers = guest.submit(&token, &forged)?;
-        answers.iter().for_each(|answer| assert_eq!(answer["result"], "refused", "{answer}"));
-        Ok::<(), Answered>(())
-    };
-    // Its allowance for signatures ends long before its patience.
-    let refused = (0..100).find_map(|_| submit().err()).expect("it is refused as a whole in the end");
-    assert_eq!(refused, (429, "too_much_work".to_owned()));
+    floods_until_it_is_too_much_work(&Guest::of(&trial.follower, &trial.chain), &honest);
     trial.refuses_a_request_with("too_much_work");
     let sent = trial.follower.send(&[honest])[0];
     trial.authority.receipt(sent);
     trial.ends_well();
 }
 
+/// Sends `honest` with bad signatures, a thousand at a time: each is refused, and in the end all of them at once. Its
+/// allowance for signatures ends long before its patience.
+#[track_caller]
+pub(super) fn floods_until_it_is_too_much_work(guest: &Guest, honest: &[u8]) {
+    let (_, token) = guest.greet().expect("an honest hello");
+    let forged: Vec<_> = (0..1_000).map(|_| with_random_signature(honest)).collect();
+    let submit = || {
+        let answers = guest.submit(&token, &forged)?;
+        answers.iter().for_each(|answer| assert_eq!(answer["result"], "refused", "{answer}"));
+        Ok::<(), Answered>(())
+    };
+    let refused = (0..100).find_map(|_| submit().err()).expect("it is refused as a whole in the end");
+    assert_eq!(refused, (429, "too_much_work".to_owned()));
+}
+
 /// Its last 32 bytes are the signature's s.
-pub(super) fn with_random_signature(transaction: &[u8]) -> Vec<u8> {
+fn with_random_signature(transaction: &[u8]) -> Vec<u8> {
     let kept = transaction.len() - 64;
     [&transaction[..kept], &random::<64>()].concat()
 }

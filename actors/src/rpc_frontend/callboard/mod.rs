@@ -10,7 +10,7 @@ mod messages;
 mod proof;
 
 pub use evidence::{DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, SealedHeaderBody};
-pub use proof::{MalformedProof, TransactionProof};
+pub use proof::{MalformedProof, TransactionProof, proven};
 
 use super::jsonrpc::{Params, RpcError, RpcResult, json};
 use super::server::Frontend;

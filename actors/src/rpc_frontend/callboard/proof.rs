@@ -96,14 +96,20 @@ fn check(view: &View, proof: &InclusionProof) -> Result<Value, RpcError> {
     if proof.subject != Subject::Transaction {
         return Err(RpcError::invalid_params("the proof is of a receipt, not of a transaction"));
     }
-    let canonical = view.snapshot.height_of(block_hash).map_err(storage)?.is_some();
-    Ok(json!({
+    let mut verdict = proven(proof, block_hash);
+    verdict["inThisChain"] = json!(view.snapshot.height_of(block_hash).map_err(storage)?.is_some());
+    Ok(verdict)
+}
+
+/// What a transaction's proof proves, once [`InclusionProof::verify`] has answered the hash of its block: the part of
+/// `callboard_verifyTransactionProof` that needs no node.
+pub fn proven(proof: &InclusionProof, block_hash: B256) -> Value {
+    json!({
         "valid": true,
         "transactionHash": keccak256(&proof.value),
         "blockHash": block_hash,
         "height": proof.header.number,
         "timestamp": proof.header.timestamp,
         "index": proof.index,
-        "inThisChain": canonical,
-    }))
+    })
 }
