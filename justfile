@@ -48,9 +48,14 @@ bench:
     cargo bench -p callboard-chain --bench execution
     cargo bench -p callboard-chain --bench trie
     cargo bench -p callboard-store --bench commit
-    cargo bench --bench catch_up
+    cargo bench --bench sync
     cargo bench --bench propagation
     cargo bench --bench rpc
+    cargo bench --bench live
+
+# How fast a follower catches up: `just bench-sync`, `just bench-sync --quick`, `just bench-sync 2000x100 --runs 5`.
+bench-sync *arguments:
+    cargo bench --bench sync -- {{arguments}}
 
 # The generated parts of the book, after a change of keys, defaults or answers.
 reference:

@@ -8,20 +8,26 @@
 //! All processes share one machine, the client too: its share of the processors is printed. It parses nothing but the
 //! length of an answer.
 
+#[expect(dead_code, reason = "other benches use the rest")]
+#[path = "common/connection.rs"]
+mod connection;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/forge.rs"]
 mod forge;
+#[expect(dead_code, reason = "other benches use the rest")]
+#[path = "common/process.rs"]
+mod process;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
+use connection::Connection;
 use futures_util::future::join_all;
+use serde_json::json;
 use std::time::{Duration, Instant};
 use support::chain;
 use support::node::Node;
 use support::wallet::address;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 /// Connections that ask at the same time.
@@ -143,20 +149,15 @@ impl Figures {
 
 /// Connections to one node.
 struct Clients {
-    connections: Vec<BufReader<TcpStream>>,
+    connections: Vec<Connection>,
     requests: Vec<Vec<u8>>,
 }
 
 impl Clients {
     async fn connect(url: &str) -> Self {
-        let at = url.trim_start_matches("http://").trim_end_matches('/');
-        let connect = async || {
-            let stream = TcpStream::connect(at).await.unwrap_or_else(|error| panic!("{at}: {error}"));
-            stream.set_nodelay(true).expect("a socket");
-            BufReader::new(stream)
-        };
-        let connections = join_all((0..CONNECTIONS).map(|_| connect())).await;
-        Self { connections, requests: requests(at) }
+        let connections = join_all((0..CONNECTIONS).map(|_| Connection::open(url))).await;
+        let connections: Vec<_> = connections.into_iter().map(|connection| connection.expect("connected")).collect();
+        Self { requests: requests(&connections[0]), connections }
     }
 
     /// Asks one thing on all connections for so long.
@@ -171,67 +172,31 @@ impl Clients {
 }
 
 /// The bytes of each request.
-fn requests(at: &str) -> Vec<Vec<u8>> {
+fn requests(connection: &Connection) -> Vec<Vec<u8>> {
     let account = address(0);
-    let call = |method: &str, params: &str| {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[{params}]}}"#);
-        let length = body.len();
-        format!(
-            "POST / HTTP/1.1\r\nHost: {at}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-    };
-    let list = format!("GET /rpc/transactions?address={account} HTTP/1.1\r\nHost: {at}\r\n\r\n");
-    let requests = [
-        call("eth_blockNumber", ""),
-        call("eth_getBalance", &format!(r#""{account}","latest""#)),
-        call("eth_getBlockByNumber", r#""latest",true"#),
-        list,
-    ];
-    requests.map(String::into_bytes).into()
+    vec![
+        connection.call("eth_blockNumber", &json!([])),
+        connection.call("eth_getBalance", &json!([account, "latest"])),
+        connection.call("eth_getBlockByNumber", &json!(["latest", true])),
+        connection.request("GET", &format!("/rpc/transactions?address={account}"), ""),
+    ]
 }
 
 /// Asks, waits for the answer, and asks again; how long each answer took, µs.
-async fn ask_until(connection: &mut BufReader<TcpStream>, request: &[u8], until: Instant) -> Vec<u32> {
-    let (mut micros, mut line, mut body) = (Vec::new(), String::new(), Vec::new());
+async fn ask_until(connection: &mut Connection, request: &[u8], until: Instant) -> Vec<u32> {
+    let mut micros = Vec::new();
     while Instant::now() < until {
         let began = Instant::now();
-        connection.write_all(request).await.expect("written");
-        answer(connection, &mut line, &mut body).await;
+        let body = connection.ask(request).await.expect("an answer");
         micros.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
         // An error would be a quick answer.
         let start = String::from_utf8_lossy(&body[..body.len().min(200)]);
-        assert!(!start.contains(r#""error""#), "{start}");
+        assert!(!start.contains(r#""error""#) && !start.contains(r#""success":false"#), "{start}");
     }
     micros
 }
 
-/// Reads one answer.
-async fn answer(connection: &mut BufReader<TcpStream>, line: &mut String, body: &mut Vec<u8>) {
-    let mut length = None;
-    let mut is_first = true;
-    loop {
-        line.clear();
-        assert!(connection.read_line(line).await.expect("read") > 0, "the node closed the connection");
-        assert!(!is_first || line.starts_with("HTTP/1.1 200"), "{line}");
-        is_first = false;
-        if line == "\r\n" {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = Some(value.trim().parse().expect("a length"));
-        }
-    }
-    body.resize(length.expect("an answer of known length"), 0);
-    connection.read_exact(body).await.expect("read");
-}
-
 /// The processor time of this process so far.
 fn own_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    // After the name in brackets: field 3 and on. Times are fields 14 and 15, in hundredths of a second.
-    let fields = stat.rsplit_once(')').expect("a name").1;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks"));
-    Duration::from_millis(ticks.sum::<u64>() * 10)
+    Duration::from_secs_f64(process::cpu(std::process::id()))
 }

@@ -1,0 +1,79 @@
+//! The small workloads, held against the ratios that are kept beside this file.
+
+use crate::catch_up::Stand;
+use crate::figures::{self, median};
+use crate::support::chain::Failure;
+use crate::workload::{QUICK, Workload};
+use crate::{RUNS, catch_up};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What a ratio may lose before it counts as slower. These machines are noisy.
+const SLACK: f64 = 0.40;
+
+/// Whether every workload is as fast as it was when the kept ratios were written.
+pub(crate) fn run(write: bool) -> Result<bool, Failure> {
+    let stands = QUICK.iter().map(|workload| Stand::new(*workload)).collect::<Result<Vec<_>, _>>()?;
+    let measured = measure(&stands)?;
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sync/quick.json");
+    if write {
+        return keep(&kept, &measured).map(|()| true);
+    }
+    keep(&written(), &measured)?;
+    let expected: BTreeMap<String, f64> = serde_json::from_slice(&std::fs::read(&kept)?)?;
+    let slower = slower(&expected, &measured)?;
+    if slower.is_empty() {
+        return Ok(true);
+    }
+    println!("slower than kept: {}; once more", slower.join(", "));
+    let again: Vec<_> = stands.into_iter().filter(|stand| slower.contains(&stand.workload().name.to_owned())).collect();
+    let measured = measure(&again)?;
+    for name in self::slower(&expected, &measured)? {
+        let (expected, actual) = (expected[&name], measured[&name]);
+        println!("{name}: ratio {actual:.3}, and {expected:.3} is kept: more than {:.0} % less", SLACK * 100.0);
+    }
+    Ok(self::slower(&expected, &measured)?.is_empty())
+}
+
+/// The median ratio of each, its runs between those of the others.
+fn measure(stands: &[Stand]) -> Result<BTreeMap<String, f64>, Failure> {
+    let mut runs: Vec<Vec<catch_up::Run>> = stands.iter().map(|_| Vec::new()).collect();
+    for _ in 0..RUNS {
+        for (stand, runs) in stands.iter().zip(&mut runs) {
+            runs.push(stand.catch_up()?);
+        }
+    }
+    figures::print_head();
+    let ratio = |(stand, runs): (&Stand, &Vec<catch_up::Run>)| {
+        let workload: Workload = stand.workload();
+        figures::print(workload, runs);
+        (workload.name.to_owned(), median(runs.iter().map(|run| run.ratio(&workload))))
+    };
+    Ok(stands.iter().zip(&runs).map(ratio).collect())
+}
+
+/// The names of those that are slower than kept.
+fn slower(kept: &BTreeMap<String, f64>, measured: &BTreeMap<String, f64>) -> Result<Vec<String>, Failure> {
+    let mut slower = Vec::new();
+    for (name, ratio) in measured {
+        let kept = kept.get(name).ok_or_else(|| format!("no ratio is kept for {name}; --quick --write keeps them"))?;
+        // A ratio that is no number is no success.
+        if !(*ratio >= kept * (1.0 - SLACK)) {
+            slower.push(name.clone());
+        }
+    }
+    Ok(slower)
+}
+
+/// Where the ratios of a run go.
+fn written() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("sync-quick.json")
+}
+
+fn keep(path: &Path, ratios: &BTreeMap<String, f64>) -> Result<(), Failure> {
+    let rounded: BTreeMap<_, _> =
+        ratios.iter().map(|(name, ratio)| (name, (ratio * 1_000.0).round() / 1_000.0)).collect();
+    std::fs::write(path, serde_json::to_string_pretty(&rounded)? + "\n")?;
+    println!("written: {}", path.display());
+    Ok(())
+}
