@@ -29,6 +29,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// The reconciler answers at once; only beginning a check takes a moment.
 const VERIFY_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -190,10 +191,7 @@ impl NodePorts {
                 self.0.replay.running().map_or(report.clone(), |replaying| while_replaying(report, replaying))
             }
         };
-        // What a node is stalled for may be an alarm besides.
-        let alarms = self.0.alarms.sentences().into_iter().filter(|alarm| !report.alerts.contains(alarm));
-        let alarms: Vec<_> = alarms.collect();
-        report.alerts.extend(alarms);
+        report.alerts = self.0.alarms.sentences();
         report
     }
 
@@ -306,7 +304,8 @@ impl ImportPort for NodePorts {
         Box::pin(async move {
             let running = running.ok_or_else(no_genesis)?;
             let provenance = Provenance::operator(from);
-            let outcome = running.importer.import(bytes, provenance).await.map_err(|failure| import_error(&failure))?;
+            let importing = running.importer.import(bytes, provenance).instrument(running.importer.block_span());
+            let outcome = importing.await.map_err(|failure| import_error(&failure))?;
             Ok(Imported { imported: outcome.imported, height: outcome.height, hash: outcome.hash })
         })
     }

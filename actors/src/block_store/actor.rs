@@ -6,8 +6,9 @@
 
 use super::messages::{HeadStored, StoreBatch};
 use super::metrics::CommitMetrics;
+use crate::block_span::span_of;
 use crate::broadcaster::{BroadcastBlock, RelayBlock};
-use crate::callboard::{Callboard, Delivery, Kind, Provenance};
+use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
 use crate::confirmed_state::BatchStored;
 use crate::event_stream::BlocksStored as StreamBlocks;
 use crate::guard::Stop;
@@ -104,7 +105,10 @@ impl BlockStore {
             transactions: blocks.iter().map(|block| block.value().transactions().len() as u64).sum(),
             next_base_fee: blocks.last().map_or(0, |block| next_base_fee(block.value().header(), &self.config)),
         };
+        let phase = self.callboard.phase();
         for (block, provenance) in blocks.iter().zip(origins) {
+            let _entered = span_of(block.value(), phase).entered();
+            tell(block.value(), *provenance, phase);
             self.route(block, *provenance);
         }
         let blocks: Arc<[Durable<Block>]> = blocks.into();
@@ -129,6 +133,15 @@ impl BlockStore {
             routes.push(delivery);
         }
         self.ports.passports.stored(block.value(), provenance, &routes);
+    }
+}
+
+/// A line for each block, but while catching up, where there would be thousands a second.
+fn tell(block: &Block, provenance: Provenance, phase: Phase) {
+    let (transactions, gas, origin) = (block.transactions().len(), block.header().gas_used, provenance.origin.name());
+    match phase {
+        Phase::CatchingUp => tracing::debug!(actor = "BlockStore", transactions, gas, origin, "block confirmed"),
+        _ => tracing::info!(actor = "BlockStore", transactions, gas, origin, "block confirmed"),
     }
 }
 

@@ -178,6 +178,7 @@ impl Handler<Timed<BroadcastBlock>> for Broadcaster {
         timed.answer(ctx, |BroadcastBlock { block }, ctx| {
             let block = block.value();
             let effects = self.state.on_block(block.height(), &block.bytes().0, None);
+            tracing::debug!(actor = "Broadcaster", streams = effects.len(), "block broadcast");
             self.apply(effects, ctx);
         });
     }
@@ -190,6 +191,7 @@ impl Handler<Timed<RelayBlock>> for Broadcaster {
         timed.answer(ctx, |RelayBlock { block, from }, ctx| {
             let block = block.value();
             let effects = self.state.on_block(block.height(), &block.bytes().0, from);
+            tracing::debug!(actor = "Broadcaster", streams = effects.len(), "block relayed");
             self.apply(effects, ctx);
         });
     }

@@ -18,9 +18,10 @@ pub use passports::{MAX_PASSPORTS, Moment, Passport, Passports, Served};
 pub use refusals::{MAX_LISTED, Refusals, Refused};
 pub use seals::{Meeting, SealWatch};
 
+use crate::block_span;
 use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
 use crate::confirmed_state::{ImportBlock, ImportError, Imported};
-use crate::monitor::Metrics;
+use crate::monitor::{Metrics, StageMeter};
 use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
 use crate::sync_coordinator::{OwnBlockMet, UnconfirmableMet};
@@ -34,6 +35,7 @@ use callboard_store::{Head, NodeStore, StorageError};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing::Span;
 
 /// A block of the largest size executes in well under a minute on any machine this runs on; an actor that is silent
 /// for longer hangs.
@@ -212,6 +214,8 @@ pub struct Importer {
     own_blocks: Option<OwnBlocks>,
     /// Hears of every sealed block that cannot be confirmed.
     faults: Arc<OnceLock<Inbox<UnconfirmableMet>>>,
+    /// Counts the time in which blocks wait for the disk.
+    waits: Arc<OnceLock<Arc<StageMeter>>>,
 }
 
 impl Importer {
@@ -226,14 +230,25 @@ impl Importer {
         own_blocks: Option<OwnBlocks>,
     ) -> Self {
         let Records { refusals, passports } = records;
-        let faults = Arc::default();
-        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks, faults }
+        let (faults, waits) = (Arc::default(), Arc::default());
+        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks, faults, waits }
+    }
+
+    /// From now on the time in which a block waits because ConfirmedState is ahead of the disk counts as that stage's
+    /// stalled time. Assembly calls it once.
+    pub fn measure_waits_by(&self, execute: Arc<StageMeter>) {
+        self.waits.get_or_init(|| execute);
     }
 
     /// From now on the sync coordinator hears of every validly sealed block that stands on this chain and cannot be
     /// confirmed, whatever brought it. Assembly calls it once.
     pub fn report_faults_to(&self, faults: Inbox<UnconfirmableMet>) {
         self.faults.get_or_init(|| faults);
+    }
+
+    /// The span of a block that has just come: whatever is done for it is done within.
+    pub fn block_span(&self) -> Span {
+        block_span::block_span(self.callboard.phase())
     }
 
     /// How many blocks can be verified at once, ahead of importing.
@@ -390,6 +405,7 @@ impl Importer {
                     Ok(Outcome { imported: true, height, hash })
                 }
                 Err(ImportError::Backlogged { .. }) => {
+                    let _stalled = self.waits.get().map(StageMeter::stalled);
                     self.moved_past(durable).await?;
                     continue;
                 }

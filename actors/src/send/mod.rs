@@ -34,6 +34,6 @@ pub use error::{AskError, OfferError};
 pub use histogram::{Histogram, HistogramSnapshot};
 pub use inbox::{Inbox, SIGNAL_HEADROOM};
 pub use mailbox::{Mailbox, OpenMailboxError};
-pub use meter::{ActorFigures, ActorMeter, ActorState, MessageFigures, MessageMeter};
+pub use meter::{ActorFigures, ActorMeter, ActorPace, ActorState, MessageFigures, MessageMeter};
 pub use registry::ActorRegistry;
 pub use timers::{OnTimer, Timers};

@@ -17,6 +17,7 @@ use futures_util::{Stream, StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// What a stream needs of the node.
 #[derive(Clone)]
@@ -186,6 +187,7 @@ async fn bring(
             let fault = if wrong == OutOfOrder::Lost { PeerFault::Odd } else { PeerFault::Forged };
             return (last, Some(Trouble { reason, fault }));
         }
+        fetched.span.in_scope(|| tracing::debug!(actor = "SyncCoordinator", %peer, "block fetched"));
         pipeline.put(actual, fetched);
         progress.came(actual);
         last = Some(actual);
@@ -207,7 +209,9 @@ fn frames(
         let (fetch, pipeline) = (fetch.clone(), pipeline.clone());
         async move {
             let mut blocks = blocks.filter(|_| through.is_none_or(|through| height <= through))?;
+            let waits = fetch.stalled();
             pipeline.room(height).await;
+            drop(waits);
             let busy = fetch.busy(1);
             let next = blocks.next_block().await;
             drop(busy);
@@ -231,11 +235,12 @@ async fn verify(
     frame: Result<(Bytes, Held), CallError>,
 ) -> Result<Fetched, Trouble> {
     let (bytes, held) = frame.map_err(|error| broken(&error))?;
-    let block = match importer.verify(bytes.clone(), provenance).await {
+    let span = importer.block_span();
+    let block = match importer.verify(bytes.clone(), provenance).instrument(span.clone()).await {
         Ok(block) => FetchedBlock::Verified(block),
         Err(failure) => against_a_rule(bytes, failure)?,
     };
-    Ok(Fetched { peer, provenance, block, _held: held })
+    Ok(Fetched { peer, provenance, block, span, _held: held })
 }
 
 /// A sealed block that breaks a rule is nobody's forgery: it waits for its turn like any other.

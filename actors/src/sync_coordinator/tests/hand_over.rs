@@ -45,7 +45,16 @@ async fn the_end_of_a_run_that_began_while_the_hand_over_waited_is_told_as_the_e
     let bytes = block.bytes();
     let held = pipeline.hold(bytes.len());
     let block = FetchedBlock::Verified(importer.verify(bytes.clone(), Provenance::peer(peer(1))).await.unwrap());
-    pipeline.put(1, Fetched { peer: peer(1), provenance: Provenance::peer(peer(1)), block, _held: held });
+    pipeline.put(
+        1,
+        Fetched {
+            peer: peer(1),
+            provenance: Provenance::peer(peer(1)),
+            block,
+            span: tracing::Span::none(),
+            _held: held,
+        },
+    );
     let end = ends.next().await;
     assert_eq!(end.end, Some(ImportEnd::NotNow { peer: peer(1) }));
     assert_eq!(end.run, pipeline.run(), "or the coordinator takes it for an old word, and waits for ever");
