@@ -1,7 +1,7 @@
 //! Every actor of a node: opened, wired, started, and stopped in order.
 
 use super::ports::{NodePorts, Running, damage};
-use super::{NodeError, RpcAddresses, Shared, print_out, recovery, settings};
+use super::{NodeError, RpcAddresses, Shared, print_out, recovery, settings, watching};
 use crate::start::{Chain, Start};
 use actix::Arbiter;
 use alloy_consensus::Header;
@@ -39,6 +39,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Questions and commands that may wait for one actor.
 const MAILBOX: usize = 1_024;
@@ -67,6 +68,7 @@ pub(super) struct RunningNode {
     peer_server: PeerServer,
     order: StopOrder,
     threads: Vec<Arbiter>,
+    webhook: Option<JoinHandle<()>>,
 }
 
 /// What the node is made of before its actors exist.
@@ -105,6 +107,7 @@ impl RunningNode {
     ) -> Result<Self, NodeError> {
         let (role, created) = (start.role, start.created);
         let parts = Parts::prepare(shared, start)?;
+        let webhook = watching::tell_webhook(shared, &parts.chain.genesis)?;
         shared.callboard.set_role(role);
         let threads: Vec<Arbiter> = (0..5).map(|_| Arbiter::new()).collect();
         let mailboxes = Mailboxes::open(shared, &threads, role).await?;
@@ -129,6 +132,7 @@ impl RunningNode {
         );
         importer.seals().report_to(mailboxes.sync.inbox());
         importer.report_faults_to(mailboxes.sync.inbox());
+        importer.measure_waits_by(shared.stages.execute.clone());
         settle_seals(importer.seals().clone(), importer.watch_head());
         if let Some(sealed) = parts.sealed_above_head() {
             actix::spawn(recovery::take_up_when_reached(sealed, importer.clone()));
@@ -149,6 +153,11 @@ impl RunningNode {
         let (sync_report, sync) = watch::channel(SyncReport::before_genesis(role));
         let (peer_reports, peers) = watch::channel(Vec::new());
         publish_peers(mailboxes.discovery.inbox(), peer_reports, importer.watch_head(), shared.alarms.clone());
+        let watched = watching::Sources {
+            sync: sync.clone(),
+            refusals: importer.refusals().clone(),
+            heartbeat_seconds: parts.config.heartbeat_seconds,
+        };
         let (reconciled_sender, reconciled) = watch::channel(None);
         tell_of_damage(reconciled.clone(), parts.node_store.clone(), shared.alarms.clone(), mailboxes.sync.inbox())?;
         ports.open(Running {
@@ -193,8 +202,9 @@ impl RunningNode {
             sync_report,
             reconciled_sender,
             sources,
+            watched,
         )?;
-        Ok(Self { peer_server, order, threads })
+        Ok(Self { peer_server, order, threads, webhook })
     }
 
     /// Where the peer listener listens.
@@ -210,6 +220,9 @@ impl RunningNode {
         }
         for thread in &self.threads {
             thread.stop();
+        }
+        if let Some(webhook) = self.webhook {
+            webhook.abort();
         }
     }
 }
@@ -391,6 +404,7 @@ impl Mailboxes {
         report: watch::Sender<SyncReport>,
         reconciled: watch::Sender<Option<reconciler::Reconciled>>,
         sources: event_stream::Sources,
+        watched: watching::Sources,
     ) -> Result<(), NodeError> {
         let (configuration, callboard, stages) = (&shared.configuration, &shared.callboard, &shared.stages);
         let header = parts.head_header()?;
@@ -540,11 +554,12 @@ impl Mailboxes {
         let broadcast_metrics = BroadcastMetrics::register(&shared.metrics);
         self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics));
         let (pool_config, pool_metrics) = (settings::pool(configuration), PoolMetrics::register(&shared.metrics));
+        let watching = watched.watching(shared, pool_metrics.clone());
         self.pool.start(move |_| TxPool::new(pool_config, policy, pool_ports, pool_metrics));
         let event_metrics = EventMetrics::register(&shared.metrics);
         self.events.start(move |_| EventStream::new(sources, event_metrics));
         let (registry, all_stages) = (shared.registry.clone(), stages.clone());
-        self.monitor.start(move |_| Monitor::new(registry, all_stages));
+        self.monitor.start(move |_| Monitor::new(registry, all_stages, watching));
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ mod print_out;
 mod recovery;
 mod replay;
 mod settings;
+mod watching;
 
 use crate::configuration::{Configuration, VerifyOnStart};
 use crate::node_key::{self, NodeKeyError};
@@ -20,7 +21,7 @@ pub(crate) use actors::DAMAGED;
 use actors::RunningNode;
 use callboard_actors::callboard::{Callboard, Phase, Role};
 use callboard_actors::guard::ActorDied;
-use callboard_actors::monitor::{Alarms, Metrics, Stages};
+use callboard_actors::monitor::{Alarms, Metrics, Stages, WebhookSetupError};
 use callboard_actors::proposer::HighWaterError;
 use callboard_actors::rpc_frontend::{
     AdminSurface, BindError, ChainAccess, RpcMetrics, RpcPorts, RpcServer, SharedLimits,
@@ -85,6 +86,9 @@ pub enum NodeError {
     /// The HTTP client for peers could not be set up.
     #[error("the client for peers cannot be set up: {0}")]
     Client(#[from] ClientSetupError),
+    /// The HTTP client for the webhook could not be set up.
+    #[error(transparent)]
+    Webhook(#[from] WebhookSetupError),
     /// A setting that only shows when the parts are put together.
     #[error("{key} = {value}: {reason}")]
     Setting {
@@ -148,7 +152,6 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     check_address(configuration.peers.listen)?;
     let tls = peer_tls(&configuration)?;
     let Some(start) = open(&configuration, &mut stop).await? else { return Ok(()) };
-    warn_of_idle_keys(&configuration);
     let (registry, mut deaths) = ActorRegistry::new();
     let shared = Shared::new(configuration, registry, tls)?;
     let ports = NodePorts::new(&shared);
@@ -207,7 +210,7 @@ impl Shared {
         let callboard = Callboard::new(Role::Follower);
         let stages = Stages::new(settings::workers(&configuration));
         let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
-        let alarms = Alarms::new(&metrics);
+        let alarms = Alarms::without(&metrics, watching::muted(&configuration.alerts));
         let client = PeerClient::new(Default::default(), tls.clone())?;
         let (peer_metrics, replay) = (PeerMetrics::register(&metrics), Replay::default());
         Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, tls, client, replay })
@@ -328,22 +331,6 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
         tracing::warn!(%hash, from = %fetched.from, "trusting this genesis from now on; pin it with genesis.hash");
     }
     Ok(start::adopt(&shared.configuration, fetched.genesis)?)
-}
-
-/// Keys that are checked and that nothing reads yet.
-const IDLE_KEYS: [&str; 6] = [
-    "alerts.webhook",
-    "alerts.head_age_s",
-    "alerts.stall",
-    "alerts.diverged",
-    "alerts.no_peers",
-    "alerts.rejected_per_minute",
-];
-
-fn warn_of_idle_keys(configuration: &Configuration) {
-    for key in IDLE_KEYS.into_iter().filter(|key| configuration.is_given(key)) {
-        tracing::warn!(key, "this key has no effect yet");
-    }
 }
 
 /// Read before anything is written: a certificate that is of no use is a mistake in the configuration.

@@ -66,9 +66,11 @@ fn a_peer_whose_clock_is_off_is_an_alarm_until_it_is_set() {
     // It is an alarm and nothing else.
     follower.is_phase("following");
     assert!(alerts(&follower).contains(&url));
+    assert!(follower.alarm("peer_clock"));
 
     ahead.store(0, Ordering::Relaxed);
     until("the alarm is over", SOON, || (alerts(&follower) == "[]").then_some(()));
+    assert!(!follower.alarm("peer_clock"));
     let log = follower.log();
     assert_eq!(
         (log.matches("s ahead of this node's").count(), log.matches("the alarm is over").count()),
@@ -90,6 +92,19 @@ fn a_sealed_block_from_the_future_is_imported_and_alarmed() {
     // The next one is dated alike, and taken alike.
     import(&follower, &forge.extend_at(tomorrow, &[]));
     follower.is_phase("following");
+}
+
+#[test]
+fn a_head_from_the_near_future_is_an_alarm_until_its_time_has_come() {
+    let mut forge = Forge::new();
+    let soon = wall_seconds() + 25;
+    let mut follower = forge.follower();
+    follower.start();
+    import(&follower, &forge.extend_at(soon, &[]));
+    until("the alarm is raised", SOON, || follower.alarm("future_head").then_some(()));
+    assert!(alerts(&follower).contains(&format!("dated {soon}")));
+    until("the alarm is over", SOON, || (!follower.alarm("future_head")).then_some(()));
+    assert_eq!(alerts(&follower), "[]");
 }
 
 fn wall_seconds() -> u64 {

@@ -1,7 +1,9 @@
 //! Tests of the whole program: its command line, real nodes, real sockets.
 
+mod alerts;
 mod bad_blocks;
 mod bad_transactions;
+mod bottleneck;
 mod by_address;
 mod chain_file;
 mod check_chain;
@@ -24,6 +26,8 @@ mod large;
 mod manual_sync;
 mod message_graph;
 mod messages;
+mod metrics;
+mod one_block;
 mod peers;
 mod proofs;
 mod readme;

@@ -141,6 +141,7 @@ impl SyncCoordinator {
             self.apply(effect, ctx);
         }
         self.pipeline.advance(self.state.front());
+        self.alarms.set(Alarm::Stalled, (self.state.phase() == Phase::Stalled).then(|| self.reason()));
         self.alarms
             .set(Alarm::Diverged, self.state.divergence().map(|found| DivergenceReport::from(found).to_string()));
         let dead = self.state.dead_branches().next();

@@ -42,7 +42,7 @@ pub struct SyncReport {
     pub last_rejection: Option<String>,
     /// The newest background verification; `None` while there was none.
     pub last_reconciled: Option<serde_json::Value>,
-    /// What the operator should know now.
+    /// What the operator should know now. Filled in where the report is shown, from all alarms of the node.
     pub alerts: Vec<String>,
     /// The head when catching up began; for `eth_syncing`.
     #[serde(skip)]

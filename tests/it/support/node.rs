@@ -368,8 +368,7 @@ impl Node {
 
     /// The sum of a metric over the labels that contain this, such as `check="seal"`.
     pub(crate) fn metric_with(&self, name: &str, label: &str) -> u64 {
-        let text = self.http.bytes(&format!("{}/metrics", self.rpc_url())).expect("metrics");
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = self.metrics();
         let is_meant = |line: &&str| {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))
         };
@@ -383,6 +382,17 @@ impl Node {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a Linux process");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         peak.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Whether an alarm stands, as its metrics say.
+    pub(crate) fn alarm(&self, name: &str) -> bool {
+        self.metric_with("callboard_alert", &format!("name=\"{name}\"")) == 1
+    }
+
+    /// Everything that its `GET /metrics` answers.
+    pub(crate) fn metrics(&self) -> String {
+        let text = self.http.bytes(&format!("{}/metrics", self.rpc_url())).expect("metrics");
+        String::from_utf8(text.to_vec()).expect("UTF-8")
     }
 
     /// The body of a `GET` on its peer listener.

@@ -235,7 +235,8 @@ impl std::fmt::Debug for PeerClient {
     }
 }
 
-fn plain_client() -> reqwest::ClientBuilder {
+/// How this node speaks HTTP to anybody: directly, and to whoever it has asked.
+pub(crate) fn plain_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .http1_only()
         .no_proxy()
