@@ -57,6 +57,10 @@ reference:
     CALLBOARD_WRITE_DOCS=1 cargo test --test it documents
     CALLBOARD_WRITE_DOCS=1 cargo test --test it reference
 
+# What measuring costs, in instructions. Needs valgrind.
+meters:
+    cargo bench --bench meters
+
 # All of CI, and what takes too long for it.
 full:
     .ci/run
