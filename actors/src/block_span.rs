@@ -44,6 +44,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_block_makes_no_span_of_level_info_while_catching_up() {
+        let level = |phase| *block_span(phase).metadata().unwrap().level();
+        assert_eq!(level(Phase::CatchingUp), tracing::Level::DEBUG);
+        assert_eq!([Phase::Following, Phase::Stalled].map(level), [tracing::Level::INFO; 2]);
+    }
+
+    #[test]
     fn a_hash_is_shortened_to_its_beginning() {
         let hash: B256 = "0x1234abcd00000000000000000000000000000000000000000000000000000001".parse().unwrap();
         assert_eq!(Short(hash).to_string(), "0x1234abcd");

@@ -248,13 +248,15 @@ fn a_webhook_that_is_no_url_is_refused_without_its_secret_being_said() {
 
 #[test]
 fn what_the_operator_switched_off_is_no_alarm() {
-    let (mut authority, mut follower) = network();
-    follower.stop();
-    follower.set("alerts.stall", false).set("alerts.no_peers", false).set("alerts.head_age_s", 1).start();
+    let mut authority = Node::authority();
+    authority.set("genesis.heartbeat_s", 3).start();
+    let mut follower = Node::follower("follower", &[&authority]);
+    follower.set("alerts.stall", false).set("alerts.no_peers", false).set("alerts.head_age_s", 25).start();
     follower.is_phase("following");
-    authority.stop();
-    // It is looked at after what would be alarms otherwise.
-    stands(&follower, "head_age", "alerts.head_age_s allows 1");
+    authority.kill();
+    // By then the others would have been raised: after 9 s without a block, and 10 s without a peer.
+    stands(&follower, "head_age", "alerts.head_age_s allows 25");
+    assert_eq!(follower.status()["phase"], "stalled");
     assert!(!follower.alarm("no_peers") && !follower.alarm("stalled"));
 }
 
