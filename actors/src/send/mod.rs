@@ -26,6 +26,8 @@ mod meter;
 pub(crate) mod probe;
 mod registry;
 #[cfg(test)]
+mod span_tests;
+#[cfg(test)]
 mod tests;
 mod timers;
 
