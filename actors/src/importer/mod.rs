@@ -276,25 +276,24 @@ impl Importer {
             }
             Err(failure) => {
                 self.refusals.record(&failure, provenance, &bytes);
-                self.meet_refused(&failure, &bytes);
+                self.meet_refused(&failure, &bytes, provenance);
                 Err(failure)
             }
         }
     }
 
     /// What fails after the seal was checked is still under the authority's seal.
-    fn meet_refused(&self, failure: &ImportFailure, bytes: &Bytes) {
+    fn meet_refused(&self, failure: &ImportFailure, bytes: &Bytes, provenance: Provenance) {
         if failure.is_sealed()
             && let Ok(block) = Block::decode(bytes.clone())
         {
-            self.meet(&block);
+            self.meet(&block, provenance);
         }
     }
 
-    fn meet(&self, block: &Block) {
-        if let Err(error) = self.seals.meet(&SealedHead::of(block)) {
-            tracing::error!(%error, "the chain database cannot be read");
-        }
+    fn meet(&self, block: &Block, provenance: Provenance) {
+        // A storage error has been reported there, and stops the node.
+        self.seals.meet(&SealedHead::of(block), provenance.peer).ok();
     }
 
     /// Verifies and executes a block, and waits until it is durable.
@@ -349,7 +348,7 @@ impl Importer {
                     self.passports.refused(value.hash(), provenance);
                 }
                 self.refusals.record(failure, provenance, value.bytes());
-                self.meet(&value);
+                self.meet(&value, provenance);
                 self.tell_fault(&value, failure);
             }
         }
@@ -362,7 +361,7 @@ impl Importer {
     async fn hold_proposing(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
         let Some(own) = &self.own_blocks else { return Ok(()) };
         let (met, height) = (SealedHead::of(block), block.height());
-        match self.seals.meet(&met)? {
+        match self.seals.meet(&met, provenance.peer)? {
             Meeting::Ahead { may_extend: true } => {}
             Meeting::GivenUp { after } => return Err(ImportFailure::GivenUp { height, hash: block.hash(), after }),
             _ => return Ok(()),

@@ -542,7 +542,10 @@ impl Handler<Timed<OtherBlockMet>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<OtherBlockMet>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |OtherBlockMet { block, ours }, ctx| {
+        message.answer(ctx, |OtherBlockMet { block, ours, from, stands_on_ours }, ctx| {
+            if let Some(guest) = from.filter(|_| stands_on_ours) {
+                self.state.on_first_difference(guest, block, ours);
+            }
             self.tell(ctx, |state, now, wall| state.on_other_block(now, wall, block, ours));
         });
     }

@@ -26,6 +26,10 @@ pub struct OtherBlockMet {
     pub block: KnownHead,
     /// The hash of our block of that height.
     pub ours: B256,
+    /// Who brought it, where that is a node.
+    pub from: Option<NodeId>,
+    /// It stands on our block below it: here the chains part.
+    pub stands_on_ours: bool,
 }
 
 /// A block that carries the authority's valid seal stands on our chain and cannot be confirmed, whoever brought it.

@@ -163,7 +163,7 @@ fn remedy(found: &Divergence) -> String {
             format!("find out which chain is right; to take theirs, start this node with an empty data folder; {keep}")
         }
         None => {
-            "where the chains part is not known yet; it is looked for as soon as a connected peer shows the other chain; find out which one is right before anything else".to_owned()
+            "where the chains part is not known yet; it is looked for as soon as a connected peer shows the other chain, and a node that dialled this one, which cannot be asked, says it as soon as it has found it; find out which one is right before anything else".to_owned()
         }
     }
 }

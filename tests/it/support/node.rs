@@ -354,6 +354,11 @@ impl Node {
         self.http.get(&format!("{}{path}", self.rpc_url())).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
+    /// As [`Self::post`]; `None` where nobody answers.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        self.http.post(&format!("{}{path}", self.rpc_url()), body).ok()
+    }
+
     /// `POST` of JSON to a REST route: status and answer.
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {

@@ -289,6 +289,24 @@ fn a_guest_on_another_living_branch_makes_the_authority_diverged_and_a_follower_
 }
 
 #[test]
+fn a_guest_that_cannot_be_asked_says_where_the_chains_part_by_the_first_block_that_differs() {
+    let mut node = proposing(5);
+    let stranger = |node: &mut Node| node.state.on_first_difference(peer(2), other(4, WALL), hash(4));
+    stranger(&mut node);
+    guest_shows(&mut node, 1, other(5, WALL));
+    node.at(4);
+    assert_eq!(node.state.divergence().map(|found| (found.height, found.last_common_height)), Some((5, None)));
+    // Not for another node's word.
+    stranger(&mut node);
+    node.at(5);
+    assert_eq!(node.state.divergence().and_then(|found| found.last_common_height), None);
+    node.state.on_first_difference(peer(1), other(4, WALL), hash(4));
+    node.at(6);
+    let found = node.state.divergence().expect("diverged");
+    assert_eq!((found.height, found.theirs, found.last_common_height), (4, other(4, WALL).hash, Some(3)));
+}
+
+#[test]
 fn a_guest_that_has_only_what_was_given_up_is_no_reason_to_wait() {
     let mut node = gave_up(3, &[4, 5]);
     guest_shows(&mut node, 1, other(5, WALL + 1));

@@ -2,6 +2,7 @@
 
 use crate::callboard::{Callboard, Phase, Provenance, Role};
 use crate::confirmed_state::ImportBlock;
+use crate::guard::StorageGuard;
 use crate::importer::{Importer, Records, SealWatch};
 use crate::monitor::{Alarms, Metrics, StageMeter};
 use crate::send::probe::probe;
@@ -28,7 +29,16 @@ async fn importer() -> (Importer, Block, StoredChain) {
     let metrics = Metrics::new();
     let records = Records::new(store.clone(), &metrics);
     let commitment = chain.genesis.config().commitment();
-    let seals = SealWatch::new(chain.store.clone(), commitment, store, None, Alarms::new(&metrics), &metrics).unwrap();
+    let seals = SealWatch::new(
+        chain.store.clone(),
+        commitment,
+        store,
+        None,
+        Alarms::new(&metrics),
+        &metrics,
+        StorageGuard::default(),
+    )
+    .unwrap();
     let (_, durable) = watch::channel(chain.store.snapshot().unwrap().head());
     (Importer::new(callboard, verifier, confirmed_state, durable, records, seals, None), block, chain)
 }
