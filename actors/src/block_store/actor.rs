@@ -109,15 +109,19 @@ impl BlockStore {
         }
         let blocks: Arc<[Durable<Block>]> = blocks.into();
         // Before the proposer hears of the head: when it asks the pool for the next block, the pool knows this one.
-        self.ports.pool.signal(PoolBlocks { blocks: blocks.clone() });
+        self.ports.pool.signal(PoolBlocks { blocks: blocks.clone(), next_base_fee: stored.next_base_fee });
         self.ports.heads.iter().for_each(|port| port.signal(stored));
         self.ports.events.signal(StreamBlocks { blocks });
     }
 
     /// What the routing table says happens to a block once it is durable.
     fn route(&self, block: &Durable<Block>, provenance: Provenance) {
-        let mut routes = Vec::new();
-        for delivery in self.callboard.deliveries(provenance.origin, Kind::Block) {
+        let taken = |delivery: &Delivery| matches!(delivery, Delivery::BroadcastBlock | Delivery::RelayBlock);
+        let deliveries = self.callboard.deliveries(provenance.origin, Kind::Block);
+        let routes: Vec<_> = deliveries.into_iter().filter(taken).collect();
+        // Before anybody can take it from here: whoever does is noted in it.
+        self.ports.passports.stored(block.value(), provenance, &routes);
+        for delivery in routes {
             match delivery {
                 Delivery::BroadcastBlock => self.ports.broadcast.signal(BroadcastBlock { block: block.clone() }),
                 Delivery::RelayBlock => {
@@ -126,9 +130,7 @@ impl BlockStore {
                 _ => continue,
             }
             self.callboard.count(provenance.origin, Kind::Block, delivery);
-            routes.push(delivery);
         }
-        self.ports.passports.stored(block.value(), provenance, &routes);
     }
 }
 
