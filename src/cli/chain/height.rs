@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_is_named_twice_is_refused_before_it_is_asked() {
+        let named = |urls: &[&str]| clients(&urls.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let error = named(&["http://127.0.0.1:1", "http://127.0.0.1:2", "http://localhost:1"]).expect_err("refused");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("--rpc http://localhost:1: this node is named twice"), "{error}");
+        assert_eq!(named(&["http://127.0.0.1:1", "http://127.0.0.1:2"]).map_or(0, |clients| clients.len()), 2);
+    }
+
+    #[test]
     fn one_node_under_two_names_is_one_node() {
         for (one, other) in [
             ("http://127.0.0.1:8545", "http://127.0.0.1:8545/"),
