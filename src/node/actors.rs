@@ -10,7 +10,7 @@ use callboard_actors::broadcaster::{self, BroadcastMetrics, Broadcaster};
 use callboard_actors::callboard::Role;
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::{self, EventMetrics, EventStream};
-use callboard_actors::guard::StopOrder;
+use callboard_actors::guard::{StopOrder, StorageGuard};
 use callboard_actors::importer::{Importer, OwnBlocks, Passports, Records, SealWatch};
 use callboard_actors::monitor::{Alarm, Alarms, Monitor};
 use callboard_actors::peer_discovery::{
@@ -56,7 +56,7 @@ const HAS_RUN: &str = "authority_has_run";
 pub(crate) const DAMAGED: &str = "damaged";
 /// Said until the background check has looked again.
 const REMEMBERED_DAMAGE: &str = "the stored chain was found damaged before this start; stop this node and run \
-                                 `callboard chain reconcile`";
+                                 `callboard chain reconcile --full`";
 /// How often `callboard_peers` is brought up to date.
 const PEERS_EVERY: Duration = Duration::from_millis(500);
 
@@ -105,6 +105,7 @@ impl RunningNode {
     ) -> Result<Self, NodeError> {
         let (role, created) = (start.role, start.created);
         let parts = Parts::prepare(shared, start)?;
+        parts.report_failures_to(&shared.storage);
         shared.callboard.set_role(role);
         let threads: Vec<Arbiter> = (0..5).map(|_| Arbiter::new()).collect();
         let mailboxes = Mailboxes::open(shared, &threads, role).await?;
@@ -253,6 +254,14 @@ impl Parts {
         Ok(Self { config, chain, node_store, authority, head })
     }
 
+    /// A disk that fails stops the node, whoever meets it.
+    fn report_failures_to(&self, guard: &StorageGuard) {
+        let told = guard.clone();
+        self.chain.store.report_failures_to(move |error| told.failed(StorageGuard::CHAIN, error));
+        let told = guard.clone();
+        self.node_store.report_failures_to(move |error| told.failed(StorageGuard::NODE, error));
+    }
+
     /// The highest block this authority ever sealed, where its database is older.
     fn sealed_above_head(&self) -> Option<Block> {
         let (_, mark) = self.authority.as_ref()?;
@@ -288,6 +297,7 @@ impl Parts {
             self.high_water(),
             shared.alarms.clone(),
             &shared.metrics,
+            shared.storage.clone(),
         )?)
     }
 
@@ -376,6 +386,7 @@ impl Mailboxes {
             },
             metrics: shared.peer_metrics.clone(),
             passports,
+            budget: shared.streams.clone(),
         })?)
     }
 
@@ -444,6 +455,7 @@ impl Mailboxes {
                 head_timestamp: header.timestamp,
                 has_room: settings::has_room(configuration),
                 alarms: shared.alarms.clone(),
+                clock: proposer::system_clock(),
             };
             mailbox.start(move |_| Proposer::new(ports, setup));
         }
@@ -498,7 +510,7 @@ impl Mailboxes {
             misbehaved: self.discovery.inbox(),
         };
         let (config, intake_store) = (parts.config.clone(), store.clone());
-        let policy = config.base_fee_policy;
+        let (policy, base_fee) = (config.base_fee_policy, next_base_fee(&header, &config));
         let intake_metrics = IntakeMetrics::register(&shared.metrics);
         self.intake.start(move |_| PeerIntake::new(ports, importer, config, intake_store, intake_metrics));
 
@@ -538,9 +550,10 @@ impl Mailboxes {
 
         let board = callboard.clone();
         let broadcast_metrics = BroadcastMetrics::register(&shared.metrics);
-        self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics));
+        let streams = shared.streams.clone();
+        self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics, streams));
         let (pool_config, pool_metrics) = (settings::pool(configuration), PoolMetrics::register(&shared.metrics));
-        self.pool.start(move |_| TxPool::new(pool_config, policy, pool_ports, pool_metrics));
+        self.pool.start(move |_| TxPool::new(pool_config, policy, base_fee, pool_ports, pool_metrics));
         let event_metrics = EventMetrics::register(&shared.metrics);
         self.events.start(move |_| EventStream::new(sources, event_metrics));
         let (registry, all_stages) = (shared.registry.clone(), stages.clone());
@@ -576,11 +589,8 @@ fn boot_id() -> Result<BootId, NodeError> {
 /// Compares the sealed heads that peers have shown with this chain as it reaches them, until the node stops.
 fn settle_seals(seals: SealWatch, mut head: watch::Receiver<Head>) {
     actix::spawn(async move {
-        while head.changed().await.is_ok() {
-            if let Err(error) = seals.settle() {
-                tracing::error!(%error, "the chain database cannot be read");
-            }
-        }
+        // A storage error has been reported there, and stops the node.
+        while head.changed().await.is_ok() && seals.settle().is_ok() {}
     });
 }
 
@@ -616,6 +626,7 @@ fn tell_of_damage(
 fn remember_damage(node_store: NodeStore, height: u64) {
     tokio::task::spawn_blocking(move || {
         if let Err(error) = node_store.put_bookmark(DAMAGED, height) {
+            // It stops the node, by `report_failures_to`; and so do the others of its kind.
             tracing::error!(%error, "what the background check found cannot be written to node.redb");
         }
     });

@@ -19,7 +19,7 @@ use crate::start::{self, Start, StartError};
 pub(crate) use actors::DAMAGED;
 use actors::RunningNode;
 use callboard_actors::callboard::{Callboard, Phase, Role};
-use callboard_actors::guard::ActorDied;
+use callboard_actors::guard::{ActorDied, StorageFailed, StorageGuard};
 use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::proposer::HighWaterError;
 use callboard_actors::rpc_frontend::{
@@ -29,7 +29,7 @@ use callboard_actors::send::ActorRegistry;
 use callboard_actors::transport::client::{ClientSetupError, PeerClient};
 use callboard_actors::transport::genesis_fetch::fetch_genesis;
 use callboard_actors::transport::server::ListenError;
-use callboard_actors::transport::{PeerMetrics, Tls, TlsError};
+use callboard_actors::transport::{PeerMetrics, StreamBudget, Tls, TlsError};
 use callboard_chain::seal::SealError;
 use ports::NodePorts;
 pub(crate) use recovery::blocks_above;
@@ -101,6 +101,9 @@ pub enum NodeError {
     /// An actor died: the node has stopped in order.
     #[error("{0}; the node has stopped")]
     Died(#[from] ActorDied),
+    /// A database cannot be used any more: the node has stopped in order.
+    #[error(transparent)]
+    StorageFailed(#[from] StorageFailed),
     /// The operating system does not deliver signals.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
@@ -127,7 +130,9 @@ struct Shared {
     stages: Stages,
     metrics: Metrics,
     alarms: Alarms,
+    storage: StorageGuard,
     peer_metrics: PeerMetrics,
+    streams: StreamBudget,
     tls: Option<Tls>,
     client: PeerClient,
     replay: Replay,
@@ -159,13 +164,14 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         started = start_chain(&shared, start, &ports, &chain_access, rpc.addresses()) => match started {
             Err(error) => Err(error),
             Ok(node) => {
-                let died = tokio::select! {
+                let ended = tokio::select! {
                     () = stop.received() => None,
-                    died = deaths.next() => died,
+                    failed = shared.storage.failure() => Some(NodeError::from(failed)),
+                    died = deaths.next() => died.map(|died| death(died, &shared.storage)),
                 };
-                tracing::info!(reason = died.as_ref().map(ToString::to_string), "stopping");
+                tracing::info!(reason = ended.as_ref().map(ToString::to_string), "stopping");
                 node.stop().await;
-                died.map_or(Ok(()), |died| Err(died.into()))
+                ended.map_or(Ok(()), Err)
             }
         },
         () = stop.received() => {
@@ -175,6 +181,11 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     };
     rpc.stop().await;
     outcome
+}
+
+/// An actor that cannot read or write its database dies of it; the disk is what the operator has to hear of.
+fn death(died: ActorDied, storage: &StorageGuard) -> NodeError {
+    storage.failure_now().map_or_else(|| died.into(), NodeError::from)
 }
 
 /// Opens the chain, which takes minutes where its genesis is huge or the database is being repaired; `None` where the
@@ -208,9 +219,24 @@ impl Shared {
         let stages = Stages::new(settings::workers(&configuration));
         let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
         let alarms = Alarms::new(&metrics);
-        let client = PeerClient::new(Default::default(), tls.clone())?;
+        let streams = StreamBudget::register(&metrics);
+        let client = PeerClient::new(Default::default(), tls.clone())?.with_budget(streams.clone());
         let (peer_metrics, replay) = (PeerMetrics::register(&metrics), Replay::default());
-        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, tls, client, replay })
+        let storage = StorageGuard::default();
+        Ok(Self {
+            configuration,
+            callboard,
+            registry,
+            stages,
+            metrics,
+            alarms,
+            storage,
+            peer_metrics,
+            streams,
+            tls,
+            client,
+            replay,
+        })
     }
 }
 

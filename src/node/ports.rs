@@ -21,12 +21,13 @@ use callboard_chain::live::ConfirmError;
 use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::{family::Family, gauge::Gauge};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::metrics::MetricType;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -55,7 +56,6 @@ struct Ports {
     callboard: Callboard,
     metrics: Metrics,
     alarms: Alarms,
-    gauges: Gauges,
     replay: Replay,
 }
 
@@ -64,16 +64,10 @@ struct PeerLabel {
     state: String,
 }
 
-/// Figures of the chain that are set when somebody looks.
-#[derive(Default)]
-struct Gauges {
-    height: Gauge,
-    age: Gauge,
-    behind: Gauge,
-    diverged: Family<DivergenceLabel, Gauge>,
-    peers: Family<PeerLabel, Gauge>,
-    skews: Family<SkewLabel, Gauge<f64, AtomicU64>>,
-}
+/// Figures of the chain, read when somebody looks: of two who look at once each gets a whole picture. A registered metric
+/// gets the full stop of its help by itself.
+#[derive(Debug)]
+struct Figures(Weak<Ports>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SkewLabel {
@@ -101,55 +95,60 @@ impl From<&DivergenceReport> for DivergenceLabel {
     }
 }
 
-impl Gauges {
-    fn register(metrics: &Metrics) -> Self {
-        let gauges = Self::default();
-        metrics.register(|registry| {
-            registry.register("callboard_head_height", "Height of the durable head", gauges.height.clone());
-            registry.register("callboard_head_age_seconds", "Seconds since the head's timestamp", gauges.age.clone());
-            registry.register("callboard_sync_behind_blocks", "Blocks between head and target", gauges.behind.clone());
-            let help =
-                "1 while a peer shows another validly sealed chain: the first differing height, both blocks, and who";
-            registry.register("callboard_sync_diverged", help, gauges.diverged.clone());
-            registry.register("callboard_peers", "Known peers by state", gauges.peers.clone());
-            let help = "A peer's clock less this node's";
-            registry.register("callboard_peer_clock_skew_seconds", help, gauges.skews.clone());
-        });
-        gauges
-    }
-
-    fn set(&self, report: &SyncReport, peers: &[PeerReport]) {
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(ports) = self.0.upgrade().map(NodePorts) else { return Ok(()) };
+        let (report, peers) = (ports.report(), ports.peer_reports());
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.height.set(number(report.head.height));
-        self.age.set(number(report.head_age_seconds));
-        self.behind.set(number(report.behind_blocks));
-        self.diverged.clear();
-        if let Some(found) = &report.divergence {
-            self.diverged.get_or_create(&DivergenceLabel::from(found)).set(1);
+        for (name, help, value) in [
+            ("callboard_head_height", "Height of the durable head.", report.head.height),
+            ("callboard_head_age_seconds", "Seconds since the head's timestamp.", report.head_age_seconds),
+            ("callboard_sync_behind_blocks", "Blocks between head and target.", report.behind_blocks),
+        ] {
+            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&number(value))?;
         }
-        self.peers.clear();
-        for peer in peers {
-            let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));
-            self.peers.get_or_create(&PeerLabel { state: state.unwrap_or_default() }).inc();
-        }
-        self.skews.clear();
-        for (peer, skew) in peers.iter().filter_map(|peer| peer.id.zip(peer.clock_skew_seconds)) {
-            self.skews.get_or_create(&SkewLabel { peer: peer.to_string() }).set(skew);
+        encode_peers(&mut encoder, &peers)?;
+        let help =
+            "1 while a peer shows another validly sealed chain: the first differing height, both blocks, and who.";
+        let mut diverged = encoder.encode_descriptor("callboard_sync_diverged", help, None, MetricType::Gauge)?;
+        match &report.divergence {
+            Some(found) => diverged.encode_family(&DivergenceLabel::from(found))?.encode_gauge(&1i64),
+            None => Ok(()),
         }
     }
 }
 
+fn encode_peers(encoder: &mut DescriptorEncoder<'_>, peers: &[PeerReport]) -> Result<(), std::fmt::Error> {
+    let mut states = BTreeMap::<String, i64>::new();
+    for peer in peers {
+        let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));
+        *states.entry(state.unwrap_or_default()).or_default() += 1;
+    }
+    let mut known = encoder.encode_descriptor("callboard_peers", "Known peers by state.", None, MetricType::Gauge)?;
+    for (state, count) in states {
+        known.encode_family(&PeerLabel { state })?.encode_gauge(&count)?;
+    }
+    let help = "A peer's clock less this node's.";
+    let mut skews = encoder.encode_descriptor("callboard_peer_clock_skew_seconds", help, None, MetricType::Gauge)?;
+    for (peer, skew) in peers.iter().filter_map(|peer| peer.id.zip(peer.clock_skew_seconds)) {
+        skews.encode_family(&SkewLabel { peer: peer.to_string() })?.encode_gauge(&skew)?;
+    }
+    Ok(())
+}
+
 impl NodePorts {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self(Arc::new(Ports {
+        let ports = Arc::new(Ports {
             running: OnceLock::new(),
             registry: shared.registry.clone(),
             callboard: shared.callboard.clone(),
-            gauges: Gauges::register(&shared.metrics),
             metrics: shared.metrics.clone(),
             alarms: shared.alarms.clone(),
             replay: shared.replay.clone(),
-        }))
+        });
+        let figures = Figures(Arc::downgrade(&ports));
+        shared.metrics.register(|registry| registry.register_collector(Box::new(figures)));
+        Self(ports)
     }
 
     pub(super) fn rpc_ports(&self, chain: ChainAccess) -> RpcPorts {
@@ -224,7 +223,7 @@ fn with_reconciled(mut report: SyncReport, reconciled: Option<&Reconciled>) -> S
 /// What the background check has found wrong, and what to do about it.
 pub(super) fn damage(result: &Reconciled) -> Option<String> {
     let fault = result.fault.as_ref()?;
-    Some(format!("the stored chain is damaged: {fault}; stop this node and run `callboard chain reconcile`"))
+    Some(format!("the stored chain is damaged: {fault}; stop this node and run `callboard chain reconcile --full`"))
 }
 
 /// How long the event stream may take to answer: it never waits for anything itself.
@@ -414,7 +413,6 @@ impl StatusPort for NodePorts {
     }
 
     fn metrics(&self) -> String {
-        self.0.gauges.set(&self.report(), &self.peer_reports());
         self.0.metrics.encode()
     }
 }
