@@ -48,6 +48,7 @@ pub mod snapshot;
 pub mod state;
 pub mod store;
 mod tables;
+pub mod told;
 mod view;
 
 pub use address::{AddressDifference, AddressEntry, AddressPage, AddressQuery, Direction, Role};
@@ -71,6 +72,7 @@ pub use scratch::ScratchTrie;
 pub use snapshot::Snapshot;
 pub use state::LatestState;
 pub use store::{Store, StoreConfig, StoreWriter};
+pub use told::ToldDivergence;
 
 #[cfg(test)]
 mod tests;

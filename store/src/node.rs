@@ -341,6 +341,7 @@ impl NodeStore {
             write.open_table(EVIDENCE)?;
             write.open_table(ACCEPTED)?;
             write.open_table(BOOKMARKS)?;
+            crate::told::create_tables(write)?;
             crate::own::create_tables(write)
         })
     }

@@ -31,6 +31,7 @@ mod reference;
 mod refusals;
 mod refused_start;
 mod reset_authority;
+mod rolled_back;
 mod rpc_bounds;
 mod sealed_once;
 mod seeds;

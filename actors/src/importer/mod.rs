@@ -23,7 +23,7 @@ use crate::confirmed_state::{ImportBlock, ImportError, Imported};
 use crate::monitor::Metrics;
 use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
-use crate::sync_coordinator::{OwnBlockMet, UnconfirmableMet};
+use crate::sync_coordinator::{KnownHead, OwnBlockMet, UnconfirmableMet};
 use crate::transport::SealedHead;
 use crate::verifier::{VerificationError, Verifier};
 use alloy_primitives::{B256, Bytes};
@@ -67,10 +67,8 @@ pub enum ImportFailure {
     /// It does not extend the confirmed state.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
-    /// This authority sealed it, and gave it up knowingly.
-    #[error(
-        "block {height} {hash} is of the branch that this authority gave up above block {after}; it is not taken back"
-    )]
+    /// This authority sealed it, or this follower's operator rolled it back, and gave it up knowingly.
+    #[error("block {height} {hash} is of the branch that this node gave up above block {after}; it is not taken back")]
     GivenUp {
         /// Its height.
         height: u64,
@@ -360,7 +358,7 @@ impl Importer {
     /// it is sealing now ends before this returns, and a restart does not make it forget. What it gave up knowingly it
     /// does not take back.
     async fn hold_proposing(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
-        let Some(own) = &self.own_blocks else { return Ok(()) };
+        let Some(own) = &self.own_blocks else { return self.check_not_given_up(block) };
         let (met, height) = (SealedHead::of(block), block.height());
         match self.seals.meet(&met)? {
             Meeting::Ahead { may_extend: true } => {}
@@ -377,6 +375,16 @@ impl Importer {
             own.met.offer(OwnBlockMet { height }).ok();
         }
         Ok(())
+    }
+
+    /// On a follower. What its operator rolled back, and nobody else, may still be in its chain: where that failed.
+    fn check_not_given_up(&self, block: &Block) -> Result<(), ImportFailure> {
+        let (height, hash) = (block.height(), block.hash());
+        let met = KnownHead { height, hash, timestamp: block.header().timestamp };
+        match self.seals.given_up().after(&met) {
+            Some(after) if !self.seals.has(height, hash)? => Err(ImportFailure::GivenUp { height, hash, after }),
+            _ => Ok(()),
+        }
     }
 
     async fn execute(&self, block: Verified<Block>, provenance: Provenance) -> Result<Outcome, ImportFailure> {

@@ -36,7 +36,7 @@ pub enum Meeting {
         /// The hash of ours.
         ours: B256,
     },
-    /// It is not in this chain, and of a branch that this authority gave up knowingly.
+    /// It is not in this chain, and of a branch that this node gave up knowingly.
     GivenUp {
         /// Above this height.
         after: u64,
@@ -158,9 +158,14 @@ impl SealWatch {
         Ok(())
     }
 
-    /// What this authority gave up; nothing on a follower.
+    /// What this authority, or this follower's operator, gave up.
     pub fn given_up(&self) -> &GivenUp {
         &self.0.given_up
+    }
+
+    /// Whether this block is in the chain.
+    pub(super) fn has(&self, height: u64, hash: B256) -> Result<bool, StorageError> {
+        Ok(self.0.chain.snapshot()?.hash_of(height)? == Some(hash))
     }
 
     /// On an authority: the height of the highest block with its own seal that it is known to lack; 0 for none.
@@ -525,6 +530,7 @@ mod tests {
             known: [(2, given_up.hash())].into(),
             sealed: Some(SealedHeader::new(given_up.header(), given_up.seal())),
             time: 5_001,
+            by_follower: false,
         };
         bench.kept.give_up(&branch).unwrap();
         bench.watch = watch(&bench.chain, &bench.kept, Some(0), &bench.alarms, &bench.metrics);

@@ -14,6 +14,7 @@ use super::pipeline::{HandedOver, Pipeline};
 use super::report::{DivergenceReport, Pace, SyncReport};
 use super::state::State;
 use super::stream::{BlockAnswered, FetchEnded, PeerFault, Progress, Tools, Trouble, ask_block, run_live, run_range};
+use super::told::Told;
 use crate::block_store::HeadStored;
 use crate::callboard::{Callboard, Phase, Role};
 use crate::confirmed_state::CommitPace;
@@ -83,6 +84,7 @@ pub struct SyncCoordinator {
     pipeline: Pipeline,
     fetches: BTreeMap<FetchId, Fetch>,
     give_back: GiveBack,
+    told: Told,
     /// When each guest was last remembered on disk.
     guests: BTreeMap<NodeId, Duration>,
     pub(super) pace: Pace,
@@ -107,6 +109,7 @@ impl SyncCoordinator {
         callboard.set_phase(state.phase());
         let height = state.head().height;
         Self {
+            told: Told::new(ports.node_store.clone()),
             ports,
             state,
             callboard,
@@ -159,10 +162,14 @@ impl SyncCoordinator {
             Effect::Pace { each_block } => self.ports.pace.signal(CommitPace { each_block }),
             Effect::PhaseChanged(phase) => self.change_phase(phase),
             Effect::Permission { may_propose } => self.permit(may_propose),
-            Effect::Diverged(found) => report_divergence(&DivergenceReport::from(&found)),
+            Effect::Diverged(found) => {
+                report_divergence(&DivergenceReport::from(&found));
+                self.told.diverged(&found);
+            }
             Effect::DeadBranchSeen(found) => report_dead_branch(&DivergenceReport::from(&found)),
             Effect::DivergenceCleared(found) => {
                 tracing::info!(peer = %found.witness, "the other chain is not shown any more, or nobody extends it");
+                self.told.agrees();
             }
         }
     }
@@ -225,6 +232,9 @@ impl SyncCoordinator {
                 tracing::warn!(%phase, height = head.height, reason = self.reason(), "phase");
             }
             _ => tracing::info!(%phase, height = head.height, "phase"),
+        }
+        if phase == Phase::Following {
+            self.told.agrees();
         }
         if phase == Phase::CatchingUp {
             self.catching_up_from = head.height;

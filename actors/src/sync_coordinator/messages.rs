@@ -88,7 +88,8 @@ pub struct Setup {
     pub role: Role,
     /// The chain's heartbeat, seconds.
     pub heartbeat_seconds: u64,
-    /// The authority, and a follower with seeds, wait this long for their peers' first answers.
+    /// The authority, and a follower with seeds, wait this long for their peers' first answers. A follower fetches a head
+    /// that is stale only then: whoever answers first may show a dead branch.
     pub start_wait: Duration,
     /// Behind a sealed head and without a new block for this long, a node is stalled and fetches from another peer.
     pub stall_after: Duration,
@@ -101,7 +102,8 @@ pub struct Setup {
     pub high_water: Option<u64>,
     /// Whose heads an authority waits for that it cannot ask.
     pub guests: ExpectedGuests,
-    /// What the authority sealed and knowingly gave up: it is no branch of anybody's, and is not taken back.
+    /// What the authority sealed and knowingly gave up, or what a follower's operator rolled back for another branch: it is
+    /// no branch of anybody's, and is not taken back.
     pub given_up: GivenUp,
     /// Blocks of other branches, by height and hash, that the operator has accepted as known and dead.
     pub accepted: BTreeSet<(u64, B256)>,

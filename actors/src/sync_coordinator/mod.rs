@@ -20,6 +20,7 @@ mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod told;
 mod verdict;
 mod window;
 

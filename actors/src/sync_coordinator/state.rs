@@ -339,7 +339,7 @@ impl State {
         if fetches_from_it { self.drop_fetched() } else { Vec::new() }
     }
 
-    /// A branch that the authority gave up needs no search. Where somebody has extended it since, it is one like any
+    /// A branch that was given up needs no search. Where somebody has extended it since, it is one like any
     /// other: then it begins where it was given up, and while our head is that block no search would find it.
     fn look_for_what_was_given_up(&mut self, now: Duration, peer: NodeId, seen: KnownHead) {
         let Some(after) = self.setup.given_up.after(&seen) else { return self.verdict.look_anew(peer) };

@@ -106,7 +106,7 @@ fn another_living_branch_of_its_own_stops_an_authority_until_its_operator_has_de
 fn given_up(known: &[u64]) -> GivenUp {
     let known = known.iter().map(|height| (*height, other_hash(*height))).collect();
     let highest = other(5, WALL + 1).into();
-    GivenUp::new(vec![GivenUpBranch { after: 3, highest, known, sealed: None, time: WALL + 2 }])
+    GivenUp::new(vec![GivenUpBranch { after: 3, highest, known, sealed: None, time: WALL + 2, by_follower: false }])
 }
 
 /// Started at `height`; blocks above 3 are those of the new branch.
