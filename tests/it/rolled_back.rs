@@ -87,14 +87,14 @@ fn a_follower_that_was_rolled_back_meets_the_old_chain_first_and_ends_on_the_oth
 
 #[test]
 fn what_a_rollback_gave_up_is_taken_back_when_the_operator_accepts_it() {
-    let Twins { mut follower, chain, twin, .. } = rolled_back();
+    let Twins { right: _right, wrong, mut follower, chain, twin } = rolled_back();
     let (ours, other) = (twin[0].hash().to_string(), chain[5].to_string());
     let unknown = follower.run(&["chain", "accept", "6", &other]);
     assert!(unknown.code != 0 && unknown.stderr.contains("no rollback has given"), "{}", unknown.stderr);
     let done = follower.run(&["chain", "accept", "6", &ours]).succeeded();
     assert!(done.contains("not given up any more"), "{done}");
     follower.start().reaches(7);
-    assert_eq!(follower.hash(7), twin[1].hash());
+    assert_eq!((follower.hash(7), wrong.height()), (twin[1].hash(), 7));
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl State {
     fn give_live_up(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         if let Some(live) = self.live.take() {
             effects.extend(stop([live.id]));
-            self.peers.pause(now, live.peer);
+            self.peers.on_stream_failed(now, live.peer);
         }
     }
 

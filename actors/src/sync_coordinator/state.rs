@@ -212,7 +212,7 @@ impl State {
     ) -> Vec<Effect> {
         if let Some(live) = self.live.take_if(|live| live.id == id) {
             if end == FetchEnd::Failed {
-                self.peers.pause(now, live.peer);
+                self.peers.on_stream_failed(now, live.peer);
             }
         } else if let Some(ended) = self.window.end(id, through) {
             match end == FetchEnd::Done && ended.complete {
@@ -227,8 +227,13 @@ impl State {
     pub fn on_imported(&mut self, now: Duration, wall: u64, height: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         if height >= self.window.front() {
-            if let Some(peer) = self.window.source_of_front().or(self.live.map(|live| live.peer)) {
-                self.peers.forgive(now, peer);
+            match (self.window.source_of_front(), self.live) {
+                (Some(peer), _) => self.peers.forgive(now, peer),
+                (None, Some(live)) => {
+                    self.peers.forgive(now, live.peer);
+                    self.peers.on_streamed(live.peer);
+                }
+                (None, None) => {}
             }
             self.hand_overs = 0;
             self.progress_at = now;

@@ -28,7 +28,8 @@ fn a_follower_that_was_rolled_back_does_not_take_the_same_block_back_from_whom_i
     node.shows(1, other(8, WALL)).at(2);
     assert_eq!((node.state.head(), node.state.phase()), (head(20), Phase::Following));
     assert_eq!((node.state.divergence(), node.state.dead_branches().next()), (None, None));
-    assert_eq!(node.state.peers().next().unwrap().standing, Standing::Accepted);
+    let of_first = node.state.peers().find(|figures| figures.peer == peer(1)).expect("it is connected");
+    assert_eq!(of_first.standing, Standing::Accepted);
 }
 
 #[test]
