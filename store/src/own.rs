@@ -68,7 +68,7 @@ impl GivenUpBranch {
         let is_within = block.height > self.after
             && block.height <= self.highest.height
             && block.timestamp <= self.highest.timestamp;
-        self.known.contains(&(block.height, block.hash)) || (is_within && !self.is_whole())
+        self.known.contains(&(block.height, block.hash)) || (!self.by_follower && is_within && !self.is_whole())
     }
 
     /// Whether every block of it is known.
