@@ -1,4 +1,4 @@
-//! The HTTP server: one listener for JSON-RPC and REST.
+//! The HTTP server: one listener for JSON-RPC, REST and the dashboard.
 
 use super::config::{AdminSurface, RpcConfig};
 use super::gate::Gate;
@@ -7,7 +7,7 @@ use super::metrics::RpcMetrics;
 use super::ports::RpcPorts;
 use super::rate::Rate;
 use super::rest::ImportLimits;
-use super::{events, jsonrpc, rest};
+use super::{dashboard, events, jsonrpc, rest};
 use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
@@ -156,6 +156,7 @@ fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Ser
         App::new()
             .app_data(frontend.clone())
             .wrap(from_fn(guard))
+            .configure(dashboard::routes)
             .configure(jsonrpc::routes)
             .configure(rest::routes)
             .configure(events::routes)
