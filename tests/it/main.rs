@@ -10,6 +10,7 @@ mod clocks;
 mod command_line;
 mod configuration;
 mod crash;
+mod dashboard;
 mod divergence;
 mod doctor;
 mod documents;

@@ -1,6 +1,6 @@
 //! Many clients that listen to one node, and some that do not read.
 
-use crate::support::node::{Node, SOON, hex_number};
+use crate::support::node::{Node, SOON, assert_same_blocks, hex_number};
 use crate::support::wallet::{make_blocks, sign, transfer, transfers};
 use crate::support::websocket::WebSocket;
 use crate::support::{Place, callboard, until};
@@ -12,6 +12,7 @@ use std::io::{BufRead, Lines, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -158,6 +159,80 @@ fn a_thousand_subscribers_of_which_a_tenth_never_reads_cost_the_chain_nothing() 
     make_blocks(&node, 5, 1);
     assert_eq!(node.height(), last + 1);
     node.stop();
+}
+
+/// A follower that has the genesis and nothing else.
+fn newcomer(name: &'static str, authority: &Node) -> Node {
+    let mut follower = Node::follower(name, &[authority]);
+    follower.set("sync.commit_ms", 50).start().is_phase("following");
+    follower.stop();
+    follower
+}
+
+/// Starts a follower that hears of the authority's blocks only once it is `watched`; how long it then takes to have them.
+fn catches_up<T>(follower: &mut Node, authority: &Node, last: u64, watch: impl FnOnce(&Node) -> T) -> (T, Duration) {
+    authority.pause();
+    follower.start();
+    let watchers = watch(follower);
+    assert_eq!(follower.height(), 0);
+    authority.resume();
+    follower.reaches(1);
+    let begun = Instant::now();
+    follower.reaches(last);
+    (watchers, begun.elapsed())
+}
+
+#[test]
+fn subscribers_that_stop_reading_while_a_follower_catches_up_cost_neither_its_speed_nor_the_others() {
+    const STALLED: usize = 40;
+    const READERS: usize = 10;
+    let mut authority = Node::authority();
+    authority.start();
+    let (mut alone, mut watched) = (newcomer("alone", &authority), newcomer("watched", &authority));
+    [0, LARGE].iter().for_each(|nonce| load(&authority, *nonce));
+    let last = authority.height();
+    let ((), unwatched) = catches_up(&mut alone, &authority, last, |_| ());
+    let memory = alone.peak_memory();
+    alone.stop();
+
+    // As a dashboard listens, and with the transactions, which fill every buffer on the way.
+    let topics = "blocks,transactions,pending,sync,routes";
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (mut reading, (tell_last, heard_last)) = (JoinSet::new(), watch::channel(None));
+    let ((_stalled, quiet), took) = catches_up(&mut watched, &authority, last, |node| {
+        let at = node.rpc_url().trim_start_matches("http://").to_owned();
+        runtime.block_on(async {
+            let mut stalled = Vec::new();
+            for _ in 0..STALLED {
+                stalled.push(listen(&at, topics, Some(4_096)).await);
+            }
+            for _ in 0..READERS {
+                let events = BufReader::new(listen(&at, topics, None).await).lines();
+                reading.spawn(Reader::Events(events).heights(heard_last.clone()));
+            }
+            // What a dashboard listens to while blocks come faster than it reads them; it stops reading as well.
+            (stalled, listen(&at, "sync,routes", Some(4_096)).await)
+        })
+    });
+    tell_last.send_replace(Some(last + 1));
+    make_blocks(&authority, 0, 1);
+    let heard = runtime.block_on(async { tokio::time::timeout(SOON, reading.join_all()).await });
+    let heard = heard.expect("every reader has the last block");
+    let all: Vec<u64> = (1..=last + 1).collect();
+    assert!(heard.iter().all(|heights| *heights == all), "every reader has every block in order");
+    assert_eq!(heard.len(), READERS);
+    // Each block is written once for all of them; a follower that waited for one of them would not get on at all.
+    assert!(took < unwatched * 3 + Duration::from_secs(3), "{took:?}, and {unwatched:?} with nobody listening");
+    until("the stalled subscribers are dropped", SOON, || {
+        let dropped = watched.metric_with("callboard_event_subscribers_dropped_total", "reason=\"too_many_bytes\"");
+        (dropped == STALLED as u64).then_some(())
+    });
+    let grown = watched.peak_memory().saturating_sub(memory);
+    assert!(grown < GROWTH, "the node has grown by {grown} KiB");
+    // What is bounded by its rate waits for one that does not read, and is no reason to drop it yet.
+    assert_eq!(watched.metric("callboard_event_subscribers"), 1);
+    drop(quiet);
+    assert_same_blocks(&authority, &watched);
 }
 
 #[test]

@@ -35,6 +35,8 @@ export async function batch(calls) {
   const body = calls.map(([method, ...params], id) => ({ jsonrpc: '2.0', id, method, params }));
   const headers = { 'content-type': 'application/json' };
   const answers = await ask('./', { method: 'POST', headers, body: JSON.stringify(body) });
+  // A batch that is refused as a whole has one answer.
+  if (!Array.isArray(answers)) throw new ApiError(String(answers.error?.message ?? 'the node did not answer the batch'), { status: 200 });
   const byId = new Map(answers.map((answer) => [answer.id, answer]));
   return calls.map((_, id) => outcome(byId.get(id)));
 }

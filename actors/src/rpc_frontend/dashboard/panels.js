@@ -1,6 +1,6 @@
 // The panels of the overview, apart from map and table of the actors: each shows a part of what the feed holds.
 
-import { copyButton, el, fill, hash, keep, links, setText, setTime, time } from './dom.js';
+import { el, fill, hash, keep, links, setText, setTime, time } from './dom.js';
 import { NOTHING, ago, count, counted, duration, moment, percent, rate } from './format.js';
 import { facts } from './layout.js';
 import { number } from './api.js';
@@ -14,7 +14,6 @@ const HINTS = {
 /** What each stage of the pipeline does, and what it means where it holds the others up. */
 const STAGES = {
   fetch: ['Fetch', 'blocks from peers', 'The network or the peers hold the sync up: blocks come slower than they are worked on.'],
-  network: ['Fetch', '', 'The network or the peers hold the sync up: blocks come slower than they are worked on.'],
   verify: ['Verify', 'seals and signatures', 'Checking signatures holds the sync up: more cores would help.'],
   execute: ['Execute', 'transactions', 'Executing transactions holds the sync up: a faster core would help.'],
   root: ['Root', 'state roots', 'Computing state roots holds the sync up.'],
@@ -76,19 +75,12 @@ export function showLost(notice, { connection, problem, heardAt }) {
   if (lost && since) setText(since, ago(heardAt / 1_000));
 }
 
-/** An alert is a sentence, or has one. */
-const alertText = (alert) =>
-  typeof alert === 'string' ? alert : String(alert.sentence ?? alert.message ?? alert.summary ?? JSON.stringify(alert));
-
 export function showAlerts(section, status) {
-  const alerts = (status?.alerts ?? []).map((alert) => ({ name: alert.name ?? alert.alert ?? null, text: alertText(alert) }));
+  const alerts = status?.alerts ?? [];
   section.hidden = alerts.length === 0 && !status?.divergence;
   showDivergence(section.querySelector('.divergence'), status?.divergence);
-  const make = () => el('li', {}, el('strong', {}), el('span', {}));
-  keep(section.querySelector('ul'), alerts, ({ text }) => text, make, (item, { name, text }) => {
-    setText(item.firstChild, name ? `${String(name).replaceAll('_', ' ')}: ` : '');
-    setText(item.lastChild, text);
-  });
+  const make = (sentence) => el('li', {}, sentence);
+  keep(section.querySelector('ul'), alerts, (sentence) => sentence, make, () => {});
 }
 
 export function showHead(section, { status, blocks }) {
@@ -177,7 +169,7 @@ export function showStages(section, { status }) {
     return el('li', {}, el('span', { class: 'label' }, label, ' ', el('small', {}, what)), el('b', {}), bar);
   };
   keep(section.querySelector('ol'), stages, ({ name }) => name, make, (item, { name, busy, items }) => {
-    item.classList.toggle('bottleneck', name === status.bottleneck || (name === 'fetch' && status.bottleneck === 'network'));
+    item.classList.toggle('bottleneck', name === status.bottleneck);
     item.title = counted(items, 'item');
     setText(item.querySelector('b'), percent(busy));
     item.querySelector('i').style.setProperty('width', `${Math.min(1, busy) * 100}%`);
@@ -237,7 +229,7 @@ export function showRefusals(section, { refusals }) {
     const { height, hash: value, message, sender, remedy, count: times } = refusal;
     const name = value ? hash(value, { href: links.block(value), what: 'block hash' }) : 'no block';
     const head = el('p', {}, el('b', {}, height === null || height === undefined ? 'Block' : `Block ${count(height)}`), ' ', name, ' ', time(refusal.lastTime ?? refusal.time), times > 1 ? ` · ${count(times)} times` : '');
-    return el('li', {}, head, el('p', {}, message), el('p', { class: 'what' }, `from ${sender ?? 'unknown'} · ${remedy ?? ''}`), value ? copyButton(message, 'reason') : null);
+    return el('li', {}, head, el('p', {}, message), el('p', { class: 'what' }, `from ${sender ?? 'unknown'} · ${remedy ?? ''}`));
   };
   keep(section.querySelector('ul'), refusals, key, make, () => {});
   section.querySelector('.empty').hidden = refusals.length > 0;
