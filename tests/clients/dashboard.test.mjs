@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { faint, overflow, says, text, withBrowser } from './support/browser.mjs';
-import { confirm, fillWithWork, transfer, wallet } from './support/chain.mjs';
+import { confirm, fillWithWork, transfer, transfers, wallet } from './support/chain.mjs';
 import { step, story } from './support/network.mjs';
 import { until } from './support/until.mjs';
 
@@ -172,6 +172,19 @@ story('the dashboard shows a follower that catches up, and then each block as it
     await says(page, '#details [role="alert"]', /^Block 999,999 is not there/);
     await page.click('#details nav a');
     await page.locator('#overview').waitFor({ state: 'visible' });
+  });
+
+  await step(t, 'a transaction that waits says for what, and is confirmed on its page once it is', async () => {
+    const [first, second] = await transfers(1, 0, 2);
+    const hash = await follower.rpc('eth_sendRawTransaction', second);
+    await search(page, hash, 'Transaction');
+    await says(page, '#details .chip', 'queued');
+    assert.equal(await fact(page, 'Waits for'), 'the nonces 0');
+    const { timeline } = await follower.rpc('callboard_transactionStatus', hash);
+    assert.equal(await text(page, '#details .timeline li b'), timeline[0].step);
+    await confirm(follower, [first]);
+    await says(page, '#details .chip', 'confirmed');
+    await page.click('#details nav a');
   });
 
   await step(t, 'a node that goes away is said to be gone, and comes back by itself', async () => {

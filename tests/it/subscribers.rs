@@ -1,6 +1,6 @@
 //! Many clients that listen to one node, and some that do not read.
 
-use crate::support::node::{Node, SOON, assert_same_blocks, hex_number};
+use crate::support::node::{Node, SOON, hex_number};
 use crate::support::wallet::{make_blocks, sign, transfer, transfers};
 use crate::support::websocket::WebSocket;
 use crate::support::{Place, callboard, until};
@@ -182,6 +182,20 @@ fn catches_up<T>(follower: &mut Node, authority: &Node, last: u64, watch: impl F
     (watchers, begun.elapsed())
 }
 
+/// What a dashboard listens to while blocks come faster than anybody reads them.
+const WHILE_BUSY: &str = "sync,routes";
+
+/// Reads until the node says that it follows at this height.
+async fn hears_the_head(mut lines: tokio::io::Lines<BufReader<TcpStream>>, height: u64) {
+    loop {
+        let line = lines.next_line().await.expect("read").expect("the stream goes on");
+        let status = line.strip_prefix("data: ").and_then(|data| serde_json::from_str::<Value>(data).ok());
+        if status.is_some_and(|status| status["phase"] == "following" && status["head"]["height"] == height) {
+            return;
+        }
+    }
+}
+
 #[test]
 fn subscribers_that_stop_reading_while_a_follower_catches_up_cost_neither_its_speed_nor_the_others() {
     const STALLED: usize = 40;
@@ -195,32 +209,26 @@ fn subscribers_that_stop_reading_while_a_follower_catches_up_cost_neither_its_sp
     let memory = alone.peak_memory();
     alone.stop();
 
-    // As a dashboard listens, and with the transactions, which fill every buffer on the way.
-    let topics = "blocks,transactions,pending,sync,routes";
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let (mut reading, (tell_last, heard_last)) = (JoinSet::new(), watch::channel(None));
-    let ((_stalled, quiet), took) = catches_up(&mut watched, &authority, last, |node| {
+    let mut reading = JoinSet::new();
+    let (stalled, took) = catches_up(&mut watched, &authority, last, |node| {
         let at = node.rpc_url().trim_start_matches("http://").to_owned();
         runtime.block_on(async {
             let mut stalled = Vec::new();
             for _ in 0..STALLED {
-                stalled.push(listen(&at, topics, Some(4_096)).await);
+                // As a dashboard listens, and with the transactions, which fill every buffer on the way.
+                stalled.push(listen(&at, "blocks,transactions,pending,sync,routes", Some(4_096)).await);
             }
             for _ in 0..READERS {
-                let events = BufReader::new(listen(&at, topics, None).await).lines();
-                reading.spawn(Reader::Events(events).heights(heard_last.clone()));
+                let lines = BufReader::new(listen(&at, WHILE_BUSY, None).await).lines();
+                reading.spawn(hears_the_head(lines, last));
             }
-            // What a dashboard listens to while blocks come faster than it reads them; it stops reading as well.
-            (stalled, listen(&at, "sync,routes", Some(4_096)).await)
+            // One of these stops reading as well.
+            (stalled, listen(&at, WHILE_BUSY, Some(4_096)).await)
         })
     });
-    tell_last.send_replace(Some(last + 1));
-    make_blocks(&authority, 0, 1);
     let heard = runtime.block_on(async { tokio::time::timeout(SOON, reading.join_all()).await });
-    let heard = heard.expect("every reader has the last block");
-    let all: Vec<u64> = (1..=last + 1).collect();
-    assert!(heard.iter().all(|heights| *heights == all), "every reader has every block in order");
-    assert_eq!(heard.len(), READERS);
+    assert_eq!(heard.expect("every reader hears of the head").len(), READERS);
     // Each block is written once for all of them; a follower that waited for one of them would not get on at all.
     assert!(took < unwatched * 3 + Duration::from_secs(3), "{took:?}, and {unwatched:?} with nobody listening");
     until("the stalled subscribers are dropped", SOON, || {
@@ -229,10 +237,10 @@ fn subscribers_that_stop_reading_while_a_follower_catches_up_cost_neither_its_sp
     });
     let grown = watched.peak_memory().saturating_sub(memory);
     assert!(grown < GROWTH, "the node has grown by {grown} KiB");
-    // What is bounded by its rate waits for one that does not read, and is no reason to drop it yet.
-    assert_eq!(watched.metric("callboard_event_subscribers"), 1);
-    drop(quiet);
-    assert_same_blocks(&authority, &watched);
+    // What comes once a second may wait for long.
+    until("one is left", SOON, || (watched.metric("callboard_event_subscribers") == 1).then_some(()));
+    drop(stalled);
+    assert_eq!(watched.hash(last), authority.hash(last));
 }
 
 #[test]

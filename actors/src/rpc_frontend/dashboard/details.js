@@ -14,20 +14,27 @@ const PAGES = {
 /** Shows a page. What comes after the reader has gone on is thrown away. */
 export function showDetails(root, kind, id) {
   const [name, show] = PAGES[kind];
-  const page = { root, id, left: false, name, leave: () => (page.left = true) };
+  // A page that says of itself that it `waits` is read again with each new block.
+  const page = { left: false, waits: false, head: null };
+  const put = (...content) => page.left || root.replaceChildren(back(), ...content);
   const load = async () => {
-    root.replaceChildren(back(), el('h1', {}, name), el('p', { class: 'empty' }, 'Loading…'));
     root.setAttribute('aria-busy', 'true');
     try {
-      const content = await show(id, page);
-      if (!page.left) root.replaceChildren(back(), ...content);
+      put(...(await show(id, page)));
     } catch (error) {
-      if (!page.left) root.replaceChildren(back(), el('h1', {}, name), failure(error, load));
+      put(el('h1', {}, name), failure(error, load));
     }
     root.removeAttribute('aria-busy');
   };
+  put(el('h1', {}, name), el('p', { class: 'empty' }, 'Loading…'));
   load();
-  return page;
+  return {
+    leave: () => (page.left = true),
+    onHead(height) {
+      if (page.waits && page.head !== null && page.head !== height) load();
+      page.head = height;
+    },
+  };
 }
 
 const back = () => el('nav', {}, el('a', { href: '#/' }, 'Overview'));

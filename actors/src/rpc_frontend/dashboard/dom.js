@@ -44,9 +44,12 @@ export function fill(root, values) {
 /** Keeps one child of `parent` for each item, in order. Children whose item is still there stay, with focus and all. */
 export function keep(parent, items, key, make, update) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const names = new Set();
   let before = parent.firstElementChild;
   for (const item of items) {
-    const name = String(key(item));
+    let name = String(key(item));
+    while (names.has(name)) name += ' again';
+    names.add(name);
     let child = known.get(name);
     if (child) {
       known.delete(name);

@@ -9,14 +9,14 @@ import { startSearch } from './search.js';
 const overview = new Overview();
 const feed = new Feed((state) => {
   overview.show(state);
-  details?.onFeed?.(state);
+  details?.onHead(state.status?.head.height);
 });
 let details = null;
 
 /** `#/block/5` is a page, everything else is the overview. */
 function route() {
   const [, kind, id] = /^#\/(block|tx|address)\/([^/]+)$/.exec(location.hash) ?? [];
-  details?.leave?.();
+  details?.leave();
   byId('overview').hidden = Boolean(kind);
   byId('details').hidden = !kind;
   details = kind ? showDetails(byId('details'), kind, decode(id)) : null;
