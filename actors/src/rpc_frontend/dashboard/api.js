@@ -23,7 +23,8 @@ async function ask(path, options) {
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
-  const said = body?.error?.message ?? body?.error ?? `it answered with status ${response.status}`;
+  const unclear = response.ok ? 'its answer could not be read' : `it answered with status ${response.status}`;
+  const said = body?.error?.message ?? body?.error ?? unclear;
   throw new ApiError(String(said), { status: response.status, retryAfter: Number(response.headers.get('retry-after')) || null });
 }
 

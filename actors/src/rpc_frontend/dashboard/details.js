@@ -11,28 +11,32 @@ const PAGES = {
   address: ['Address', showAddress],
 };
 
-/** Shows a page. What comes after the reader has gone on is thrown away. */
-export function showDetails(root, kind, id) {
+/** Shows a page, where the newest block is `head`. What comes after the reader has gone on is thrown away. */
+export function showDetails(root, kind, id, head) {
   const [name, show] = PAGES[kind];
-  // A page that says of itself that it `waits` is read again with each new block.
-  const page = { left: false, waits: false, head: null };
-  const put = (...content) => page.left || root.replaceChildren(back(), ...content);
+  const page = { left: false, loads: 0, waits: false, head };
+  const put = (...content) => root.replaceChildren(back(), ...content);
   const load = async () => {
+    page.loads += 1;
+    const [turn, at, told] = [page.loads, page.head, { waits: false }];
     root.setAttribute('aria-busy', 'true');
-    try {
-      put(...(await show(id, page)));
-    } catch (error) {
-      put(el('h1', {}, name), failure(error, load));
-    }
+    const content = await show(id, told).catch((error) => [el('h1', {}, name), failure(error, load)]);
+    if (page.left || turn !== page.loads) return;
+    put(...content);
     root.removeAttribute('aria-busy');
+    page.waits = told.waits;
+    // What it waits for may have come while it was read.
+    if (page.waits && at !== page.head) load();
   };
   put(el('h1', {}, name), el('p', { class: 'empty' }, 'Loading…'));
   load();
   return {
     leave: () => (page.left = true),
+    /** A page that says of itself that it `waits` is read again with each new block. */
     onHead(height) {
-      if (page.waits && page.head !== null && page.head !== height) load();
+      if (height === page.head) return;
       page.head = height;
+      if (page.waits) load();
     },
   };
 }

@@ -9,9 +9,10 @@ import { startSearch } from './search.js';
 const overview = new Overview();
 const feed = new Feed((state) => {
   overview.show(state);
-  details?.onHead(state.status?.head.height);
+  details?.onHead(head());
 });
 let details = null;
+const head = () => feed.status?.head.height;
 
 /** `#/block/5` is a page, everything else is the overview. */
 function route() {
@@ -19,7 +20,7 @@ function route() {
   details?.leave();
   byId('overview').hidden = Boolean(kind);
   byId('details').hidden = !kind;
-  details = kind ? showDetails(byId('details'), kind, decode(id)) : null;
+  details = kind ? showDetails(byId('details'), kind, decode(id), head()) : null;
 }
 
 function decode(id) {

@@ -7,7 +7,7 @@ import { count, short, wei } from './format.js';
 
 const TYPES = { '0x0': 'legacy', '0x1': 'access list (EIP-2930)', '0x2': 'dynamic fee (EIP-1559)', '0x4': 'set code (EIP-7702)' };
 
-export async function showTransaction(id, page) {
+export async function showTransaction(id, told) {
   if (!/^0x[0-9a-f]{64}$/i.test(id)) throw new Error('A transaction is named by its hash: 0x and 64 digits.');
   const value = id.toLowerCase();
   const [transaction, receipt, status] = await batch([
@@ -19,7 +19,7 @@ export async function showTransaction(id, page) {
   const known = !(status instanceof ApiError);
   if (transaction === null && !known) throw new Error('This node knows no transaction with this hash.');
   const included = receipt && !(receipt instanceof ApiError) ? receipt : null;
-  page.waits = included === null;
+  told.waits = included === null;
   const content = [el('h1', {}, 'Transaction'), summary(value, transaction, included, known ? status : null)];
   if (transaction) content.push(card('Data', data(transaction.input)));
   if (included?.logs.length > 0) content.push(logs(included.logs));
