@@ -56,6 +56,7 @@ bench:
 reference:
     CALLBOARD_WRITE_DOCS=1 cargo test --test it documents
     CALLBOARD_WRITE_DOCS=1 cargo test --test it reference
+    CALLBOARD_WRITE_DOCS=1 cargo test --lib top::
 
 # All of CI, and what takes too long for it.
 full:

@@ -181,7 +181,8 @@ impl RunningNode {
             node_id: identity.node_id().to_string(),
             dev_exposed: shared.configuration.node.dev_exposed,
         };
-        print!("{}", print_out::text(&subject)?);
+        let text = print_out::text(&subject)?;
+        shared.console.without_bars(|| print!("{text}"));
         let sources = ports.event_sources();
         mailboxes.start(
             shared,

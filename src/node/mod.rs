@@ -12,9 +12,11 @@ mod print_out;
 mod recovery;
 mod replay;
 mod settings;
+mod shown;
 
 use crate::configuration::{Configuration, VerifyOnStart};
 use crate::node_key::{self, NodeKeyError};
+use crate::progress::Console;
 use crate::start::{self, Start, StartError};
 pub(crate) use actors::DAMAGED;
 use actors::RunningNode;
@@ -34,6 +36,7 @@ use callboard_chain::seal::SealError;
 use ports::NodePorts;
 pub(crate) use recovery::blocks_above;
 use replay::Replay;
+use shown::Shown;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -122,6 +125,7 @@ impl NodeError {
 /// What all parts of a node share from its first second.
 struct Shared {
     configuration: Configuration,
+    console: Console,
     callboard: Callboard,
     registry: ActorRegistry,
     stages: Stages,
@@ -136,8 +140,9 @@ struct Shared {
 /// How often the log says that the chain is still being opened.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
-/// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
-pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
+/// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies. `console` is where its log goes,
+/// and where it shows how far it is.
+pub async fn run(configuration: Configuration, console: Console) -> Result<(), NodeError> {
     let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
     descriptors::provide(&configuration)?;
     let rpc_listener = RpcServer::bind(&settings::rpc(&configuration))?;
@@ -150,8 +155,9 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     let Some(start) = open(&configuration, &mut stop).await? else { return Ok(()) };
     warn_of_idle_keys(&configuration);
     let (registry, mut deaths) = ActorRegistry::new();
-    let shared = Shared::new(configuration, registry, tls)?;
+    let shared = Shared::new(configuration, console, registry, tls)?;
     let ports = NodePorts::new(&shared);
+    let shown = Shown::start(&ports, &shared.console, shared.configuration.run.progress);
     let chain_access = ChainAccess::new();
     let rpc = RpcServers::start(&shared, rpc_listener, admin_listener, &ports, &chain_access)?;
 
@@ -173,6 +179,7 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
             Ok(())
         }
     };
+    drop(shown);
     rpc.stop().await;
     outcome
 }
@@ -202,7 +209,12 @@ async fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Sen
 }
 
 impl Shared {
-    fn new(configuration: Configuration, registry: ActorRegistry, tls: Option<Tls>) -> Result<Self, NodeError> {
+    fn new(
+        configuration: Configuration,
+        console: Console,
+        registry: ActorRegistry,
+        tls: Option<Tls>,
+    ) -> Result<Self, NodeError> {
         // Until the genesis is known every node is a follower of it.
         let callboard = Callboard::new(Role::Follower);
         let stages = Stages::new(settings::workers(&configuration));
@@ -210,7 +222,19 @@ impl Shared {
         let alarms = Alarms::new(&metrics);
         let client = PeerClient::new(Default::default(), tls.clone())?;
         let (peer_metrics, replay) = (PeerMetrics::register(&metrics), Replay::default());
-        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, tls, client, replay })
+        Ok(Self {
+            configuration,
+            console,
+            callboard,
+            registry,
+            stages,
+            metrics,
+            alarms,
+            peer_metrics,
+            tls,
+            client,
+            replay,
+        })
     }
 }
 

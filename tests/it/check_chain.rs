@@ -304,7 +304,7 @@ fn nobody_can_open_the_database_until_the_repaired_one_is_in_its_place() {
     callboard::repair::reconcile(&configuration, false, &mut |said| {
         tried += 1;
         let opened = Database::open(&database).map(drop);
-        assert!(matches!(opened, Err(redb::DatabaseError::DatabaseAlreadyOpen)), "while {said}: {opened:?}");
+        assert!(matches!(opened, Err(redb::DatabaseError::DatabaseAlreadyOpen)), "while {said:?}: {opened:?}");
     })
     .expect("repaired");
     assert!(tried > 3, "{tried}");

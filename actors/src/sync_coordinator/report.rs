@@ -195,13 +195,13 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Entries kept; with many commits a second the window is shorter.
 const MAX_ENTRIES: usize = 1_024;
 
-/// Blocks and transactions made durable lately.
+/// Blocks and transactions done lately.
 #[derive(Debug, Default)]
-pub(super) struct Pace(VecDeque<(Duration, u64, u64)>);
+pub struct Pace(VecDeque<(Duration, u64, u64)>);
 
 impl Pace {
-    /// A batch became durable.
-    pub(super) fn record(&mut self, now: Duration, blocks: u64, transactions: u64) {
+    /// So many more are done.
+    pub fn record(&mut self, now: Duration, blocks: u64, transactions: u64) {
         if self.0.len() == MAX_ENTRIES {
             self.0.pop_front();
         }
@@ -209,7 +209,7 @@ impl Pace {
     }
 
     /// Blocks and transactions a second.
-    pub(super) fn rates(&mut self, now: Duration) -> (f64, f64) {
+    pub fn rates(&mut self, now: Duration) -> (f64, f64) {
         while self.0.front().is_some_and(|(at, ..)| now.saturating_sub(*at) > WINDOW) {
             self.0.pop_front();
         }

@@ -1,6 +1,6 @@
 //! `block` and `chain`.
 
-use super::{ClientArgs, ConfigArgs, JsonArgs};
+use super::{ClientArgs, ConfigArgs, JsonArgs, ProgressArgs};
 use alloy_primitives::B256;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -101,6 +101,9 @@ pub struct ExportArgs {
     /// The running node.
     #[command(flatten)]
     pub client: ClientArgs,
+    /// How far it is.
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 /// `chain verify`
@@ -118,6 +121,9 @@ pub struct VerifyArgs {
     /// The running node; --rpc names its admin listener.
     #[command(flatten)]
     pub client: ClientArgs,
+    /// How far it is.
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 /// `chain reconcile`
@@ -132,6 +138,9 @@ pub struct ReconcileArgs {
     /// How the answer is printed.
     #[command(flatten)]
     pub json: JsonArgs,
+    /// How far it is.
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 /// `chain import`
@@ -145,6 +154,9 @@ pub struct ImportArgs {
     /// The running node.
     #[command(flatten)]
     pub client: ClientArgs,
+    /// How far it is.
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 /// `chain accept`

@@ -6,16 +6,18 @@ mod message;
 mod node;
 mod tx;
 
-pub use account::{AccountCommand, KeystoreArgs, PasswordArgs};
-pub use chain::{
+pub(super) use account::{AccountCommand, KeystoreArgs, PasswordArgs};
+pub(super) use chain::{
     AcceptArgs, BlockCommand, ChainCommand, ExportArgs, ImportArgs, ReconcileArgs, RollbackArgs, VerifyArgs,
 };
-pub use message::{AgentArgs, MessageArgs, MessageCommand};
-pub use node::{ConfigCommand, GenesisCommand, InitArgs, NodeArgs};
-pub use tx::{GasArgs, KeyArgs, ListArgs, ProofArgs, SendArgs, SignArgs, TransactionArgs, TxCommand, WalletCommand};
+pub(super) use message::{AgentArgs, MessageArgs, MessageCommand};
+pub(super) use node::{ConfigCommand, GenesisCommand, InitArgs, NodeArgs};
+pub(super) use tx::{
+    GasArgs, KeyArgs, ListArgs, ProofArgs, SendArgs, SignArgs, TransactionArgs, TxCommand, WalletCommand,
+};
 
 use super::subscribe::Subject;
-use crate::configuration::Sources;
+use crate::configuration::{Progress, Sources};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -62,6 +64,8 @@ pub enum Command {
     Peers(ClientArgs),
     /// The routing table of a node, and what was delivered by it
     Routes(ClientArgs),
+    /// Watch a node live, in a terminal: phase and bottleneck, actors, stages, peers, alerts, refusals
+    Top(TopArgs),
     /// Print a line for each event of a node, until interrupted
     Subscribe(SubscribeArgs),
     /// Look whether everything around a node is as it should be; or prove what its authority did wrong
@@ -98,6 +102,25 @@ pub struct JsonArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// How far long work is.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ProgressArgs {
+    /// How progress is shown on standard error: a bar on a terminal and lines elsewhere, lines, or nothing
+    #[arg(long, value_enum, value_name = "HOW", default_value = "auto")]
+    pub progress: Progress,
+}
+
+/// `top`
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// The node's JSON-RPC [default: CALLBOARD_RPC_URL, NODE_URL, http://127.0.0.1:8545]
+    #[arg(long, value_name = "URL")]
+    pub rpc: Option<String>,
+    /// Ask the node every so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub interval: f64,
 }
 
 /// A client command that may repeat.

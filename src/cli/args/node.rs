@@ -1,7 +1,7 @@
 //! `node`, `init`, `config` and `genesis`.
 
-use super::{ClientArgs, ConfigArgs, JsonArgs};
-use crate::configuration::{Flag, Progress, Sources};
+use super::{ClientArgs, ConfigArgs, JsonArgs, ProgressArgs};
+use crate::configuration::{Flag, Sources};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -40,9 +40,9 @@ pub struct NodeArgs {
     /// A peer to start from; may be repeated
     #[arg(long = "seed", value_name = "URL")]
     pub seeds: Vec<String>,
-    /// How catching up is shown
-    #[arg(long, value_enum, default_value = "auto")]
-    pub progress: Progress,
+    /// How catching up is shown.
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 impl NodeArgs {

@@ -8,7 +8,7 @@ use serde_json::json;
 use url::{Host, Url};
 
 pub(super) async fn run(urls: &[String], watch: Option<f64>, output: Output) -> Result<(), CliError> {
-    let watch = watch.map(interval).transpose()?;
+    let watch = watch.map(|seconds| interval("--watch", seconds)).transpose()?;
     let clients = clients(urls)?;
     loop {
         let round = round(&clients, output).await;

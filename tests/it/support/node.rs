@@ -174,6 +174,12 @@ impl Node {
         self.place.files().into_iter().filter(|name| name != "log").collect()
     }
 
+    /// Its configuration file, written, for who starts its process by other means than [`Self::start`].
+    pub(crate) fn configured(&self) -> PathBuf {
+        self.write_settings();
+        self.path("node.toml")
+    }
+
     fn write_settings(&self) {
         let mut text = String::new();
         for (section, values) in &self.settings {
