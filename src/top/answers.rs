@@ -240,6 +240,13 @@ pub struct Peer {
     pub hash: Option<String>,
 }
 
+impl Peer {
+    /// Whether blocks and transactions can go to it or come from it.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state.as_str(), "connected" | "inbound")
+    }
+}
+
 /// A ban.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

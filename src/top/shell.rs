@@ -3,7 +3,7 @@
 use super::answers::{self, Answers};
 use super::state::{Key, State, Step};
 use super::view::{self, Look};
-use crate::rpc_client::RpcClient;
+use crate::rpc_client::{RpcClient, RpcClientError};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::io::{self, IsTerminal};
@@ -125,6 +125,7 @@ fn ask(client: RpcClient, answered: mpsc::Sender<Result<Answers, String>>) {
     tokio::spawn(async move {
         let answer = match tokio::time::timeout(ANSWERS_WITHIN, client.batch(answers::calls())).await {
             Ok(Ok(results)) => Answers::read(results),
+            Ok(Err(RpcClientError::Unreachable { reason, .. })) => Err(reason),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("it takes longer than {} s", ANSWERS_WITHIN.as_secs())),
         };

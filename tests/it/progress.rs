@@ -14,7 +14,7 @@ fn a_follower_that_catches_up_in_a_terminal_shows_a_bar_which_its_log_does_not_t
     let mut node = Pty::callboard(&["node", "--config", &config.to_string_lossy()], (100, 30));
     follower.listens();
     let last = authority.height();
-    let screen = node.shows_all(&["catching up: ", &format!("/{last}, "), " blocks/s, ", " tx/s", ">"]);
+    let screen = node.shows_all(&["catching up: ", &format!("/{last}, "), " blocks/s, ", " tx/s"]);
     let bar = |line: &&str| line.starts_with('[') && line.ends_with('%');
     assert_eq!(screen.lines().filter(bar).count(), 1, "{screen}");
     assert_eq!(screen.matches("catching up: ").count(), 1, "{screen}");

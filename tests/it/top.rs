@@ -56,8 +56,7 @@ fn a_follower_is_watched_while_it_catches_up_follows_goes_away_and_comes_back() 
     let mut top = watch(&follower, (80, 24));
     let screen =
         top.shows_all(&["FOLLOWER  catching up", "The bottleneck is ", &format!("target {}", grouped(BLOCKS))]);
-    for wanted in ["actors (", "SyncCoordinator", "pipeline, busy", "peers (1 connected", "alerts", "refused", "q quit"]
-    {
+    for wanted in ["actors (", "SyncCoordinator", "pipeline, busy", "peers (", "alerts", "refused", "q quit"] {
         assert!(screen.contains(wanted), "{wanted}:\n{screen}");
     }
     capture("catching-up-80x24", &screen);
@@ -91,7 +90,7 @@ fn a_follower_is_watched_while_it_catches_up_follows_goes_away_and_comes_back() 
     top.shows("every 0.2s");
 
     follower.stop();
-    let screen = top.shows_all(&["NO ANSWER", "what is shown is what it said last", &head]);
+    let screen = top.shows_all(&["NO ANSWER", "These are its last values", &head]);
     capture("gone-80x24", &screen);
     follower.start();
     let screen = top.hides("No answer for");

@@ -19,7 +19,7 @@ const NARROW: [Field; 11] = [
     left("", 1),
     left("actor", 15),
     left("state", 8),
-    left("mailbox", 6),
+    left("mailbox", 5),
     right("", 4),
     right("busy", 4),
     right("msg/s", 5),
@@ -51,9 +51,13 @@ pub(super) fn table(look: Look, state: &State, width: usize, height: usize) -> V
     let fields = fields(width);
     let arrow = if state.order.descending { look.sign("▼", "down") } else { look.sign("▲", "up") };
     let title = format!("actors ({}) by {} {arrow}", actors.len(), state.order.column.name());
-    let mut lines = vec![titled(look, &title, &fields, 7, width), ordered_headings(look, &fields, state.order.column)];
+    let mut lines =
+        vec![titled(look, &title, &fields, 7, width), headings(look, &fields, Some(place(state.order.column)))];
     if let Some(Err(reason)) = state.answers.as_ref().map(|answers| &answers.actors) {
         lines.push(Line::from(look.fit(&format!(" not known: {}", plain(reason)), width)));
+    }
+    if actors.is_empty() && lines.len() == 2 {
+        lines.push(look.span("  none yet", Tone::Faint).into());
     }
     let rows = height.saturating_sub(lines.len());
     let chosen = state.chosen_row();
@@ -87,9 +91,9 @@ fn titled(look: Look, title: &str, fields: &[Field], place: usize, width: usize)
     line
 }
 
-/// The headings; that of the column which gives the order is underlined.
-fn ordered_headings(look: Look, fields: &[Field], column: Column) -> Line<'static> {
-    let place = match column {
+/// The place of the column which gives the order.
+fn place(column: Column) -> usize {
+    match column {
         Column::Name => 1,
         Column::State => 2,
         Column::Depth => 3,
@@ -100,22 +104,6 @@ fn ordered_headings(look: Look, fields: &[Field], column: Column) -> Line<'stati
         Column::HandleP50 => 9,
         Column::HandleP99 => 10,
         Column::Refused => 11,
-    };
-    let cell = |(at, field): (usize, &Field)| {
-        let span = look.span(field.title, Tone::Faint);
-        if at == place { look.span(field.title, Tone::Strong).add_modifier(Modifier::UNDERLINED) } else { span }
-    };
-    row(look, fields, fields.iter().enumerate().map(cell).collect())
-}
-
-trait Modified {
-    fn add_modifier(self, modifier: Modifier) -> Self;
-}
-
-impl Modified for Span<'static> {
-    fn add_modifier(mut self, modifier: Modifier) -> Self {
-        self.style = self.style.add_modifier(modifier);
-        self
     }
 }
 
@@ -172,7 +160,7 @@ pub(super) fn messages(look: Look, state: &State, name: &str, width: usize, heig
     ];
     widen(&mut fields, 0, width.min(110));
     let title = format!("messages of {} ({})", plain(name), messages.len());
-    let mut lines = vec![titled(look, &title, &fields, 4, width), headings(look, &fields)];
+    let mut lines = vec![titled(look, &title, &fields, 4, width), headings(look, &fields, None)];
     if messages.is_empty() {
         let gone = if state.actor(name).is_some() { " it takes none" } else { " this node has no such actor now" };
         lines.push(Line::from(gone));

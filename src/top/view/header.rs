@@ -42,10 +42,11 @@ pub(super) fn facts(look: Look, state: &State, width: usize) -> Vec<Line<'static
     let Some(answers) = &state.answers else { return Vec::new() };
     let status = &answers.status;
     let sentence = notice(look, state, width).unwrap_or_else(|| sentence(look, answers, width));
-    vec![heights(look, status), pace(look, status, width), sentence]
+    vec![heights(look, answers), pace(look, status, width), sentence]
 }
 
-fn heights(look: Look, status: &Status) -> Line<'static> {
+fn heights(look: Look, answers: &Answers) -> Line<'static> {
+    let status = &answers.status;
     let mut spans = vec![Span::raw(" ")];
     let mut fact = |name: &str, value: String| {
         spans.push(look.span(format!("{name} "), Tone::Faint));
@@ -56,7 +57,8 @@ fn heights(look: Look, status: &Status) -> Line<'static> {
     fact("target", status.target.as_ref().map_or_else(|| "-".to_owned(), |target| grouped(target.height)));
     fact("behind", grouped(status.behind_blocks));
     fact("head age", seconds(status.head_age_seconds));
-    fact("peers", status.peers.len().to_string());
+    let peers = answers.peers.as_deref().unwrap_or_default();
+    fact("peers", peers.iter().filter(|peer| peer.is_connected()).count().to_string());
     Line::from(spans)
 }
 
@@ -98,7 +100,6 @@ pub(super) fn notice(look: Look, state: &State, width: usize) -> Option<Line<'st
         None if state.paused => "not asked while paused".to_owned(),
         None => "being asked again".to_owned(),
     };
-    let shown = if state.answers.is_some() { "; what is shown is what it said last" } else { "" };
-    let text = format!("No answer for {lost_for}, {next}{shown}: {}", plain(reason));
+    let text = format!("No answer for {lost_for}: {}; {next}. These are its last values.", plain(reason));
     Some(Line::from(vec![Span::raw(" "), look.span(look.fit(&text, width.saturating_sub(2)), Tone::Bad)]))
 }

@@ -5,9 +5,9 @@ use crate::top::state::KEYS;
 use ratatui::text::{Line, Span};
 
 const FIGURES: [(&str, &str); 5] = [
-    ("mailbox", "messages that wait for the actor; a full mailbox refuses"),
+    ("mailbox", "messages that wait; what does not fit is refused"),
     ("busy", "share of the last seconds that it worked"),
-    ("wait", "time in the mailbox: half waited p50 at most, 99 in 100 p99"),
+    ("wait", "time in the mailbox: half at most p50, 99 in 100 p99"),
     ("handle", "time it worked on a message, likewise"),
     ("late", "messages whose sender waited no longer for the answer"),
 ];
@@ -28,7 +28,7 @@ pub(super) fn footer(look: Look, width: usize) -> Line<'static> {
     let keys = [
         ("q", "quit"),
         ("?", "help"),
-        ("Enter", "messages"),
+        ("Enter", "open"),
         ("s", "order"),
         ("Space", "pause"),
         ("p", "peers"),

@@ -67,7 +67,7 @@ impl Look {
     pub(super) fn bar(self, share: f64, width: usize) -> String {
         let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
         let filled = ((share * width as f64).round() as usize).max(usize::from(share > 0.0)).min(width);
-        self.sign("█", "#").repeat(filled) + &self.sign("░", ".").repeat(width - filled)
+        self.sign("█", "#").repeat(filled) + &self.sign("·", ".").repeat(width - filled)
     }
 
     /// Text in at most `width` columns, with a sign where something was cut off.
@@ -134,9 +134,54 @@ pub(super) fn row(look: Look, fields: &[Field], cells: Vec<Span<'static>>) -> Li
     Line::from(spans)
 }
 
-/// The headings of a table.
-pub(super) fn headings(look: Look, fields: &[Field]) -> Line<'static> {
-    row(look, fields, fields.iter().map(|field| look.span(field.title, Tone::Faint)).collect())
+/// The headings of a table; that in `marked` is underlined. A heading takes the place of the column after it, too, where
+/// that has none.
+pub(super) fn headings(look: Look, fields: &[Field], marked: Option<usize>) -> Line<'static> {
+    let (mut spanned, mut cells) = (Vec::new(), Vec::new());
+    let mut fields = fields.iter().enumerate().peekable();
+    while let Some((place, field)) = fields.next() {
+        let mut field = *field;
+        while let Some((_, follower)) = fields.next_if(|(_, next)| next.title.is_empty() && !field.title.is_empty()) {
+            field.width += 1 + follower.width;
+        }
+        let mut cell = look.span(field.title, Tone::Faint);
+        if marked == Some(place) {
+            cell.style = look.style(Tone::Strong).add_modifier(Modifier::UNDERLINED);
+        }
+        spanned.push(field);
+        cells.push(cell);
+    }
+    row(look, &spanned, cells)
+}
+
+/// Text over as many lines of `width` columns as it needs, each begun with `indent`; broken between words where it can be.
+pub(super) fn wrap(text: &str, indent: &str, width: usize) -> Vec<String> {
+    let room = width.saturating_sub(Span::raw(indent).width()).max(1);
+    let mut lines = vec![String::new()];
+    let columns = |text: &str| Span::raw(text).width();
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().expect("there is a line from the start");
+        if last.is_empty() {
+            last.push_str(word);
+        } else if columns(last) + 1 + columns(word) <= room {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+        // A word that is longer than a line goes on in the next.
+        while let Some(rest) = lines.last_mut().and_then(|last| cut(last, room)) {
+            lines.push(rest);
+        }
+    }
+    lines.into_iter().map(|line| format!("{indent}{line}")).collect()
+}
+
+/// Cuts a line to `room` columns: what is over.
+fn cut(line: &mut String, room: usize) -> Option<String> {
+    let fits = |(at, char): &(usize, char)| Span::raw(&line[..at + char.len_utf8()]).width() <= room;
+    let end = line.char_indices().find(|place| !fits(place)).map(|(at, char)| at.max(char.len_utf8()))?;
+    (end < line.len()).then(|| line.split_off(end))
 }
 
 /// The wider of the fields that are for text takes what is left of the width.
@@ -162,9 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn long_text_is_broken_between_words_and_long_words_anywhere() {
+        assert_eq!(wrap("one two three", "  ", 9), ["  one two", "  three"]);
+        assert_eq!(wrap("abcdefgh ij", "", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!([wrap("", " ", 9), wrap("äöü", "", 0)], [vec![" "], vec!["ä", "ö", "ü"]]);
+    }
+
+    #[test]
+    fn a_heading_takes_the_place_of_one_that_is_empty() {
+        let fields = [left("", 1), left("mailbox", 5), right("", 4), right("busy", 4)];
+        assert_eq!(headings(LOOK, &fields, None).to_string(), "  mailbox    busy");
+    }
+
+    #[test]
     fn a_bar_shows_what_is_not_nothing_and_is_never_longer_than_its_place() {
         let bars = [0.0, 0.001, 0.5, 1.0, 7.0, f64::NAN].map(|share| LOOK.bar(share, 4));
-        assert_eq!(bars, ["░░░░", "█░░░", "██░░", "████", "████", "░░░░"]);
+        assert_eq!(bars, ["····", "█···", "██··", "████", "████", "····"]);
     }
 
     #[test]

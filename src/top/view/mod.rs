@@ -92,6 +92,7 @@ fn waiting(look: Look, state: &State) -> Vec<Line<'static>> {
                 look.span(" No node has answered yet; it is asked again and again.", Tone::Bad).into(),
                 Line::default(),
                 Line::from(format!(" {reason}")),
+                Line::from(" Start one with `callboard node`, or name another one with --rpc URL."),
             ]
         }
         _ => vec![Line::default(), Line::from(format!(" Asking {} …", state.url).replace('…', look.sign("…", "...")))],
@@ -150,5 +151,5 @@ fn alone(frame: &mut Frame<'_>, body: Rect, state: &State, look: Look, page: &Pa
         Page::Refusals => notices::refusals(look, answers, width, skip, true),
         Page::Overview => Vec::new(),
     };
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
+    show(frame, area, lines);
 }

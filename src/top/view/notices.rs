@@ -1,10 +1,13 @@
 //! Alerts, and blocks that were refused.
 
-use super::look::{Look, Tone};
+use super::look::{Look, Tone, wrap};
 use crate::cli::plain;
 use crate::top::answers::{Answers, Refusal};
 use crate::units::{count, grouped};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
+
+/// Columns of a sender: enough to tell one from another.
+const SENDER: usize = 22;
 
 /// One line of alerts, and one of refusals.
 pub(super) fn lines(look: Look, answers: &Answers, width: usize) -> Vec<Line<'static>> {
@@ -40,8 +43,11 @@ pub(super) fn alerts(look: Look, answers: &Answers, width: usize, skip: usize, f
         lines.push(look.span(" none: all is as it should be", Tone::Good).into());
     }
     for text in alerts.into_iter().skip(skip) {
-        let text = if full { plain(text) } else { look.fit(&plain(text), width.saturating_sub(4)) };
-        lines.push(Line::from(vec![look.span(" ! ", Tone::Bad), look.span(text, Tone::Bad)]));
+        let text = plain(text);
+        let mut text =
+            if full { wrap(&text, "   ", width - 1) } else { vec![format!("   {}", look.fit(&text, width - 4))] };
+        text[0].replace_range(..3, " ! ");
+        lines.extend(text.into_iter().map(|line| Line::from(look.span(line, Tone::Bad))));
     }
     lines
 }
@@ -62,7 +68,7 @@ pub(super) fn refusals(look: Look, answers: &Answers, width: usize, skip: usize,
     for refusal in refusals.iter().skip(skip) {
         match full {
             false => lines.push(Line::from(format!(" {}", look.fit(&short(refusal), width.saturating_sub(2))))),
-            true => lines.extend(in_full(look, refusal)),
+            true => lines.extend(in_full(look, refusal, width)),
         }
     }
     lines
@@ -72,23 +78,26 @@ fn titled(name: &str, many: usize) -> String {
     if many == 0 { name.to_owned() } else { format!("{name} ({many})") }
 }
 
-fn short(refusal: &Refusal) -> String {
-    let height = refusal.height.map_or_else(|| "a block".to_owned(), |height| format!("block {}", grouped(height)));
-    format!("{height}, check {}, {}", plain(&refusal.check), plain(&refusal.message))
+fn named(refusal: &Refusal) -> String {
+    refusal.height.map_or_else(|| "a block".to_owned(), |height| format!("block {}", grouped(height)))
 }
 
-fn in_full(look: Look, refusal: &Refusal) -> Vec<Line<'static>> {
-    let height = refusal.height.map_or_else(|| "a block".to_owned(), |height| format!("block {}", grouped(height)));
+fn short(refusal: &Refusal) -> String {
+    format!("{}, {}: {}", named(refusal), plain(&refusal.check), plain(&refusal.message))
+}
+
+fn in_full(look: Look, refusal: &Refusal, width: usize) -> Vec<Line<'static>> {
     let times = if refusal.count > 1 { format!(", {} times", count(refusal.count)) } else { String::new() };
-    let head = format!(
-        " {height}  check {}, from {}{times}, blame: {}",
-        plain(&refusal.check),
-        plain(refusal.sender.as_deref().unwrap_or("nobody known")),
-        plain(&refusal.blame)
-    );
-    let mut lines = vec![look.span(head, Tone::Strong).into(), Line::from(format!("   {}", plain(&refusal.message)))];
+    let sender = plain(refusal.sender.as_deref().unwrap_or("nobody known"));
+    let (name, check, blame) = (named(refusal), plain(&refusal.check), plain(&refusal.blame));
+    let head = format!("{name}, check {check}, blame {blame}, from {}{times}", look.fit(&sender, SENDER));
+    let wrapped = |text: &str, indent, tone| {
+        wrap(text, indent, width - 1).into_iter().map(move |line| look.span(line, tone).into())
+    };
+    let mut lines: Vec<Line<'static>> = wrapped(&head, " ", Tone::Strong).collect();
+    lines.extend(wrapped(&plain(&refusal.message), "   ", Tone::Plain));
     if let Some(remedy) = &refusal.remedy {
-        lines.push(Line::from(vec![Span::raw("   "), look.span(plain(remedy), Tone::Warn)]));
+        lines.extend(wrapped(&plain(remedy), "   ", Tone::Warn));
     }
     lines
 }

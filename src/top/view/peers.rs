@@ -11,6 +11,9 @@ use ratatui::text::{Line, Span};
 /// Digits of an id or a hash that tell it from others.
 const SHORT: usize = 10;
 
+/// Columns of an address where there is room.
+const ADDRESS: usize = 44;
+
 /// Title, headings and rows.
 pub(super) fn table(look: Look, state: &State, width: usize, height: usize, skip: usize) -> Vec<Line<'static>> {
     let Some(answers) = &state.answers else { return Vec::new() };
@@ -21,7 +24,7 @@ pub(super) fn table(look: Look, state: &State, width: usize, height: usize, skip
             return vec![look.rule("peers", width), Line::from(reason)];
         }
     };
-    let connected = peers.iter().filter(|peer| is_connected(peer)).count();
+    let connected = peers.iter().filter(|peer| peer.is_connected()).count();
     let title = match peers.len() {
         0 => "peers".to_owned(),
         known => format!("peers ({connected} connected, {known} known)"),
@@ -44,10 +47,13 @@ pub(super) fn table(look: Look, state: &State, width: usize, height: usize, skip
     if wide {
         fields.extend([left("hash of head", 12), left("id", SHORT), left("dialled", 8), left("why not connected", 20)]);
     }
+    if wide {
+        fields[1].width = ADDRESS;
+    }
     widen(&mut fields, if wide { 10 } else { 1 }, width);
     // Where there is room for one row only, the row counts more than its headings.
     if height > 2 {
-        lines.push(headings(look, &fields));
+        lines.push(headings(look, &fields, None));
     }
     let rows = height.saturating_sub(lines.len());
     lines.extend(
@@ -63,12 +69,8 @@ pub(super) fn table(look: Look, state: &State, width: usize, height: usize, skip
 /// Connected ones first, as the node gives them.
 fn ordered(peers: &[Peer]) -> Vec<&Peer> {
     let mut ordered: Vec<_> = peers.iter().collect();
-    ordered.sort_by_key(|peer| !is_connected(peer));
+    ordered.sort_by_key(|peer| !peer.is_connected());
     ordered
-}
-
-fn is_connected(peer: &Peer) -> bool {
-    matches!(peer.state.as_str(), "connected" | "inbound")
 }
 
 fn cells(look: Look, answers: &Answers, peer: &Peer, wide: bool) -> Vec<Span<'static>> {
@@ -82,11 +84,11 @@ fn cells(look: Look, answers: &Answers, peer: &Peer, wide: bool) -> Vec<Span<'st
         Some(_) => ("unknown", Tone::Faint),
         None => ("-", Tone::Faint),
     };
-    let sign = if is_connected(peer) { look.sign("●", "*") } else { look.sign("○", "-") };
+    let sign = if peer.is_connected() { look.sign("●", "*") } else { look.sign("○", "-") };
     let address =
         peer.url.as_deref().map_or_else(|| short(&peer.id), |url| plain(url).trim_end_matches('/').to_owned());
     let mut cells = vec![
-        look.span(sign, if is_connected(peer) { Tone::Good } else { Tone::Faint }),
+        look.span(sign, if peer.is_connected() { Tone::Good } else { Tone::Faint }),
         look.span(address, Tone::Strong),
         Span::raw(text(&peer.role)),
         look.span(plain(&peer.state), if peer.state == "banned" { Tone::Bad } else { Tone::Plain }),
@@ -96,7 +98,7 @@ fn cells(look: Look, answers: &Answers, peer: &Peer, wide: bool) -> Vec<Span<'st
     ];
     if wide {
         let reason = peer.ban.as_ref().map(|ban| ban.reason.clone()).or_else(|| peer.reason.clone());
-        let reason = if is_connected(peer) { None } else { reason };
+        let reason = if peer.is_connected() { None } else { reason };
         cells.extend([Span::raw(plain(&short(&peer.hash))), Span::raw(plain(&short(&peer.id)))]);
         cells.extend([Span::raw(text(&peer.direction)), Span::raw(plain(reason.as_deref().unwrap_or("")))]);
     }

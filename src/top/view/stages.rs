@@ -30,22 +30,24 @@ pub(super) fn line(look: Look, status: &Status, width: usize) -> Vec<Line<'stati
 /// A line for each stage.
 pub(super) fn table(look: Look, status: &Status, width: usize) -> Vec<Line<'static>> {
     let mut fields = vec![
+        left("", 1),
         left("stage", 8),
         left("busy", 8),
         right("", 4),
         right("stalled", 7),
         right("items", 6),
         right("time", 7),
-        left("", 10),
+        left(" ", 10),
     ];
-    widen(&mut fields, 1, width.min(80));
-    let mut lines = vec![look.rule("pipeline", width), headings(look, &fields)];
+    widen(&mut fields, 2, width.min(80));
+    let mut lines = vec![look.rule("pipeline", width), headings(look, &fields, None)];
     lines.extend(status.stages.iter().map(|stage| {
         let slow = is_slow(status, stage);
         let tone = if slow { Tone::Warn } else { Tone::Good };
         let cells = vec![
+            Span::raw(" "),
             look.span(plain(&stage.name), Tone::Strong),
-            look.span(look.bar(stage.busy, fields[1].width), tone),
+            look.span(look.bar(stage.busy, fields[2].width), tone),
             Span::raw(percent(stage.busy)),
             Span::raw(stage.stalled.map_or_else(|| "-".to_owned(), percent)),
             Span::raw(count(stage.items)),

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a program does on its screen takes at most this long.
@@ -17,6 +18,7 @@ pub(crate) struct Pty {
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Pty {
@@ -48,19 +50,21 @@ impl Pty {
         let keys = pair.master.take_writer().expect("its input");
         let screen = Arc::new(Mutex::new(vt100::Parser::new(many(rows), many(cols), 1_000)));
         let seen = screen.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4_096];
             // The end of the program is an error of the terminal.
             while let Ok(length @ 1..) = output.read(&mut bytes) {
                 seen.lock().expect("no panic").process(&bytes[..length]);
             }
         });
-        Self { master: pair.master, keys, child, screen }
+        Self { master: pair.master, keys, child, screen, reader: Some(reader) }
     }
 
-    /// The text on the screen.
+    /// The text on the screen, row by row.
     pub(crate) fn text(&self) -> String {
-        self.screen.lock().expect("no panic").screen().contents()
+        let parser = self.screen.lock().expect("no panic");
+        let (_, cols) = parser.screen().size();
+        parser.screen().rows(0, cols.get()).map(|row| row.trim_end().to_owned() + "\n").collect()
     }
 
     /// Waits until this is on the screen, and gives all of it.
@@ -113,11 +117,13 @@ impl Pty {
         assert!(std::process::Command::new("kill").args([signal, &pid]).status().expect("kill").success());
     }
 
-    /// Waits until it has ended: its exit code.
+    /// Waits until it has ended, and all that it wrote is on the screen: its exit code.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> u32 {
         let child = &mut self.child;
-        until("the program ends", SOON, || child.try_wait().expect("a child")).exit_code()
+        let status = until("the program ends", SOON, || child.try_wait().expect("a child"));
+        self.reader.take().map(JoinHandle::join).transpose().expect("no panic");
+        status.exit_code()
     }
 }
 
