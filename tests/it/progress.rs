@@ -11,7 +11,7 @@ fn a_follower_that_catches_up_in_a_terminal_shows_a_bar_which_its_log_does_not_t
     let (authority, gate) = authority();
     let mut follower = follower(&gate);
     let config = follower.configured();
-    let mut node = Pty::callboard(&["node", "--config", &config.to_string_lossy()], (100, 30));
+    let mut node = Pty::callboard(&["node", "--config", &config.to_string_lossy()], (100, 60));
     follower.listens();
     let last = authority.height();
     let screen = node.shows_all(&["catching up: ", &format!("/{last}, "), " blocks/s, ", " tx/s"]);
