@@ -79,7 +79,11 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        ratatui::restore();
+        // After a panic the hook has done it, and has said why: to leave the screen twice would put the cursor back to
+        // where it was before, and what comes next over the panic's message.
+        if !std::thread::panicking() {
+            ratatui::restore();
+        }
     }
 }
 

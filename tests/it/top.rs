@@ -90,7 +90,7 @@ fn a_follower_is_watched_while_it_catches_up_follows_goes_away_and_comes_back() 
     top.shows("every 0.2s");
 
     follower.stop();
-    let screen = top.shows_all(&["NO ANSWER", "These are its last values", &head]);
+    let screen = top.shows_all(&["NO ANSWER", "last values below", &head]);
     capture("gone-80x24", &screen);
     follower.start();
     let screen = top.hides("No answer for");

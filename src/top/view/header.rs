@@ -100,6 +100,6 @@ pub(super) fn notice(look: Look, state: &State, width: usize) -> Option<Line<'st
         None if state.paused => "not asked while paused".to_owned(),
         None => "being asked again".to_owned(),
     };
-    let text = format!("No answer for {lost_for}: {}; {next}. These are its last values.", plain(reason));
+    let text = format!("No answer for {lost_for}, {next}; last values below: {}", plain(reason));
     Some(Line::from(vec![Span::raw(" "), look.span(look.fit(&text, width.saturating_sub(2)), Tone::Bad)]))
 }
