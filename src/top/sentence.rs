@@ -13,10 +13,7 @@ pub fn of(status: &Status) -> String {
         ),
         "catching-up" => catching_up(status),
         "following" => following(status),
-        "stalled" => format!(
-            "Stalled: the head is {} old and no peer shows a newer block; look at the authority and at the peers.",
-            seconds(status.head_age_seconds)
-        ),
+        "stalled" => stalled(status),
         "diverged" => diverged(status),
         phase => format!("The node says that it is {phase}."),
     }
@@ -30,7 +27,7 @@ fn catching_up(status: &Status) -> String {
     let Some(stage) = status.bottleneck.as_deref() else { return "Catching up; no stage holds it up.".to_owned() };
     let because = match stage {
         "fetch" => {
-            return "The bottleneck is fetch: blocks come from peers more slowly than this node takes them.".to_owned();
+            return "The bottleneck is fetch: blocks come more slowly than this node takes them.".to_owned();
         }
         "verify" => "checking seals and signatures takes all its threads",
         "execute" => "running the transactions takes longest",
@@ -43,9 +40,19 @@ fn catching_up(status: &Status) -> String {
 
 fn following(status: &Status) -> String {
     match (status.role.as_str(), status.peers.is_empty()) {
-        ("authority", _) => "Nothing holds it up: it seals the chain, and its peers follow.".to_owned(),
+        ("authority", _) => "Nothing holds it up: it seals the chain.".to_owned(),
         (_, true) => "No peer is connected: no new block can come.".to_owned(),
         (_, false) => "Nothing holds it up: it has every block that its peers have shown.".to_owned(),
+    }
+}
+
+fn stalled(status: &Status) -> String {
+    match status.behind_blocks {
+        0 => format!(
+            "Stalled: the head is {} old, and no newer block comes; see the alerts.",
+            seconds(status.head_age_seconds)
+        ),
+        behind => format!("Stalled: {} blocks behind, and none of them comes; see the alerts.", grouped(behind)),
     }
 }
 

@@ -272,12 +272,13 @@ fn sentence_names_what_holds_the_node_up() {
         let sentence = of("catching-up", json!({ "bottleneck": stage }));
         assert!(sentence.starts_with(&format!("The bottleneck is {stage} (")), "{sentence}");
     }
-    assert!(of("catching-up", json!({ "bottleneck": "fetch" })).contains("come from peers more slowly"));
+    assert!(of("catching-up", json!({ "bottleneck": "fetch" })).contains("come more slowly"));
     assert_eq!(of("catching-up", json!({ "bottleneck": "something new" })), "The bottleneck is something new.");
     assert!(of("catching-up", json!({ "bottleneck": null })).starts_with("Catching up"));
     assert!(of("following", json!({})).starts_with("Nothing holds it up"));
     assert!(of("following", json!({ "peers": [] })).starts_with("No peer is connected"));
     assert!(of("stalled", json!({ "headAgeSeconds": 200 })).contains("3m20s old"));
+    assert!(of("stalled", json!({ "behindBlocks": 7 })).contains("7 blocks behind"));
     assert!(of("diverged", json!({})).starts_with("Diverged at block 41: find out"));
     assert!(of("replaying", json!({ "behindBlocks": 1_234 })).contains("1,234 blocks to go"));
     assert!(of("genesis", json!({})).contains("genesis"));
