@@ -151,8 +151,10 @@ fn terminal_is_restored_by_quitting_a_signal_and_a_panic() {
     assert_eq!(ended.ends(), 0);
     assert!(!ended.is_taken());
 
-    let line = format!("{PANIC}=1 \"$0\" --exact top::panics_on_its_screen --include-ignored --nocapture; stty -a");
-    let panicked = Pty::shell(&line, std::env::current_exe().expect("this test"), (80, 24));
+    let line = format!(
+        "RUST_BACKTRACE=0 {PANIC}=1 \"$0\" --exact top::panics_on_its_screen --include-ignored --nocapture; stty -a"
+    );
+    let panicked = Pty::shell(&line, std::env::current_exe().expect("this test"), (80, 60));
     assert!(is_restored(&panicked).contains("in the middle of it"));
 }
 
