@@ -24,9 +24,9 @@ docs:
     cargo doc --workspace --no-deps
     if command -v mdbook >/dev/null; then mdbook build docs; else echo "the book is in docs/src; mdbook makes pages of it"; fi
 
-# Simulated networks: `just simulate` runs 100,000 seeds, `just simulate 5000` fewer.
+# Simulated networks: `just simulate` runs 100,000 seeds, `just simulate 5000` fewer; each that fails is told at once, and all at the end.
 simulate seeds="100000":
-    CALLBOARD_SIMULATION_SEEDS={{seeds}} cargo test --release -p callboard-actors --test simulation many_seeds -- --ignored
+    CALLBOARD_SIMULATION_SEEDS={{seeds}} cargo test --release -p callboard-actors --test simulation many_seeds -- --ignored --nocapture
 
 # One simulated network, event by event, as a failing test names it, in the build that found it.
 simulate-seed seed profile="test":
@@ -61,6 +61,11 @@ bench-sync *arguments:
 reference:
     CALLBOARD_WRITE_DOCS=1 cargo test --test it documents
     CALLBOARD_WRITE_DOCS=1 cargo test --test it reference
+    CALLBOARD_WRITE_DOCS=1 cargo test --lib top::
+
+# What measuring costs, in instructions. Needs valgrind.
+meters:
+    cargo bench --bench meters
 
 # All of CI, and what takes too long for it.
 full:

@@ -71,6 +71,8 @@ pub struct Applied {
     pub imported: u64,
     /// Blocks that were there before.
     pub known: u64,
+    /// Transactions of the blocks that are new.
+    pub transactions: u64,
 }
 
 impl<'a> Applier<'a> {
@@ -127,8 +129,12 @@ impl<'a> Applier<'a> {
         if actual != height {
             return Err(ApplyError::Height { expected: height, actual });
         }
+        let transactions = verified.value().transactions().len() as u64;
         match self.live.confirm(verified) {
-            Ok(_) => applied.imported += 1,
+            Ok(_) => {
+                applied.imported += 1;
+                applied.transactions = applied.transactions.saturating_add(transactions);
+            }
             Err(ConfirmError::Known { .. }) => applied.known += 1,
             Err(error) => return Err(ApplyError::Refused { height, failure: error.into() }),
         }

@@ -127,7 +127,7 @@ impl ChainFileWriter {
 
     /// Adds the next block.
     pub fn write(&mut self, canonical: &Bytes) -> Result<(), ChainFileError> {
-        self.put(&frame_prefix(canonical))?;
+        self.put(&frame_prefix(canonical.len()))?;
         self.put(canonical)
     }
 

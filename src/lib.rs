@@ -10,6 +10,9 @@
 //! | [`amount`] | amounts of ether as people write them |
 //! | [`start`] | what a node starts from: chain, role and key |
 //! | [`node`] | the node: assembly and supervision |
+//! | [`progress`] | how far long work is: bars and lines |
+//! | [`units`] | figures as people read them |
+//! | [`top`] | the live view of a node in a terminal |
 //! | [`chain_file`] | blocks in a file |
 //! | [`apply`] | blocks given to the chain of a stopped node |
 //! | [`repair`] | a damaged chain made whole from its own blocks |
@@ -28,9 +31,12 @@ pub mod keystore;
 pub mod logging;
 pub mod node;
 pub mod node_key;
+pub mod progress;
 pub mod repair;
 pub mod rpc_client;
 pub mod start;
+pub mod top;
+pub mod units;
 
 /// Chooses the TLS library of this process's HTTP clients. Does nothing the second time.
 fn install_tls() {

@@ -2,6 +2,7 @@
 
 use callboard::cli::{self, Cli};
 use clap::Parser;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -9,7 +10,8 @@ fn main() -> ExitCode {
     match cli::run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("callboard: {error}");
+            // Who started it sees the exit code also where nobody reads this.
+            writeln!(std::io::stderr(), "callboard: {error}").ok();
             ExitCode::from(error.exit_code())
         }
     }

@@ -21,6 +21,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Blocks executed between two reports.
 const CHUNK_BLOCKS: u64 = 256;
 
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// A step begins.
+    Step(&'a str),
+    /// A step that goes from block to block has come this far.
+    Reached {
+        /// Which: `checking` or `executing`.
+        what: &'static str,
+        /// The block it has reached.
+        height: u64,
+        /// The last one.
+        target: u64,
+        /// Blocks since it was told last.
+        blocks: u64,
+    },
+}
+
 /// What was found and done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -142,19 +160,19 @@ struct Damage {
 pub fn reconcile(
     configuration: &Configuration,
     full: bool,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Outcome, RepairError> {
     let chain = start::open_damaged(configuration)?;
     let folder = &configuration.node.data_dir;
     let head = chain.store.snapshot()?.head();
     check_head(&chain, head).map_err(|reason| RepairError::Unrepairable { fault: "its head".to_owned(), reason })?;
-    tell(&format!("hashing the state after block {}", head.height));
+    tell(Told::Step(&format!("hashing the state after block {}", head.height)));
     let Some(damage) = find_damage(&chain, head, folder, full, tell)? else { return Ok(Outcome::Whole { head }) };
-    tell(&format!("damaged: {}", damage.fault));
+    tell(Told::Step(&format!("damaged: {}", damage.fault)));
     check_room(&configuration.chain_path(), folder)?;
     let copy = Copy(start::repair_path(configuration));
     let (last_good, executed) = repair(configuration, &chain, head, &damage, full, &copy.0, tell)?;
-    tell("putting the repaired chain in the place of the damaged one");
+    tell(Told::Step("putting the repaired chain in the place of the damaged one"));
     let kept = put_in_place(&copy.0, &configuration.chain_path())?;
     // Locked until now: a node that was started in between would write into the file that has just been put aside.
     drop(chain);
@@ -187,7 +205,7 @@ fn find_damage(
     head: Head,
     folder: &Path,
     full: bool,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Option<Damage>, RepairError> {
     let below = head.height.saturating_sub(1);
     let difference = chain.store.first_difference()?;
@@ -229,7 +247,7 @@ fn check_blocks(
     chain: &Chain,
     folder: &Path,
     to: u64,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Option<Damage>, RepairError> {
     let damage = |height: u64, fault: Fault| match fault.means() {
         Meaning::Damage => Ok(Some(Damage { fault: fault.to_string(), at_most: height.saturating_sub(1) })),
@@ -249,9 +267,7 @@ fn check_blocks(
             Ok(RangeProgress::State { .. }) => {}
             Ok(RangeProgress::Block { height }) => {
                 at = height.saturating_add(1);
-                if height.is_multiple_of(10 * CHUNK_BLOCKS) {
-                    tell(&format!("block {height} of {} is right", check.to()));
-                }
+                tell(Told::Reached { what: "checking", height, target: check.to(), blocks: 1 });
             }
             Err(fault) => return damage(at, fault),
         }
@@ -267,18 +283,18 @@ fn repair(
     damage: &Damage,
     full: bool,
     copy: &Path,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<(u64, u64), RepairError> {
     let folder = &configuration.node.data_dir;
     if let Some(last_good) = last_good_below(chain, damage.at_most, folder, full, tell)? {
-        tell(&format!("the state after block {last_good} is right; executing the blocks above it again"));
+        tell(Told::Step(&format!("the state after block {last_good} is right; executing the blocks above it again")));
         match from_height(configuration, chain, head, last_good, copy, tell) {
             Ok(executed) => return Ok((last_good, executed)),
             Err(error) if error.is_environment() => return Err(RepairError::Unchecked { reason: error.to_string() }),
-            Err(error) => tell(&format!("that is not enough: {error}")),
+            Err(error) => tell(Told::Step(&format!("that is not enough: {error}"))),
         }
     }
-    tell("executing every block again, from the genesis");
+    tell(Told::Step("executing every block again, from the genesis"));
     let executed = from_genesis(configuration, chain, head, copy, tell);
     executed.map(|executed| (0, executed)).map_err(|error| match (error.is_environment(), error.to_string()) {
         (true, reason) => RepairError::Unchecked { reason },
@@ -293,13 +309,13 @@ fn last_good_below(
     at_most: u64,
     folder: &Path,
     full: bool,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Option<u64>, RepairError> {
     let mut found = last_good(&chain.store, at_most, folder, tell)?;
     while let (Some(height), true) = (found, full) {
-        tell(&format!("checking the blocks up to {height}"));
+        tell(Told::Step(&format!("checking the blocks up to {height}")));
         let Some(damage) = check_blocks(chain, folder, height, tell)? else { break };
-        tell(&format!("damaged there, too: {}", damage.fault));
+        tell(Told::Step(&format!("damaged there, too: {}", damage.fault)));
         found = match height.checked_sub(1) {
             Some(below) => last_good(&chain.store, damage.at_most.min(below), folder, tell)?,
             None => None,
@@ -314,11 +330,11 @@ fn last_good(
     store: &Store,
     at_most: u64,
     folder: &Path,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<Option<u64>, RepairError> {
     let oldest = store.snapshot()?.pruned_below();
     let mut good = |height: u64| {
-        tell(&format!("hashing the state after block {height}"));
+        tell(Told::Step(&format!("hashing the state after block {height}")));
         Ok::<bool, RepairError>(wrong_state(store, height, folder)?.is_none())
     };
     let (mut wrong, mut height, mut step) = (at_most.saturating_add(1), at_most, 1u64);
@@ -343,7 +359,7 @@ fn from_height(
     head: Head,
     last_good: u64,
     copy: &Path,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<u64, AttemptError> {
     fs::copy(configuration.chain_path(), copy)?;
     let (store, mut writer) = Store::open_damaged(copy, &store_config(configuration))?;
@@ -357,7 +373,7 @@ fn from_genesis(
     chain: &Chain,
     head: Head,
     copy: &Path,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<u64, AttemptError> {
     if copy.exists() {
         fs::remove_file(copy)?;
@@ -373,14 +389,19 @@ fn execute_again(
     from: u64,
     head: Head,
     folder: &Path,
-    tell: &mut dyn FnMut(&str),
+    tell: &mut dyn FnMut(Told<'_>),
 ) -> Result<u64, AttemptError> {
     let mut applier = Applier::new(repaired)?;
     let mut next = from.saturating_add(1);
     while next <= head.height {
         let last = head.height.min(next.saturating_add(CHUNK_BLOCKS - 1));
         applier.apply(&read(&damaged.store, next, last)?)?;
-        tell(&format!("executed block {last} of {}", head.height));
+        tell(Told::Reached {
+            what: "executing",
+            height: last,
+            target: head.height,
+            blocks: last.saturating_sub(next).saturating_add(1),
+        });
         next = last.saturating_add(1);
     }
     let store = repaired.store.clone();

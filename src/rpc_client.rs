@@ -110,7 +110,33 @@ impl RpcClient {
     /// Calls a method.
     pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, RpcClientError> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let (_, mut answer) = self.exchange(self.url.clone(), &body).await?;
+        let (_, answer) = self.exchange(self.url.clone(), &body).await?;
+        self.result(method, answer)
+    }
+
+    /// Calls several methods at once, in one request; each has a result of its own, in the order of the calls.
+    pub async fn batch<const N: usize>(
+        &self,
+        calls: [(&'static str, Value); N],
+    ) -> Result<[Result<Value, RpcClientError>; N], RpcClientError> {
+        let call = |(id, (method, params)): (usize, &(&str, Value))| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let body: Vec<_> = calls.iter().enumerate().map(call).collect();
+        let (status, answer) = self.exchange(self.url.clone(), &json!(body)).await?;
+        let Value::Array(mut answers) = answer else {
+            let said = answer["error"]["message"].as_str().map_or_else(|| format!("status {status}"), str::to_owned);
+            return Err(self.not_json_rpc(format!("a batch was not answered as one: {said}")));
+        };
+        // Answers of a batch may come in any order (JSON-RPC 2.0, section 6).
+        let mut ids = 0usize..;
+        Ok(calls.map(|(method, _)| {
+            let id = ids.next();
+            let answer = answers.iter_mut().find(|answer| answer["id"] == json!(id)).map(Value::take);
+            self.result(method, answer.unwrap_or_default())
+        }))
+    }
+
+    /// What one answer says.
+    fn result<T: DeserializeOwned>(&self, method: &'static str, mut answer: Value) -> Result<T, RpcClientError> {
         if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
             let code = error["code"].as_i64().unwrap_or_default();
             let message = error["message"].as_str().unwrap_or("no message").to_owned();

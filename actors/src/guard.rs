@@ -6,7 +6,7 @@
 use crate::send::{AskError, Inbox};
 use actix::Message;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// An actor has ended without having been told to, or cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,67 @@ impl DeathWatch {
     /// A death that has already been reported.
     pub fn try_next(&mut self) -> Option<ActorDied> {
         self.0.try_recv().ok()
+    }
+}
+
+/// A database cannot be used any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{database} cannot be used: {reason}; the node has stopped")]
+pub struct StorageFailed {
+    /// Which one: the name of its file.
+    pub database: &'static str,
+    /// What was met.
+    pub reason: String,
+}
+
+/// Where whoever meets a storage error outside an actor says so, and the supervisor hears of it: the node stops. Cheap
+/// to clone.
+#[derive(Debug, Clone)]
+pub struct StorageGuard(watch::Sender<Option<StorageFailed>>);
+
+impl Default for StorageGuard {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+impl StorageGuard {
+    /// The chain's database, by the name of its file.
+    pub const CHAIN: &'static str = "chain.redb";
+    /// What the node remembers for itself, by the name of its file.
+    pub const NODE: &'static str = "node.redb";
+
+    /// `database` cannot be used any more. The first error is the one that is told.
+    pub fn failed(&self, database: &'static str, reason: &dyn std::fmt::Display) {
+        let failed = StorageFailed { database, reason: reason.to_string() };
+        self.0.send_if_modified(|first| {
+            let is_first = first.is_none();
+            if is_first {
+                tracing::error!(database, %reason, "a database cannot be used any more; the node stops");
+                *first = Some(failed);
+            }
+            is_first
+        });
+    }
+
+    /// Reports the error of `result`, and hands it on.
+    pub fn watch<T, E: std::fmt::Display>(&self, database: &'static str, result: Result<T, E>) -> Result<T, E> {
+        result.inspect_err(|error| self.failed(database, error))
+    }
+
+    /// The first failure, when there is one.
+    pub async fn failure(&self) -> StorageFailed {
+        let mut failed = self.0.subscribe();
+        match failed.wait_for(Option::is_some).await.ok().and_then(|failed| failed.clone()) {
+            Some(failed) => failed,
+            // Only where no sender is left, and this is one.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The failure that was reported first.
+    pub fn failure_now(&self) -> Option<StorageFailed> {
+        self.0.borrow().clone()
     }
 }
 

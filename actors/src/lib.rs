@@ -1,6 +1,7 @@
 //! Callboard's actors: each a folder with a pure core (`state.rs`) and a thin shell (`actor.rs`), joined by typed
 //! messages that all go through [`send`], and by the routing table in [`callboard`].
 
+pub mod block_span;
 pub mod block_store;
 pub mod broadcaster;
 pub mod callboard;

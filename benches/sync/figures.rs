@@ -50,16 +50,9 @@ pub(crate) fn print(workload: Workload, runs: &[Run]) {
     println!("    runs, blocks/s: {}", each.join(", "));
     let Some(run) = runs.iter().find(|run| run.blocks_per_second() == blocks) else { return };
     println!("    CPU s by thread: {}", by_size(&run.threads));
-    let stages = |member: &str| -> String {
-        let figure =
-            |stage: &serde_json::Value| Some(format!("{} {:.2}", stage["name"].as_str()?, stage[member].as_f64()?));
-        run.stages.iter().filter_map(figure).collect::<Vec<_>>().join(", ")
-    };
-    println!("    busy s by stage: {}", stages("seconds"));
-    let stalled = stages("stalled");
-    if !stalled.is_empty() {
-        println!("    stalled s by stage: {stalled}");
-    }
+    let figure =
+        |stage: &serde_json::Value| Some(format!("{} {:.2}", stage["name"].as_str()?, stage["seconds"].as_f64()?));
+    println!("    busy s by stage: {}", run.stages.iter().filter_map(figure).collect::<Vec<_>>().join(", "));
 }
 
 fn by_size(seconds: &BTreeMap<String, f64>) -> String {

@@ -58,7 +58,7 @@ fn slower(kept: &BTreeMap<String, f64>, measured: &BTreeMap<String, f64>) -> Res
     for (name, ratio) in measured {
         let kept = kept.get(name).ok_or_else(|| format!("no ratio is kept for {name}; --quick --write keeps them"))?;
         // A ratio that is no number is no success.
-        if !(*ratio >= kept * (1.0 - SLACK)) {
+        if ratio.is_nan() || *ratio < kept * (1.0 - SLACK) {
             slower.push(name.clone());
         }
     }

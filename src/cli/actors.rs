@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 pub(super) async fn show(args: &WatchArgs) -> Result<(), CliError> {
     let client = RpcClient::new(args.client.rpc.as_deref())?;
-    let watch = args.watch.map(interval).transpose()?;
+    let watch = args.watch.map(|seconds| interval("--watch", seconds)).transpose()?;
     loop {
         let actors: Value = client.call("callboard_actors", json!([])).await?;
         Output::from(&args.client.json).print(&actors, actors_table)?;

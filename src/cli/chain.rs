@@ -1,24 +1,20 @@
-//! `chain head`, `chain state` and `chain rollback`; the other commands of `chain` have a file each.
+//! `chain head` and `chain state`; the other commands of `chain` have a file each.
 
 mod accept;
 mod height;
 mod reconcile;
+mod rollback;
 mod source;
 mod transfer;
 mod verify;
 
-use super::args::{ChainCommand, ClientArgs, RollbackArgs};
+use super::args::{ChainCommand, ClientArgs};
 use super::block::describe;
 use super::output::{cell, fields, quantity, table, wei};
 use super::{CliError, Output};
-use crate::configuration::Configuration;
-use crate::node::blocks_above;
 use crate::rpc_client::RpcClient;
-use crate::start;
 use alloy_primitives::Address;
-use callboard_actors::callboard::Role;
 use callboard_chain::genesis::SealedGenesis;
-use callboard_store::{NodeStore, Store};
 use serde_json::{Value, json};
 
 /// Accounts that `chain state` shows.
@@ -29,40 +25,13 @@ pub(super) async fn run(command: &ChainCommand) -> Result<(), CliError> {
         ChainCommand::Height { rpc, watch, json } => height::run(rpc, *watch, Output::from(json)).await,
         ChainCommand::Head(client) => head(client).await,
         ChainCommand::State { pending, client } => state(client, *pending).await,
-        ChainCommand::Rollback(args) => rollback(args),
+        ChainCommand::Rollback(args) => rollback::run(args),
         ChainCommand::Accept(args) => accept::run(args),
         ChainCommand::Export(args) => transfer::export(args).await,
         ChainCommand::Import(args) => transfer::import(args).await,
         ChainCommand::Verify(args) => verify::run(args).await,
         ChainCommand::Reconcile(args) => reconcile::run(args),
     }
-}
-
-/// Works on the database of a stopped node; a running one holds it locked.
-fn rollback(args: &RollbackArgs) -> Result<(), CliError> {
-    let configuration = Configuration::load(&args.config.sources())?;
-    let (role, mut chain) = start::open_stopped(&configuration)?;
-    if role == Role::Authority && args.abandon_after != Some(args.to) {
-        return Err(CliError::usage(format!(
-            "this node is the chain's authority, and what it has sealed would be given up; if that is meant, \
-             add --abandon-after {to}, and start it with `callboard node --abandon-after {to}`",
-            to = args.to
-        )));
-    }
-    if role == Role::Authority {
-        remember_rolled_back(&configuration, &chain.store, args.to)?;
-    }
-    let done = chain.writer.rollback(args.to).map_err(CliError::failed)?;
-    let value = json!({ "from": done.from.height, "to": done.to.height, "hash": done.to.hash });
-    Output::from(&args.json)
-        .print(&value, |_| format!("rolled back from {} to {} {:#x}\n", done.from.height, done.to.height, done.to.hash))
-}
-
-/// An authority that is started with --abandon-after afterwards knows by this what not to take back.
-fn remember_rolled_back(configuration: &Configuration, store: &Store, to: u64) -> Result<(), CliError> {
-    let blocks = blocks_above(store, to).map_err(CliError::failed)?;
-    let node_store = NodeStore::open(configuration.node_database_path()).map_err(CliError::failed)?;
-    node_store.put_rolled_back(&blocks).map_err(CliError::failed)
 }
 
 async fn head(client: &ClientArgs) -> Result<(), CliError> {

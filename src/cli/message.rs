@@ -9,7 +9,7 @@ mod state;
 pub(super) use agent::run as agent;
 
 use super::args::{ClientArgs, ListArgs, MessageArgs, MessageCommand};
-use super::output::{cell, json_line, line};
+use super::output::{cell, json_line, line, note};
 use super::subscribe::say_lost;
 use super::tx::print_receipt;
 use super::tx::sign::{Content, Place, build, signing_key, submit};
@@ -64,7 +64,7 @@ async fn listen(address: Address, from: Option<u64>, client: &ClientArgs) -> Res
     let rpc = RpcClient::new(client.rpc.as_deref())?;
     let mut inbox = Inbox::from(&rpc, address, from).await?;
     let mut listener = Listener::open(&rpc, "blocks", None).await?;
-    eprintln!("listening for messages to {address} at {}", rpc.url());
+    note(&format!("listening for messages to {address} at {}", rpc.url()));
     loop {
         while let Some(message) = Patience::default().next(&mut inbox).await? {
             match Output::from(&client.json) {

@@ -14,11 +14,13 @@ mod node;
 mod output;
 mod peers;
 mod subscribe;
+mod top;
 mod tx;
 mod version;
 
 pub use args::{Cli, Command};
 pub use error::CliError;
+pub(crate) use output::plain;
 pub use subscribe::Subject;
 
 use args::WalletCommand;
@@ -40,6 +42,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Peers(args) => in_runtime(peers::run(&args)),
         Command::Routes(args) => in_runtime(actors::routes(&args)),
         Command::Subscribe(args) => in_runtime(subscribe::run(&args)),
+        Command::Top(args) => in_runtime(top::run(&args)),
         Command::Doctor(args) => in_runtime(doctor::run(&args)),
         Command::Wallet(WalletCommand::Transactions { address, list }) => in_runtime(tx::list(address, &list)),
         Command::Agent(args) => in_runtime(message::agent(&args)),

@@ -6,6 +6,7 @@ use super::{CliError, Output};
 use crate::configuration::Configuration;
 use crate::logging;
 use crate::node::{self, NodeError};
+use crate::progress::Console;
 use crate::start::{self, StartError};
 use serde_json::json;
 
@@ -24,9 +25,10 @@ impl From<NodeError> for CliError {
 pub(super) fn run(args: &NodeArgs) -> Result<(), CliError> {
     let mut configuration = Configuration::load(&args.sources())?;
     configuration.run.abandon_after = args.abandon_after;
-    configuration.run.progress = args.progress;
-    logging::start(&configuration.log);
-    actix_rt::System::new().block_on(node::run(configuration)).map_err(CliError::from)
+    configuration.run.progress = args.progress.progress;
+    let console = Console::default();
+    logging::start(&configuration.log, &console);
+    actix_rt::System::new().block_on(node::run(configuration, console)).map_err(CliError::from)
 }
 
 pub(super) fn init(args: &InitArgs) -> Result<(), CliError> {

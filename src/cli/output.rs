@@ -43,11 +43,16 @@ pub(super) fn line(text: &str) -> Result<(), CliError> {
     }
 }
 
+/// Tells the person at the terminal something beside the answer. Where nobody reads it, the command goes on.
+pub(super) fn note(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}
+
 /// The time between rounds.
-pub(super) fn interval(seconds: f64) -> Result<Duration, CliError> {
+pub(super) fn interval(flag: &str, seconds: f64) -> Result<Duration, CliError> {
     let fits = (SHORTEST_WATCH..=86_400.0).contains(&seconds);
     let wrong =
-        || CliError::usage(format!("--watch {seconds} is not allowed: it must be {SHORTEST_WATCH} to 86400 seconds"));
+        || CliError::usage(format!("{flag} {seconds} is not allowed: it must be {SHORTEST_WATCH} to 86400 seconds"));
     fits.then(|| Duration::from_secs_f64(seconds)).ok_or_else(wrong)
 }
 
@@ -96,7 +101,7 @@ pub(super) fn wei(value: &Value) -> String {
 
 /// Text that others wrote, for a terminal: whatever would move the cursor, change its colours or reorder what is shown
 /// becomes a space.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|char| if char.is_control() || reorders(char) { ' ' } else { char }).collect()
 }
 
@@ -142,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_watch_needs_a_sensible_interval() {
-        assert!(interval(0.5).is_ok());
+        assert!(interval("--watch", 0.5).is_ok());
         for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(interval(seconds).is_err(), "{seconds}");
+            assert!(interval("--watch", seconds).is_err(), "{seconds}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::args::SubscribeArgs;
-use super::output::{cell, line, plain};
+use super::output::{cell, line, note, plain};
 use crate::event_client::{Heard, Listener, ServerEvent};
 use crate::rpc_client::RpcClient;
 use clap::ValueEnum;
@@ -40,7 +40,7 @@ pub(super) async fn run(args: &SubscribeArgs) -> Result<(), CliError> {
     let head = client.height().await?;
     let after = (args.subject != Subject::Routes).then_some(head);
     let mut listener = Listener::open(&client, topic, after).await?;
-    eprintln!("listening to {topic} of {}", client.url());
+    note(&format!("listening to {topic} of {}", client.url()));
     loop {
         let mut heard = listener.next().await;
         if let Heard::Event(event) = &heard
@@ -57,17 +57,17 @@ pub(super) async fn run(args: &SubscribeArgs) -> Result<(), CliError> {
 
 /// Says why a connection was lost.
 pub(super) fn say_lost(client: &RpcClient, reason: &str) {
-    eprintln!("connection to {} lost: {}; trying again", client.url(), plain(reason));
+    note(&format!("connection to {} lost: {}; trying again", client.url(), plain(reason)));
 }
 
 async fn print(args: &SubscribeArgs, client: &RpcClient, event: &ServerEvent) -> Result<(), CliError> {
     if event.event == "gap" {
-        eprintln!(
+        note(&format!(
             "blocks {} to {} are missing: {}",
             event.data["from"],
             event.data["to"],
             cell(&event.data["message"])
-        );
+        ));
         return Ok(());
     }
     if event.event != args.subject.topic() {

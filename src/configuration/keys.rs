@@ -96,7 +96,11 @@ pub const KEYS: &[Key] = &[
     key("peers.listen", Kind::Socket, "where peers reach this node"),
     key("peers.advertise", Kind::PeerUrl, "the URL under which other nodes should dial this node"),
     key("peers.seeds", SEEDS, "peers to start from"),
-    key("peers.start_wait_s", COUNT_OR_ZERO, "an authority waits this long for its peers before its first block"),
+    key(
+        "peers.start_wait_s",
+        COUNT_OR_ZERO,
+        "an authority waits this long for its peers before its first block, a follower before it fetches a branch that is stale",
+    ),
     key("peers.max", COUNT, "connected peers"),
     key("peers.allow", NODE_IDS, "node ids that may connect; empty = any"),
     key("peers.tls_cert", Kind::Path, "this node's certificate: with it peers speak TLS, and both sides show one"),

@@ -2,6 +2,7 @@
 
 use super::error::ConfigurationError;
 use super::keys::{Key, SECTIONS, nearest};
+use super::kind::Kind;
 use super::{BUILT_IN, Configuration, Entry, Origin, rules};
 use config::{Config, Environment, FileFormat, Map, Source, Value, ValueKind};
 use std::collections::{BTreeMap, HashMap};
@@ -171,7 +172,8 @@ fn refused(key: &'static Key, value: &ValueKind, origin: &Origin) -> Configurati
     ConfigurationError::NotAllowed {
         origin: origin.clone(),
         key: key.name,
-        value: shown(value),
+        // A URL may hold a secret, and this is printed.
+        value: if matches!(key.kind, Kind::WebUrl) { "…".to_owned() } else { shown(value) },
         allowed: key.kind.allowed(),
     }
 }

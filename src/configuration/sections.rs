@@ -85,13 +85,13 @@ impl TryFrom<String> for Owner {
     }
 }
 
-/// How catching up is shown.
+/// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Progress {
-    /// A bar on a terminal, log lines otherwise.
+    /// A bar on a terminal, lines elsewhere.
     #[default]
     Auto,
-    /// Log lines.
+    /// Lines.
     Plain,
     /// Nothing.
     None,

@@ -1,7 +1,7 @@
 //! Every actor of a node: opened, wired, started, and stopped in order.
 
 use super::ports::{NodePorts, Running, damage};
-use super::{NodeError, RpcAddresses, Shared, print_out, recovery, settings};
+use super::{NodeError, RpcAddresses, Shared, print_out, recovery, settings, watching};
 use crate::start::{Chain, Start};
 use actix::Arbiter;
 use alloy_consensus::Header;
@@ -10,7 +10,7 @@ use callboard_actors::broadcaster::{self, BroadcastMetrics, Broadcaster};
 use callboard_actors::callboard::Role;
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::{self, EventMetrics, EventStream};
-use callboard_actors::guard::StopOrder;
+use callboard_actors::guard::{StopOrder, StorageGuard};
 use callboard_actors::importer::{Importer, OwnBlocks, Passports, Records, SealWatch};
 use callboard_actors::monitor::{Alarm, Alarms, Monitor};
 use callboard_actors::peer_discovery::{
@@ -35,10 +35,12 @@ use callboard_chain::live::LiveState;
 use callboard_chain::verify::next_base_fee;
 use callboard_chain::{Block, ChainConfig, SecretKey, StateReader};
 use callboard_store::{Head, LatestState, NodeStore, Store};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Questions and commands that may wait for one actor.
 const MAILBOX: usize = 1_024;
@@ -56,7 +58,7 @@ const HAS_RUN: &str = "authority_has_run";
 pub(crate) const DAMAGED: &str = "damaged";
 /// Said until the background check has looked again.
 const REMEMBERED_DAMAGE: &str = "the stored chain was found damaged before this start; stop this node and run \
-                                 `callboard chain reconcile`";
+                                 `callboard chain reconcile --full`";
 /// How often `callboard_peers` is brought up to date.
 const PEERS_EVERY: Duration = Duration::from_millis(500);
 
@@ -67,6 +69,7 @@ pub(super) struct RunningNode {
     peer_server: PeerServer,
     order: StopOrder,
     threads: Vec<Arbiter>,
+    webhook: Option<JoinHandle<()>>,
 }
 
 /// What the node is made of before its actors exist.
@@ -105,6 +108,8 @@ impl RunningNode {
     ) -> Result<Self, NodeError> {
         let (role, created) = (start.role, start.created);
         let parts = Parts::prepare(shared, start)?;
+        let webhook = watching::tell_webhook(shared, &parts.chain.genesis)?;
+        parts.report_failures_to(&shared.storage);
         shared.callboard.set_role(role);
         let threads: Vec<Arbiter> = (0..5).map(|_| Arbiter::new()).collect();
         let mailboxes = Mailboxes::open(shared, &threads, role).await?;
@@ -129,6 +134,7 @@ impl RunningNode {
         );
         importer.seals().report_to(mailboxes.sync.inbox());
         importer.report_faults_to(mailboxes.sync.inbox());
+        importer.measure_waits_by(shared.stages.execute.clone());
         settle_seals(importer.seals().clone(), importer.watch_head());
         if let Some(sealed) = parts.sealed_above_head() {
             actix::spawn(recovery::take_up_when_reached(sealed, importer.clone()));
@@ -149,6 +155,11 @@ impl RunningNode {
         let (sync_report, sync) = watch::channel(SyncReport::before_genesis(role));
         let (peer_reports, peers) = watch::channel(Vec::new());
         publish_peers(mailboxes.discovery.inbox(), peer_reports, importer.watch_head(), shared.alarms.clone());
+        let watched = watching::Sources {
+            sync: sync.clone(),
+            refusals: importer.refusals().clone(),
+            heartbeat_seconds: parts.config.heartbeat_seconds,
+        };
         let (reconciled_sender, reconciled) = watch::channel(None);
         tell_of_damage(reconciled.clone(), parts.node_store.clone(), shared.alarms.clone(), mailboxes.sync.inbox())?;
         ports.open(Running {
@@ -181,7 +192,9 @@ impl RunningNode {
             node_id: identity.node_id().to_string(),
             dev_exposed: shared.configuration.node.dev_exposed,
         };
-        print!("{}", print_out::text(&subject)?);
+        let text = print_out::text(&subject)?;
+        // Where nobody reads it, the node goes on.
+        shared.console.without_bars(|| std::io::stdout().write_all(text.as_bytes()).ok());
         let sources = ports.event_sources();
         mailboxes.start(
             shared,
@@ -193,8 +206,9 @@ impl RunningNode {
             sync_report,
             reconciled_sender,
             sources,
+            watched,
         )?;
-        Ok(Self { peer_server, order, threads })
+        Ok(Self { peer_server, order, threads, webhook })
     }
 
     /// Where the peer listener listens.
@@ -210,6 +224,9 @@ impl RunningNode {
         }
         for thread in &self.threads {
             thread.stop();
+        }
+        if let Some(webhook) = self.webhook {
+            webhook.abort();
         }
     }
 }
@@ -253,6 +270,14 @@ impl Parts {
         Ok(Self { config, chain, node_store, authority, head })
     }
 
+    /// A disk that fails stops the node, whoever meets it.
+    fn report_failures_to(&self, guard: &StorageGuard) {
+        let told = guard.clone();
+        self.chain.store.report_failures_to(move |error| told.failed(StorageGuard::CHAIN, error));
+        let told = guard.clone();
+        self.node_store.report_failures_to(move |error| told.failed(StorageGuard::NODE, error));
+    }
+
     /// The highest block this authority ever sealed, where its database is older.
     fn sealed_above_head(&self) -> Option<Block> {
         let (_, mark) = self.authority.as_ref()?;
@@ -288,6 +313,7 @@ impl Parts {
             self.high_water(),
             shared.alarms.clone(),
             &shared.metrics,
+            shared.storage.clone(),
         )?)
     }
 
@@ -376,6 +402,7 @@ impl Mailboxes {
             },
             metrics: shared.peer_metrics.clone(),
             passports,
+            budget: shared.streams.clone(),
         })?)
     }
 
@@ -391,6 +418,7 @@ impl Mailboxes {
         report: watch::Sender<SyncReport>,
         reconciled: watch::Sender<Option<reconciler::Reconciled>>,
         sources: event_stream::Sources,
+        watched: watching::Sources,
     ) -> Result<(), NodeError> {
         let (configuration, callboard, stages) = (&shared.configuration, &shared.callboard, &shared.stages);
         let header = parts.head_header()?;
@@ -444,6 +472,7 @@ impl Mailboxes {
                 head_timestamp: header.timestamp,
                 has_room: settings::has_room(configuration),
                 alarms: shared.alarms.clone(),
+                clock: proposer::system_clock(),
             };
             mailbox.start(move |_| Proposer::new(ports, setup));
         }
@@ -498,7 +527,7 @@ impl Mailboxes {
             misbehaved: self.discovery.inbox(),
         };
         let (config, intake_store) = (parts.config.clone(), store.clone());
-        let policy = config.base_fee_policy;
+        let (policy, base_fee) = (config.base_fee_policy, next_base_fee(&header, &config));
         let intake_metrics = IntakeMetrics::register(&shared.metrics);
         self.intake.start(move |_| PeerIntake::new(ports, importer, config, intake_store, intake_metrics));
 
@@ -538,13 +567,15 @@ impl Mailboxes {
 
         let board = callboard.clone();
         let broadcast_metrics = BroadcastMetrics::register(&shared.metrics);
-        self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics));
+        let streams = shared.streams.clone();
+        self.broadcaster.start(move |_| Broadcaster::new(ports_of_broadcaster, board, broadcast_metrics, streams));
         let (pool_config, pool_metrics) = (settings::pool(configuration), PoolMetrics::register(&shared.metrics));
-        self.pool.start(move |_| TxPool::new(pool_config, policy, pool_ports, pool_metrics));
+        let watching = watched.watching(shared, pool_metrics.clone());
+        self.pool.start(move |_| TxPool::new(pool_config, policy, base_fee, pool_ports, pool_metrics));
         let event_metrics = EventMetrics::register(&shared.metrics);
         self.events.start(move |_| EventStream::new(sources, event_metrics));
         let (registry, all_stages) = (shared.registry.clone(), stages.clone());
-        self.monitor.start(move |_| Monitor::new(registry, all_stages));
+        self.monitor.start(move |_| Monitor::new(registry, all_stages, watching));
         Ok(())
     }
 }
@@ -576,11 +607,8 @@ fn boot_id() -> Result<BootId, NodeError> {
 /// Compares the sealed heads that peers have shown with this chain as it reaches them, until the node stops.
 fn settle_seals(seals: SealWatch, mut head: watch::Receiver<Head>) {
     actix::spawn(async move {
-        while head.changed().await.is_ok() {
-            if let Err(error) = seals.settle() {
-                tracing::error!(%error, "the chain database cannot be read");
-            }
-        }
+        // A storage error has been reported there, and stops the node.
+        while head.changed().await.is_ok() && seals.settle().is_ok() {}
     });
 }
 
@@ -616,6 +644,7 @@ fn tell_of_damage(
 fn remember_damage(node_store: NodeStore, height: u64) {
     tokio::task::spawn_blocking(move || {
         if let Err(error) = node_store.put_bookmark(DAMAGED, height) {
+            // It stops the node, by `report_failures_to`; and so do the others of its kind.
             tracing::error!(%error, "what the background check found cannot be written to node.redb");
         }
     });

@@ -12,15 +12,18 @@ mod print_out;
 mod recovery;
 mod replay;
 mod settings;
+mod shown;
+mod watching;
 
 use crate::configuration::{Configuration, VerifyOnStart};
 use crate::node_key::{self, NodeKeyError};
+use crate::progress::Console;
 use crate::start::{self, Start, StartError};
 pub(crate) use actors::DAMAGED;
 use actors::RunningNode;
 use callboard_actors::callboard::{Callboard, Phase, Role};
-use callboard_actors::guard::ActorDied;
-use callboard_actors::monitor::{Alarms, Metrics, Stages};
+use callboard_actors::guard::{ActorDied, StorageFailed, StorageGuard};
+use callboard_actors::monitor::{Alarms, Metrics, Stages, WebhookSetupError};
 use callboard_actors::proposer::HighWaterError;
 use callboard_actors::rpc_frontend::{
     AdminSurface, BindError, ChainAccess, RpcMetrics, RpcPorts, RpcServer, SharedLimits,
@@ -29,11 +32,12 @@ use callboard_actors::send::ActorRegistry;
 use callboard_actors::transport::client::{ClientSetupError, PeerClient};
 use callboard_actors::transport::genesis_fetch::fetch_genesis;
 use callboard_actors::transport::server::ListenError;
-use callboard_actors::transport::{PeerMetrics, Tls, TlsError};
+use callboard_actors::transport::{PeerMetrics, StreamBudget, Tls, TlsError};
 use callboard_chain::seal::SealError;
 use ports::NodePorts;
 pub(crate) use recovery::blocks_above;
 use replay::Replay;
+use shown::Shown;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -85,6 +89,9 @@ pub enum NodeError {
     /// The HTTP client for peers could not be set up.
     #[error("the client for peers cannot be set up: {0}")]
     Client(#[from] ClientSetupError),
+    /// The HTTP client for the webhook could not be set up.
+    #[error(transparent)]
+    Webhook(#[from] WebhookSetupError),
     /// A setting that only shows when the parts are put together.
     #[error("{key} = {value}: {reason}")]
     Setting {
@@ -101,6 +108,9 @@ pub enum NodeError {
     /// An actor died: the node has stopped in order.
     #[error("{0}; the node has stopped")]
     Died(#[from] ActorDied),
+    /// A database cannot be used any more: the node has stopped in order.
+    #[error(transparent)]
+    StorageFailed(#[from] StorageFailed),
     /// The operating system does not deliver signals.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
@@ -122,12 +132,15 @@ impl NodeError {
 /// What all parts of a node share from its first second.
 struct Shared {
     configuration: Configuration,
+    console: Console,
     callboard: Callboard,
     registry: ActorRegistry,
     stages: Stages,
     metrics: Metrics,
     alarms: Alarms,
+    storage: StorageGuard,
     peer_metrics: PeerMetrics,
+    streams: StreamBudget,
     tls: Option<Tls>,
     client: PeerClient,
     replay: Replay,
@@ -136,8 +149,9 @@ struct Shared {
 /// How often the log says that the chain is still being opened.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
-/// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies.
-pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
+/// Runs a node until it is told to stop by SIGINT or SIGTERM, or one of its actors dies. `console` is where its log goes,
+/// and where it shows how far it is.
+pub async fn run(configuration: Configuration, console: Console) -> Result<(), NodeError> {
     let mut stop = StopSignal::listen().map_err(NodeError::Signals)?;
     descriptors::provide(&configuration)?;
     let rpc_listener = RpcServer::bind(&settings::rpc(&configuration))?;
@@ -148,10 +162,10 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
     check_address(configuration.peers.listen)?;
     let tls = peer_tls(&configuration)?;
     let Some(start) = open(&configuration, &mut stop).await? else { return Ok(()) };
-    warn_of_idle_keys(&configuration);
     let (registry, mut deaths) = ActorRegistry::new();
-    let shared = Shared::new(configuration, registry, tls)?;
+    let shared = Shared::new(configuration, console, registry, tls)?;
     let ports = NodePorts::new(&shared);
+    let shown = Shown::start(&ports, &shared.console, shared.configuration.run.progress);
     let chain_access = ChainAccess::new();
     let rpc = RpcServers::start(&shared, rpc_listener, admin_listener, &ports, &chain_access)?;
 
@@ -159,13 +173,14 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
         started = start_chain(&shared, start, &ports, &chain_access, rpc.addresses()) => match started {
             Err(error) => Err(error),
             Ok(node) => {
-                let died = tokio::select! {
+                let ended = tokio::select! {
                     () = stop.received() => None,
-                    died = deaths.next() => died,
+                    failed = shared.storage.failure() => Some(NodeError::from(failed)),
+                    died = deaths.next() => died.map(|died| death(died, &shared.storage)),
                 };
-                tracing::info!(reason = died.as_ref().map(ToString::to_string), "stopping");
+                tracing::info!(reason = ended.as_ref().map(ToString::to_string), "stopping");
                 node.stop().await;
-                died.map_or(Ok(()), |died| Err(died.into()))
+                ended.map_or(Ok(()), Err)
             }
         },
         () = stop.received() => {
@@ -173,8 +188,14 @@ pub async fn run(configuration: Configuration) -> Result<(), NodeError> {
             Ok(())
         }
     };
+    drop(shown);
     rpc.stop().await;
     outcome
+}
+
+/// An actor that cannot read or write its database dies of it; the disk is what the operator has to hear of.
+fn death(died: ActorDied, storage: &StorageGuard) -> NodeError {
+    storage.failure_now().map_or_else(|| died.into(), NodeError::from)
 }
 
 /// Opens the chain, which takes minutes where its genesis is huge or the database is being repaired; `None` where the
@@ -202,15 +223,36 @@ async fn on_thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Sen
 }
 
 impl Shared {
-    fn new(configuration: Configuration, registry: ActorRegistry, tls: Option<Tls>) -> Result<Self, NodeError> {
+    fn new(
+        configuration: Configuration,
+        console: Console,
+        registry: ActorRegistry,
+        tls: Option<Tls>,
+    ) -> Result<Self, NodeError> {
         // Until the genesis is known every node is a follower of it.
         let callboard = Callboard::new(Role::Follower);
         let stages = Stages::new(settings::workers(&configuration));
         let metrics = Metrics::of(registry.clone(), stages.clone(), callboard.clone());
-        let alarms = Alarms::new(&metrics);
-        let client = PeerClient::new(Default::default(), tls.clone())?;
+        let alarms = Alarms::without(&metrics, watching::muted(&configuration.alerts));
+        let streams = StreamBudget::register(&metrics);
+        let client = PeerClient::new(Default::default(), tls.clone())?.with_budget(streams.clone());
         let (peer_metrics, replay) = (PeerMetrics::register(&metrics), Replay::default());
-        Ok(Self { configuration, callboard, registry, stages, metrics, alarms, peer_metrics, tls, client, replay })
+        let storage = StorageGuard::default();
+        Ok(Self {
+            configuration,
+            console,
+            callboard,
+            registry,
+            stages,
+            metrics,
+            alarms,
+            storage,
+            peer_metrics,
+            streams,
+            tls,
+            client,
+            replay,
+        })
     }
 }
 
@@ -328,22 +370,6 @@ async fn fetch_chain(shared: &Shared) -> Result<Start, NodeError> {
         tracing::warn!(%hash, from = %fetched.from, "trusting this genesis from now on; pin it with genesis.hash");
     }
     Ok(start::adopt(&shared.configuration, fetched.genesis)?)
-}
-
-/// Keys that are checked and that nothing reads yet.
-const IDLE_KEYS: [&str; 6] = [
-    "alerts.webhook",
-    "alerts.head_age_s",
-    "alerts.stall",
-    "alerts.diverged",
-    "alerts.no_peers",
-    "alerts.rejected_per_minute",
-];
-
-fn warn_of_idle_keys(configuration: &Configuration) {
-    for key in IDLE_KEYS.into_iter().filter(|key| configuration.is_given(key)) {
-        tracing::warn!(key, "this key has no effect yet");
-    }
 }
 
 /// Read before anything is written: a certificate that is of no use is a mistake in the configuration.

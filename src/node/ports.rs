@@ -7,7 +7,7 @@ use callboard_actors::callboard::{Callboard, Phase, Provenance};
 use callboard_actors::event_stream::{self, Event, SubscribeToEvents, Subscription, Topics};
 use callboard_actors::importer::{Explanation, ImportFailure, Importer, Refused, Rejection};
 use callboard_actors::monitor::{Alarms, Metrics};
-use callboard_actors::peer_discovery::PeerReport;
+use callboard_actors::peer_discovery::{Direction, PeerReport};
 use callboard_actors::reconciler::{Reconciled, VerifyRange, VerifyState};
 use callboard_actors::rpc_frontend::{
     AdminPort, ChainAccess, EventsPort, EventsUnavailable, ExplainPort, ExplainQuestion, ImportError, ImportErrorKind,
@@ -21,14 +21,16 @@ use callboard_chain::live::ConfirmError;
 use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::{family::Family, gauge::Gauge};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
+use prometheus_client::metrics::MetricType;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// The reconciler answers at once; only beginning a check takes a moment.
 const VERIFY_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -55,7 +57,6 @@ struct Ports {
     callboard: Callboard,
     metrics: Metrics,
     alarms: Alarms,
-    gauges: Gauges,
     replay: Replay,
 }
 
@@ -64,16 +65,10 @@ struct PeerLabel {
     state: String,
 }
 
-/// Figures of the chain that are set when somebody looks.
-#[derive(Default)]
-struct Gauges {
-    height: Gauge,
-    age: Gauge,
-    behind: Gauge,
-    diverged: Family<DivergenceLabel, Gauge>,
-    peers: Family<PeerLabel, Gauge>,
-    skews: Family<SkewLabel, Gauge<f64, AtomicU64>>,
-}
+/// Figures of the chain, read when somebody looks: of two who look at once each gets a whole picture. A registered metric
+/// gets the full stop of its help by itself.
+#[derive(Debug)]
+struct Figures(Weak<Ports>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SkewLabel {
@@ -101,55 +96,62 @@ impl From<&DivergenceReport> for DivergenceLabel {
     }
 }
 
-impl Gauges {
-    fn register(metrics: &Metrics) -> Self {
-        let gauges = Self::default();
-        metrics.register(|registry| {
-            registry.register("callboard_head_height", "Height of the durable head", gauges.height.clone());
-            registry.register("callboard_head_age_seconds", "Seconds since the head's timestamp", gauges.age.clone());
-            registry.register("callboard_sync_behind_blocks", "Blocks between head and target", gauges.behind.clone());
-            let help =
-                "1 while a peer shows another validly sealed chain: the first differing height, both blocks, and who";
-            registry.register("callboard_sync_diverged", help, gauges.diverged.clone());
-            registry.register("callboard_peers", "Known peers by state", gauges.peers.clone());
-            let help = "A peer's clock less this node's";
-            registry.register("callboard_peer_clock_skew_seconds", help, gauges.skews.clone());
-        });
-        gauges
-    }
-
-    fn set(&self, report: &SyncReport, peers: &[PeerReport]) {
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(ports) = self.0.upgrade().map(NodePorts) else { return Ok(()) };
+        let (report, peers) = (ports.report(), ports.peer_reports());
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.height.set(number(report.head.height));
-        self.age.set(number(report.head_age_seconds));
-        self.behind.set(number(report.behind_blocks));
-        self.diverged.clear();
-        if let Some(found) = &report.divergence {
-            self.diverged.get_or_create(&DivergenceLabel::from(found)).set(1);
+        for (name, help, value) in [
+            ("callboard_head_height", "Height of the durable head.", report.head.height),
+            ("callboard_head_age_seconds", "Seconds since the head's timestamp.", report.head_age_seconds),
+            ("callboard_sync_behind_blocks", "Blocks between head and target.", report.behind_blocks),
+        ] {
+            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&number(value))?;
         }
-        self.peers.clear();
-        for peer in peers {
-            let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));
-            self.peers.get_or_create(&PeerLabel { state: state.unwrap_or_default() }).inc();
-        }
-        self.skews.clear();
-        for (peer, skew) in peers.iter().filter_map(|peer| peer.id.zip(peer.clock_skew_seconds)) {
-            self.skews.get_or_create(&SkewLabel { peer: peer.to_string() }).set(skew);
+        encode_peers(&mut encoder, &peers)?;
+        let help =
+            "1 while a peer shows another validly sealed chain: the first differing height, both blocks, and who.";
+        let mut diverged = encoder.encode_descriptor("callboard_sync_diverged", help, None, MetricType::Gauge)?;
+        match &report.divergence {
+            Some(found) => diverged.encode_family(&DivergenceLabel::from(found))?.encode_gauge(&1i64),
+            None => Ok(()),
         }
     }
 }
 
+fn encode_peers(encoder: &mut DescriptorEncoder<'_>, peers: &[PeerReport]) -> Result<(), std::fmt::Error> {
+    let mut states = BTreeMap::<String, i64>::new();
+    for peer in peers {
+        let state = serde_json::to_value(peer.state).ok().and_then(|state| state.as_str().map(str::to_owned));
+        *states.entry(state.unwrap_or_default()).or_default() += 1;
+    }
+    let mut known = encoder.encode_descriptor("callboard_peers", "Known peers by state.", None, MetricType::Gauge)?;
+    for (state, count) in states {
+        known.encode_family(&PeerLabel { state })?.encode_gauge(&count)?;
+    }
+    let help = "A peer's clock less this node's.";
+    let mut skews = encoder.encode_descriptor("callboard_peer_clock_skew_seconds", help, None, MetricType::Gauge)?;
+    // Anybody can dial in under as many ids as they like: only whom this node dials has a figure of its own.
+    let dialled = peers.iter().filter(|peer| peer.direction.is_some_and(|direction| direction != Direction::Inbound));
+    for (peer, skew) in dialled.filter_map(|peer| peer.id.zip(peer.clock_skew_seconds)) {
+        skews.encode_family(&SkewLabel { peer: peer.to_string() })?.encode_gauge(&skew)?;
+    }
+    Ok(())
+}
+
 impl NodePorts {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self(Arc::new(Ports {
+        let ports = Arc::new(Ports {
             running: OnceLock::new(),
             registry: shared.registry.clone(),
             callboard: shared.callboard.clone(),
-            gauges: Gauges::register(&shared.metrics),
             metrics: shared.metrics.clone(),
             alarms: shared.alarms.clone(),
             replay: shared.replay.clone(),
-        }))
+        });
+        let figures = Figures(Arc::downgrade(&ports));
+        shared.metrics.register(|registry| registry.register_collector(Box::new(figures)));
+        Self(ports)
     }
 
     pub(super) fn rpc_ports(&self, chain: ChainAccess) -> RpcPorts {
@@ -190,10 +192,7 @@ impl NodePorts {
                 self.0.replay.running().map_or(report.clone(), |replaying| while_replaying(report, replaying))
             }
         };
-        // What a node is stalled for may be an alarm besides.
-        let alarms = self.0.alarms.sentences().into_iter().filter(|alarm| !report.alerts.contains(alarm));
-        let alarms: Vec<_> = alarms.collect();
-        report.alerts.extend(alarms);
+        report.alerts = self.0.alarms.sentences();
         report
     }
 
@@ -224,7 +223,7 @@ fn with_reconciled(mut report: SyncReport, reconciled: Option<&Reconciled>) -> S
 /// What the background check has found wrong, and what to do about it.
 pub(super) fn damage(result: &Reconciled) -> Option<String> {
     let fault = result.fault.as_ref()?;
-    Some(format!("the stored chain is damaged: {fault}; stop this node and run `callboard chain reconcile`"))
+    Some(format!("the stored chain is damaged: {fault}; stop this node and run `callboard chain reconcile --full`"))
 }
 
 /// How long the event stream may take to answer: it never waits for anything itself.
@@ -306,7 +305,8 @@ impl ImportPort for NodePorts {
         Box::pin(async move {
             let running = running.ok_or_else(no_genesis)?;
             let provenance = Provenance::operator(from);
-            let outcome = running.importer.import(bytes, provenance).await.map_err(|failure| import_error(&failure))?;
+            let importing = running.importer.import(bytes, provenance).instrument(running.importer.block_span());
+            let outcome = importing.await.map_err(|failure| import_error(&failure))?;
             Ok(Imported { imported: outcome.imported, height: outcome.height, hash: outcome.hash })
         })
     }
@@ -414,7 +414,6 @@ impl StatusPort for NodePorts {
     }
 
     fn metrics(&self) -> String {
-        self.0.gauges.set(&self.report(), &self.peer_reports());
         self.0.metrics.encode()
     }
 }

@@ -69,6 +69,7 @@ fn write_all(out: &mut String, subject: &Subject<'_>) -> Result<(), StorageError
         line(format!("<=> admin      http://{admin}"));
     }
     line(format!("<=> peers      http://{}", subject.peers));
+    line(format!("<=> dashboard  http://{}/", subject.rpc.public));
     line(format!("<=> node id    {}", subject.node_id));
     if subject.dev_exposed {
         line(

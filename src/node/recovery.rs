@@ -120,14 +120,14 @@ fn branch_above(
     let known = blocks.iter().map(|block| (block.height, block.hash)).collect();
     let sealed = mark.sealed().filter(|sealed| sealed.hash() == highest.hash).map(SealedHeader::of);
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Ok(Some(GivenUpBranch { after: height, highest, known, sealed, time }))
+    Ok(Some(GivenUpBranch { after: height, highest, known, sealed, time, by_follower: false }))
 }
 
 fn own_block(block: &Block) -> OwnBlock {
     OwnBlock { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp }
 }
 
-/// The blocks above `height`, lowest first: what a rollback is about to take out of an authority's chain.
+/// The blocks above `height`, lowest first: what a rollback is about to take out of the chain.
 pub(crate) fn blocks_above(store: &Store, height: u64) -> Result<Vec<OwnBlock>, StorageError> {
     let snapshot = store.snapshot()?;
     let (head, mut blocks) = (snapshot.head(), Vec::new());

@@ -33,6 +33,10 @@ impl Role {
         self.0 & other.0 == other.0
     }
 
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     pub(crate) const fn bits(self) -> u8 {
         self.0
     }

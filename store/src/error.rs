@@ -2,8 +2,10 @@
 
 use callboard_chain::{Blame, StateReadError};
 
-/// The database could not be read or written, or what it holds makes no sense. Always fatal: the node stops, because
-/// nothing it would say after this could be relied on.
+/// The database could not be read or written, or what it holds makes no sense. Fatal for whoever works on the chain:
+/// nothing it would say after this could be relied on. [`Self::Database`] stops the node whoever meets it; see
+/// [`crate::Store::report_failures_to`]. [`Self::Damaged`] met by a read for somebody outside does not: he gets an error
+/// and no answer, and no stranger can stop the node by asking for the one record that is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// redb or the operating system refused.

@@ -12,6 +12,7 @@
 //! | [`prune`] | [`StoreWriter::prune_history`]: forget the state of old blocks |
 //! | [`snapshot`] | [`Snapshot`]: everything that can be read, as of one block |
 //! | [`address`] | look-up of transactions by address |
+//! | [`strays`] | rows of the look-up by address that belong to no block |
 //! | [`state`] | [`LatestState`]: the newest durable state, for the executor |
 //! | [`history`] | [`HistoricState`]: the state at an old block |
 //! | [`scan`] | the flat state at one height, part by part |
@@ -22,7 +23,9 @@
 //! | [`scratch`] | trie nodes on disk for a while |
 //! | [`node`] | [`NodeStore`]: what one node remembers for itself (`node.redb`) |
 //!
-//! A storage error is fatal: [`StorageError::is_fatal`] and its siblings say so, and the caller stops the node.
+//! A storage error is fatal: [`StorageError::is_fatal`] and its siblings say so, and the caller stops the node. What the
+//! operating system refuses is told besides, whoever met it: [`Store::report_failures_to`] and
+//! [`NodeStore::report_failures_to`].
 
 pub mod address;
 mod batch;
@@ -31,6 +34,7 @@ mod codec;
 pub mod commit;
 pub mod compare;
 pub mod create;
+mod disk;
 pub mod error;
 pub mod history;
 mod keys;
@@ -47,7 +51,9 @@ pub mod scratch;
 pub mod snapshot;
 pub mod state;
 pub mod store;
+pub mod strays;
 mod tables;
+pub mod told;
 mod view;
 
 pub use address::{AddressDifference, AddressEntry, AddressPage, AddressQuery, Direction, Role};
@@ -68,9 +74,11 @@ pub use rollback::{Rollback, RollbackError};
 pub use root::{RootComputation, RootError};
 pub use scan::{FlatEntry, FlatScan, ScanError};
 pub use scratch::ScratchTrie;
-pub use snapshot::Snapshot;
+pub use snapshot::{BlockPart, Snapshot};
 pub use state::LatestState;
 pub use store::{Store, StoreConfig, StoreWriter};
+pub use strays::{AddressRows, StrayRow, address_rows};
+pub use told::ToldDivergence;
 
 #[cfg(test)]
 mod tests;

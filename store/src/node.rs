@@ -1,6 +1,7 @@
 //! `node.redb`: what one node remembers for itself. It has a writer of its own, so that a stranger's bad block never
 //! costs the chain's writer anything, and it is not copied when a chain is.
 
+use crate::disk::{DiskFailures, OpenDatabase};
 use crate::open::{open_or_create, unreadable};
 use crate::{OpenError, StorageError};
 use alloy_consensus::Header;
@@ -12,6 +13,7 @@ use redb::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -147,15 +149,22 @@ pub struct Evidence {
 #[derive(Clone)]
 pub struct NodeStore {
     database: Arc<Database>,
+    failures: DiskFailures,
 }
 
 impl NodeStore {
     /// Opens `path`, and makes it where it does not exist.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let database = open_or_create(path.as_ref(), CACHE_BYTES)?;
-        let store = Self { database: Arc::new(database) };
+        let OpenDatabase { database, failures } = open_or_create(path.as_ref(), CACHE_BYTES)?;
+        let store = Self { database: Arc::new(database), failures };
         store.create_tables().map_err(|error| unreadable(path.as_ref(), error))?;
         Ok(store)
+    }
+
+    /// As [`crate::Store::report_failures_to`]. After a failed write redb refuses every further one, so that nothing
+    /// would be remembered any more: no evidence, no guest, no own block that an authority has met.
+    pub fn report_failures_to(&self, tell: impl Fn(&io::Error) + Send + Sync + 'static) {
+        self.failures.report_to(tell);
     }
 
     /// Remembers peers, replacing what was known of them. The caller bounds how many it knows.
@@ -341,6 +350,7 @@ impl NodeStore {
             write.open_table(EVIDENCE)?;
             write.open_table(ACCEPTED)?;
             write.open_table(BOOKMARKS)?;
+            crate::told::create_tables(write)?;
             crate::own::create_tables(write)
         })
     }

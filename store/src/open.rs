@@ -1,6 +1,7 @@
 //! Opening a database, and what is checked before anybody may use it.
 
 use crate::codec;
+use crate::disk::OpenDatabase;
 use crate::tables::{self, *};
 use crate::view::{self, View};
 use crate::{Head, StorageError, Store, StoreConfig, StoreWriter};
@@ -97,7 +98,8 @@ impl Store {
     ) -> Result<(Self, StoreWriter), OpenError> {
         let path = path.as_ref();
         guarded(path, || {
-            let database = builder(config.cache_bytes).open(path).map_err(|error| refused(path, error))?;
+            let database = OpenDatabase::existing(path, &builder(config.cache_bytes));
+            let database = database.map_err(|error| refused(path, error))?;
             opened(database, path, config, expected_genesis)
         })
     }
@@ -109,8 +111,9 @@ impl Store {
     pub fn open_damaged(path: impl AsRef<Path>, config: &StoreConfig) -> Result<(Self, StoreWriter), OpenError> {
         let path = path.as_ref();
         guarded(path, || {
-            let database = builder(config.cache_bytes).open(path).map_err(|error| refused(path, error))?;
-            check_schema(&database, path)?;
+            let database = OpenDatabase::existing(path, &builder(config.cache_bytes));
+            let database = database.map_err(|error| refused(path, error))?;
+            check_schema(&database.database, path)?;
             let store = Store::new(database);
             let head = store.view().map_err(|error| unreadable(path, error))?.head;
             let writer = StoreWriter::new(store.clone(), head, *config);
@@ -121,12 +124,13 @@ impl Store {
 
 /// The checks of an open database; `path` is only what errors call it.
 pub(crate) fn opened(
-    database: Database,
+    database: impl Into<OpenDatabase>,
     path: &Path,
     config: &StoreConfig,
     expected_genesis: Option<B256>,
 ) -> Result<(Store, StoreWriter), OpenError> {
-    check_schema(&database, path)?;
+    let database = database.into();
+    check_schema(&database.database, path)?;
     let store = Store::new(database);
     let view = store.view().map_err(|error| unreadable(path, error))?;
     check_chain(&view, path, expected_genesis)?;
@@ -136,8 +140,8 @@ pub(crate) fn opened(
 }
 
 /// Opens or makes a database that is not a chain's.
-pub(crate) fn open_or_create(path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
-    guarded(path, || builder(cache_bytes).create(path).map_err(|error| refused(path, error)))
+pub(crate) fn open_or_create(path: &Path, cache_bytes: usize) -> Result<OpenDatabase, OpenError> {
+    guarded(path, || OpenDatabase::existing_or_new(path, &builder(cache_bytes)).map_err(|error| refused(path, error)))
 }
 
 /// redb panics on some garbled files: that is an error like any other. What `open` was building is lost with the

@@ -1,6 +1,6 @@
 //! What an authority remembers in `node.redb` for the sake of its own seals: blocks that it met and lacks, branches that it
 //! gave up, and who was there to tell it of them. Its high-water file says what it sealed; this says what else it must
-//! not seal over, and what it must not take back.
+//! not seal over, and what it must not take back. A follower, too, remembers the branches that its operator gave up.
 
 use crate::StorageError;
 use crate::node::{NodeStore, SealedHeader, decode, encode};
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// Hashes that are kept of a branch that was given up: its lowest ones, which every part of it stands on, and its
 /// highest. Where it is longer, its other blocks are told by their time.
 pub const MAX_KNOWN: usize = 4_096;
-/// Branches that an authority can give up. One that did so more often has other troubles.
+/// Branches that a node can give up. One that did so more often has other troubles.
 pub const MAX_GIVEN_UP: u64 = 256;
 
 /// Nodes that dial this one and are remembered; those beyond are not waited for.
@@ -41,7 +41,7 @@ pub struct OwnBlock {
     pub timestamp: u64,
 }
 
-/// A branch that the authority gave up knowingly.
+/// A branch that was given up knowingly: by an authority, or by a follower's operator for another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenUpBranch {
     /// The highest block that was kept.
@@ -54,17 +54,21 @@ pub struct GivenUpBranch {
     pub sealed: Option<SealedHeader>,
     /// When, unix seconds.
     pub time: u64,
+    /// A follower gave it up: only the blocks in `known` are of it, because the authority may have sealed others of these
+    /// heights at the same time, and those are the ones that the follower wants.
+    #[serde(default)]
+    pub by_follower: bool,
 }
 
 impl GivenUpBranch {
-    /// Whether a block that is not of this authority's chain is of this branch. Where not all of its blocks are known,
-    /// because the database was an older copy, they are told by their time: what was sealed before the branch was given
-    /// up is no later than its highest block.
+    /// Whether a block that is not of this node's chain is of this branch. Where an authority does not know all of its
+    /// blocks, because the database was an older copy, they are told by their time: what was sealed before the branch was
+    /// given up is no later than its highest block.
     pub fn holds(&self, block: &OwnBlock) -> bool {
         let is_within = block.height > self.after
             && block.height <= self.highest.height
             && block.timestamp <= self.highest.timestamp;
-        self.known.contains(&(block.height, block.hash)) || (is_within && !self.is_whole())
+        self.known.contains(&(block.height, block.hash)) || (!self.by_follower && is_within && !self.is_whole())
     }
 
     /// Whether every block of it is known.
@@ -121,6 +125,26 @@ impl NodeStore {
     pub fn given_up(&self) -> Result<Vec<GivenUpBranch>, StorageError> {
         let table = self.begin_read()?.open_table(GIVEN_UP)?;
         table.iter()?.map(|entry| decode("given_up", entry?.1.value())).collect()
+    }
+
+    /// Forgets every branch with this block that a follower gave up; whether there was one. What an authority gave up stays
+    /// so: its new blocks stand in the place of those.
+    pub fn take_back(&self, height: u64, hash: B256) -> Result<bool, StorageError> {
+        self.write(|write| {
+            let mut table = write.open_table(GIVEN_UP)?;
+            let mut found = Vec::new();
+            for entry in table.iter()? {
+                let (number, record) = entry?;
+                let branch: GivenUpBranch = decode("given_up", record.value())?;
+                if branch.by_follower && branch.known.contains(&(height, hash)) {
+                    found.push(number.value());
+                }
+            }
+            for number in &found {
+                table.remove(number)?;
+            }
+            Ok(!found.is_empty())
+        })
     }
 
     /// Remembers a block with this authority's own seal that it lacks, where it is the highest one so far.
@@ -201,7 +225,7 @@ mod tests {
 
     fn branch(after: u64, known: &[u64]) -> GivenUpBranch {
         let known = known.iter().map(|height| (*height, block(*height, 0).hash)).collect();
-        GivenUpBranch { after, highest: block(7, 70), known, sealed: None, time: 1 }
+        GivenUpBranch { after, highest: block(7, 70), known, sealed: None, time: 1, by_follower: false }
     }
 
     fn opened() -> (tempfile::TempDir, NodeStore) {
@@ -226,6 +250,24 @@ mod tests {
         assert!(branch.holds(&block(5, 50)) && branch.holds(&block(6, 70)));
         assert!(!branch.holds(&block(6, 71)), "it was sealed later");
         assert!(!branch.holds(&block(8, 70)) && !branch.holds(&block(4, 40)));
+    }
+
+    #[test]
+    fn of_a_branch_that_a_follower_gave_up_no_block_is_told_by_its_time() {
+        let branch = GivenUpBranch { by_follower: true, ..branch(4, &[5, 7]) };
+        assert!(branch.holds(&block(5, 50)) && branch.holds(&block(7, 70)));
+        assert!(!branch.holds(&block(6, 60)), "it may be the authority's");
+    }
+
+    #[test]
+    fn what_a_follower_gave_up_can_be_taken_back_by_any_block_of_it_and_what_an_authority_gave_up_cannot() {
+        let (_folder, store) = opened();
+        let own = branch(4, &[5, 6, 7]);
+        assert!(store.give_up(&own).unwrap());
+        assert!(store.give_up(&GivenUpBranch { by_follower: true, ..branch(2, &[3, 4, 5]) }).unwrap());
+        assert!(!store.take_back(3, B256::ZERO).unwrap() && !store.take_back(6, block(6, 0).hash).unwrap());
+        assert!(store.take_back(5, block(5, 0).hash).unwrap());
+        assert_eq!(store.given_up().unwrap(), [own]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::batch::{self, IndexRows};
 use crate::codec::{ChangeSet, Head};
 use crate::commit::write_head;
-use crate::keys;
+use crate::keys::{self, TransactionLocation};
 use crate::tables::*;
 use crate::{BuildError, Snapshot, StorageError, StoreWriter, TrieBuild, history};
 use alloy_primitives::{Address, B256, U256};
@@ -114,6 +114,7 @@ impl StoreWriter {
             remove_history(&write, &snapshot, undone.clone())?;
             remove_blocks(&write, &snapshot, undone)?;
         }
+        remove_strays(&write, to)?;
         for table in [ACCOUNT_TRIE, STORAGE_TRIE] {
             write.delete_table(table).map_err(StorageError::from)?;
             write.open_table(table).map_err(StorageError::from)?;
@@ -230,6 +231,15 @@ fn remove_blocks(
         write.open_table(RECEIPTS)?.remove(height)?;
         write.open_table(SENDERS)?.remove(height)?;
     }
+    Ok(())
+}
+
+/// Whatever the look-ups list above a height, also what belongs to no block.
+fn remove_strays(write: &WriteTransaction, to: u64) -> Result<(), StorageError> {
+    write.open_table(HEIGHTS)?.retain(|_, height| height <= to)?;
+    let is_below = |location: TransactionLocation| location.height <= to;
+    write.open_table(TRANSACTIONS)?.retain(|_, location| is_below(TransactionLocation::from_bytes(*location)))?;
+    write.open_table(ADDRESSES)?.retain(|key, _| is_below(keys::entry_location(key)))?;
     Ok(())
 }
 

@@ -26,7 +26,7 @@ impl ScratchTrie {
     pub fn create(path: &Path) -> Result<Self, crate::OpenError> {
         // Fails where there is nothing to remove; a file that cannot be removed cannot be opened either.
         let _ = fs::remove_file(path);
-        let scratch = Self { path: path.to_owned(), database: open_or_create(path, CACHE_BYTES)? };
+        let scratch = Self { path: path.to_owned(), database: open_or_create(path, CACHE_BYTES)?.database };
         fs::remove_file(path).map_err(|source| crate::OpenError::File { path: path.to_owned(), source })?;
         scratch.write(&TrieUpdates::default()).map_err(|error| crate::open::unreadable(path, error))?;
         Ok(scratch)

@@ -14,6 +14,15 @@ use callboard_chain::{Account, Block, BlockChanges, Receipt, StateReadError, Sta
 use redb::ReadableTable;
 use std::sync::Arc;
 
+/// A part of a block's canonical bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockPart {
+    /// The part.
+    pub bytes: Bytes,
+    /// Length of the whole.
+    pub length: usize,
+}
+
 /// The database as of one durable block: blocks, receipts, state, indexes and head all belong to it. Cheap to clone
 /// and to make. Hold it for less than five seconds (see [`crate::Store::snapshot`]).
 ///
@@ -91,6 +100,12 @@ impl Snapshot {
     /// Canonical bytes of the block at `height`; `None` above the head.
     pub fn block_bytes(&self, height: u64) -> Result<Option<Bytes>, StorageError> {
         self.view.block_bytes(height)
+    }
+
+    /// A part of the canonical bytes of the block at `height`: at most `most`, from byte `from` on; `None` above the
+    /// head. No more of it is copied.
+    pub fn block_part(&self, height: u64, from: usize, most: usize) -> Result<Option<BlockPart>, StorageError> {
+        self.view.block_part(height, from, most)
     }
 
     /// Hash of the block at `height`; `None` above the head.

@@ -1,9 +1,11 @@
 //! The database as the rest of the node holds it: a handle that reads, and one writer.
 
 use crate::codec::Head;
+use crate::disk::OpenDatabase;
 use crate::view::View;
 use crate::{LatestState, Snapshot, StorageError};
-use redb::{Database, WriteTransaction};
+use redb::WriteTransaction;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,14 +36,20 @@ pub struct Store {
 }
 
 struct Shared {
-    database: Database,
+    open: OpenDatabase,
     /// Goes up by one after every write that readers should see.
     generation: AtomicU64,
 }
 
 impl Store {
-    pub(crate) fn new(database: Database) -> Self {
-        Self { shared: Arc::new(Shared { database, generation: AtomicU64::new(0) }) }
+    pub(crate) fn new(database: impl Into<OpenDatabase>) -> Self {
+        Self { shared: Arc::new(Shared { open: database.into(), generation: AtomicU64::new(0) }) }
+    }
+
+    /// From now on `tell` hears of each call on the database's file that the operating system refuses, on the thread
+    /// that made it: whoever reads or writes gets the error besides. The first caller's `tell` stays.
+    pub fn report_failures_to(&self, tell: impl Fn(&io::Error) + Send + Sync + 'static) {
+        self.shared.open.failures.report_to(tell);
     }
 
     /// Everything as of the newest durable block. Hold it for less than five seconds: while it lives, no page it can
@@ -56,7 +64,7 @@ impl Store {
     }
 
     pub(crate) fn view(&self) -> Result<View, StorageError> {
-        View::open(&self.shared.database)
+        View::open(&self.shared.open.database)
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -90,7 +98,7 @@ impl StoreWriter {
 
     /// A write transaction that is durable when its commit returns.
     pub(crate) fn begin(&self) -> Result<WriteTransaction, StorageError> {
-        let mut write = self.store.shared.database.begin_write()?;
+        let mut write = self.store.shared.open.database.begin_write()?;
         write.set_quick_repair(self.config.quick_repair);
         Ok(write)
     }

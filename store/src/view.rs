@@ -3,6 +3,7 @@
 use crate::StorageError;
 use crate::codec::{self, Head};
 use crate::keys::{self, TransactionLocation};
+use crate::snapshot::BlockPart;
 use crate::tables::{self, *};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::Nibbles;
@@ -74,6 +75,15 @@ impl View {
 
     pub(crate) fn block_bytes(&self, height: u64) -> Result<Option<Bytes>, StorageError> {
         Ok(self.blocks.get(height)?.map(|bytes| Bytes::copy_from_slice(bytes.value())))
+    }
+
+    pub(crate) fn block_part(&self, height: u64, from: usize, most: usize) -> Result<Option<BlockPart>, StorageError> {
+        let part = |value: &[u8]| {
+            let begin = from.min(value.len());
+            let end = from.saturating_add(most).min(value.len());
+            BlockPart { bytes: Bytes::copy_from_slice(&value[begin..end]), length: value.len() }
+        };
+        Ok(self.blocks.get(height)?.map(|bytes| part(bytes.value())))
     }
 
     pub(crate) fn block(&self, height: u64) -> Result<Option<Block>, StorageError> {

@@ -14,11 +14,11 @@ const ACCOUNTS: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("ac
 const ACCOUNT_TRIE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("account_trie");
 const ADDRESSES: TableDefinition<'_, &[u8; 32], u8> = TableDefinition::new("addresses");
 const CODE: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("code");
-const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
+pub(crate) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
 const RECEIPTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("receipts");
 
 /// Writes into the database of a stopped node, past everything that keeps it right.
-fn damage(database: &Path, change: impl FnOnce(&WriteTransaction)) {
+pub(crate) fn damage(database: &Path, change: impl FnOnce(&WriteTransaction)) {
     let database = Database::open(database).expect("opened");
     let write = database.begin_write().expect("begun");
     change(&write);
@@ -238,6 +238,26 @@ fn a_damaged_look_up_by_address_is_found_by_a_full_check_and_repaired() {
 }
 
 #[test]
+fn a_row_of_the_look_up_by_address_that_belongs_to_no_block_is_named_and_removed() {
+    // Of a block that has the transaction under other addresses, of a transaction that it has not, and above the head.
+    for (height, index) in [(4, 0), (4, 1), (20, 0)] {
+        let (forge, mut node) = chain();
+        let address = dev::key(2).address();
+        damage(&node.database(), |write| {
+            let mut key = listed(address, height);
+            key[28..].copy_from_slice(&u32::to_be_bytes(index));
+            write.open_table(ADDRESSES).expect("table").insert(&key, 2).expect("written");
+        });
+        let named = node.run(&["chain", "verify"]).refused(1);
+        let row = format!("{address} as recipient of transaction {index} of block {height}");
+        assert!(named.contains(&row), "{named}");
+        let done = node.run(&["chain", "reconcile", "--full"]);
+        assert!(done.code == 0 && done.stdout.contains("blocks again"), "{}{}", done.stdout, done.stderr);
+        assert_whole(forge, &mut node);
+    }
+}
+
+#[test]
 fn damaged_code_is_never_answered_and_is_found_by_every_check_and_repaired() {
     let (mut forge, mut node) = chain();
     // The code `5b` (a jump destination), which no block runs.
@@ -304,7 +324,7 @@ fn nobody_can_open_the_database_until_the_repaired_one_is_in_its_place() {
     callboard::repair::reconcile(&configuration, false, &mut |said| {
         tried += 1;
         let opened = Database::open(&database).map(drop);
-        assert!(matches!(opened, Err(redb::DatabaseError::DatabaseAlreadyOpen)), "while {said}: {opened:?}");
+        assert!(matches!(opened, Err(redb::DatabaseError::DatabaseAlreadyOpen)), "while {said:?}: {opened:?}");
     })
     .expect("repaired");
     assert!(tried > 3, "{tried}");
@@ -388,6 +408,18 @@ fn the_background_check_finds_a_right_state_right_and_a_damaged_one_out() {
     assert!(code == 503 && reason.to_string().contains("damaged"), "{reason}");
     assert_eq!(node.metric("callboard_reconcile_faults_total"), 1);
     assert!(node.log().contains("the stored chain is damaged"), "{}", node.log());
+}
+
+#[test]
+fn the_background_check_finds_a_row_of_the_look_up_by_address_that_belongs_to_no_block() {
+    let (_forge, mut node) = chain();
+    let address = dev::key(2).address();
+    damage(&node.database(), |write| {
+        write.open_table(ADDRESSES).expect("table").insert(&listed(address, 4), 2).expect("written");
+    });
+    node.set("sync.reconcile_every_s", 1).start();
+    let fault = until("an alarm", SOON, || node.status()["lastReconciled"]["fault"].as_str().map(str::to_owned));
+    assert!(fault.contains(&format!("{address} as recipient of transaction 0 of block 4")), "{fault}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Commands that need no node, and what client commands say when there is none.
 
-use crate::support::Place;
-use serde_json::Value;
+use crate::support::http::Http;
+use crate::support::node::{SOON, hex_number};
+use crate::support::{Place, callboard, until};
+use serde_json::{Value, json};
+use std::process::Stdio;
 
 const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const ADDRESS: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
@@ -88,4 +91,41 @@ fn version_and_completions_are_printed() {
     let json: Value = serde_json::from_str(&place.run(&["version", "--json"]).succeeded()).expect("JSON");
     assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
     assert!(place.run(&["completions", "bash"]).succeeded().contains("callboard"));
+}
+
+#[test]
+fn a_node_whose_output_nobody_reads_any_more_goes_on() {
+    let place = Place::with(
+        "[node]\ndev = true\n[authority]\nblock_interval_ms = 50\nempty_blocks = true\n\
+         [rpc]\nlisten = \"127.0.0.1:0\"\n[peers]\nlisten = \"127.0.0.1:0\"\n",
+    );
+    let mut command = callboard();
+    command.args(["node", "--config", "node.toml"]).current_dir(place.path(""));
+    let mut node = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let addresses: Value = until("it listens", SOON, || {
+        serde_json::from_slice(&std::fs::read(place.path("data/addresses.json")).ok()?).ok()
+    });
+    drop((node.stdout.take(), node.stderr.take()));
+    let (http, url) = (Http::new(), format!("http://{}", addresses["rpc"].as_str().expect("an address")));
+    let height = || {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": [] });
+        hex_number(&http.post(&url, &call).expect("it answers").1["result"])
+    };
+    let first = height();
+    // Each block is a line that nobody reads.
+    until("it seals blocks", SOON, || (height() >= first + 5).then_some(()));
+    node.kill().and_then(|()| node.wait()).expect("it is killed");
+}
+
+#[test]
+fn a_command_whose_messages_nobody_reads_does_its_work() {
+    let place = Place::with("[node]\ndev = true\n");
+    place.run(&["init", "--config", "node.toml"]).succeeded();
+    let mut command = callboard();
+    command.args(["chain", "export", "blocks", "--config", "node.toml", "--progress", "plain"]);
+    let mut export =
+        command.current_dir(place.path("")).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("run");
+    drop(export.stderr.take());
+    assert!(export.wait().expect("it ends").success());
+    assert!(place.files().contains(&"blocks".to_owned()));
 }

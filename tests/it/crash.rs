@@ -13,13 +13,13 @@ use std::time::Duration;
 const LET_THROUGH: i64 = 100_000;
 
 /// A way to a node on which only so many bytes come back as are let through.
-struct Gate {
-    url: String,
+pub(crate) struct Gate {
+    pub(crate) url: String,
     budget: Arc<AtomicI64>,
 }
 
 impl Gate {
-    fn to(url: &str) -> Self {
+    pub(crate) fn to(url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let gate = Self { url: format!("http://{}", listener.local_addr().expect("address")), budget: Arc::default() };
         let (target, budget) = (url.trim_start_matches("http://").to_owned(), gate.budget.clone());
@@ -34,7 +34,7 @@ impl Gate {
         gate
     }
 
-    fn let_through(&self, bytes: i64) {
+    pub(crate) fn let_through(&self, bytes: i64) {
         self.budget.store(bytes, Ordering::Relaxed);
     }
 }

@@ -116,6 +116,7 @@ fn two_processes_that_seal_with_one_key_are_proven_to_have_done_so() {
     let alert = is_alerted(&original, "sealed two blocks of height 6");
     assert!(alert.contains(&copy.hash(6).to_string()) && alert.contains(&original.hash(6).to_string()), "{alert}");
     assert_eq!(original.metric("callboard_equivocations"), 1);
+    assert!(original.alarm("equivocation"));
     original.is_phase("diverged");
 }
 

@@ -1,7 +1,8 @@
 //! A JSON-RPC server with answers of our choice, for what client commands ask and print.
 
+use crate::support::receiver::read_body;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -38,7 +39,7 @@ impl FakeNode {
 
 fn serve(stream: TcpStream, answers: &Answers, seen: &Mutex<Vec<(String, Value)>>) {
     let mut reader = BufReader::new(stream);
-    while let Some(request) = read_request(&mut reader) {
+    while let Some(request) = read_body(&mut reader) {
         let method = request["method"].as_str().expect("method").to_owned();
         let result = answers(&method, &request["params"]);
         seen.lock().expect("no panic").push((method, request["params"].clone()));
@@ -49,23 +50,4 @@ fn serve(stream: TcpStream, answers: &Answers, seen: &Mutex<Vec<(String, Value)>
             return;
         }
     }
-}
-
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Value> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().expect("a length");
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    serde_json::from_slice(&body).ok()
 }

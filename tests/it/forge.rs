@@ -49,6 +49,13 @@ impl Forge {
         Self::over(config(name), now - 1_000)
     }
 
+    /// The same, of a chain whose configuration differs in this.
+    pub(crate) fn with(change: impl FnOnce(&mut ChainConfig)) -> Self {
+        let mut config = config("forge");
+        change(&mut config);
+        Self::over(config, Self::new().genesis.block().header().timestamp)
+    }
+
     /// A chain on which everything is as it was the last time, times and hashes included. Its blocks are old.
     pub(crate) fn at(timestamp: u64) -> Self {
         Self::over(config("forge"), timestamp)

@@ -156,6 +156,11 @@ fn an_authority_that_sealed_over_its_newer_blocks_hears_of_it_from_its_follower_
     follower.start();
     authority.is_phase("diverged");
     follower.is_phase("diverged");
+    // It cannot ask its follower where the chains part: that one says so.
+    let found = until("it knows where", SOON, || {
+        Some(authority.status()["divergence"].clone()).filter(|found| found["lastCommonHeight"] == 5)
+    });
+    assert_eq!((&found["height"], &found["theirs"]), (&json!(6), &json!(old)), "{found}");
     let proven = |evidence: &Value| evidence["height"] == 6 && evidence["second"]["hash"] == json!(old);
     until("the proof is kept", SOON, || {
         let kept = authority.call("callboard_evidence", json!([]))["evidence"].clone();

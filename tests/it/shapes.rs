@@ -124,7 +124,7 @@ fn sync_status() -> Value {
         "etaSeconds": "count?",
         "bottleneck": "text?",
         "stages": [{ "name": { "=": ["fetch", "verify", "execute", "root", "commit"] },
-                     "busy": "number", "items": "count", "seconds": "number" }],
+                     "busy": "number", "stalled": "number", "items": "count", "seconds": "number" }],
         "peers": [{ "id": "node", "url": "text", "height": "count?", "hash": "hash?",
                     "state": { "=": ["agrees", "ahead", "differs", "unknown"] } }, "*"],
         "divergence": { "?": { "height": "count", "ours": "hash?", "theirs": "hash", "peer": "text",

@@ -12,6 +12,7 @@ use std::io::{BufRead, Lines, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -158,6 +159,88 @@ fn a_thousand_subscribers_of_which_a_tenth_never_reads_cost_the_chain_nothing() 
     make_blocks(&node, 5, 1);
     assert_eq!(node.height(), last + 1);
     node.stop();
+}
+
+/// A follower that has the genesis and nothing else.
+fn newcomer(name: &'static str, authority: &Node) -> Node {
+    let mut follower = Node::follower(name, &[authority]);
+    follower.set("sync.commit_ms", 50).start().is_phase("following");
+    follower.stop();
+    follower
+}
+
+/// Starts a follower that hears of the authority's blocks only once it is `watched`; how long it then takes to have them.
+fn catches_up<T>(follower: &mut Node, authority: &Node, last: u64, watch: impl FnOnce(&Node) -> T) -> (T, Duration) {
+    authority.pause();
+    follower.start();
+    let watchers = watch(follower);
+    assert_eq!(follower.height(), 0);
+    authority.resume();
+    follower.reaches(1);
+    let begun = Instant::now();
+    follower.reaches(last);
+    (watchers, begun.elapsed())
+}
+
+/// What a dashboard listens to while blocks come faster than anybody reads them.
+const WHILE_BUSY: &str = "sync,routes";
+
+/// Reads until the node says that it follows at this height.
+async fn hears_the_head(mut lines: tokio::io::Lines<BufReader<TcpStream>>, height: u64) {
+    loop {
+        let line = lines.next_line().await.expect("read").expect("the stream goes on");
+        let status = line.strip_prefix("data: ").and_then(|data| serde_json::from_str::<Value>(data).ok());
+        if status.is_some_and(|status| status["phase"] == "following" && status["head"]["height"] == height) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn subscribers_that_stop_reading_while_a_follower_catches_up_cost_neither_its_speed_nor_the_others() {
+    const STALLED: usize = 40;
+    const READERS: usize = 10;
+    let mut authority = Node::authority();
+    authority.start();
+    let (mut alone, mut watched) = (newcomer("alone", &authority), newcomer("watched", &authority));
+    [0, LARGE].iter().for_each(|nonce| load(&authority, *nonce));
+    let last = authority.height();
+    let ((), unwatched) = catches_up(&mut alone, &authority, last, |_| ());
+    let memory = alone.peak_memory();
+    alone.stop();
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut reading = JoinSet::new();
+    let (stalled, took) = catches_up(&mut watched, &authority, last, |node| {
+        let at = node.rpc_url().trim_start_matches("http://").to_owned();
+        runtime.block_on(async {
+            let mut stalled = Vec::new();
+            for _ in 0..STALLED {
+                // As a dashboard listens, and with the transactions, which fill every buffer on the way.
+                stalled.push(listen(&at, "blocks,transactions,pending,sync,routes", Some(4_096)).await);
+            }
+            for _ in 0..READERS {
+                let lines = BufReader::new(listen(&at, WHILE_BUSY, None).await).lines();
+                reading.spawn(hears_the_head(lines, last));
+            }
+            // One of these stops reading as well.
+            (stalled, listen(&at, WHILE_BUSY, Some(4_096)).await)
+        })
+    });
+    let heard = runtime.block_on(async { tokio::time::timeout(SOON, reading.join_all()).await });
+    assert_eq!(heard.expect("every reader hears of the head").len(), READERS);
+    // Each block is written once for all of them; a follower that waited for one of them would not get on at all.
+    assert!(took < unwatched * 3 + Duration::from_secs(3), "{took:?}, and {unwatched:?} with nobody listening");
+    until("the stalled subscribers are dropped", SOON, || {
+        let dropped = watched.metric_with("callboard_event_subscribers_dropped_total", "reason=\"too_many_bytes\"");
+        (dropped == STALLED as u64).then_some(())
+    });
+    let grown = watched.peak_memory().saturating_sub(memory);
+    assert!(grown < GROWTH, "the node has grown by {grown} KiB");
+    // What comes once a second may wait for long.
+    until("one is left", SOON, || (watched.metric("callboard_event_subscribers") == 1).then_some(()));
+    drop(stalled);
+    assert_eq!(watched.hash(last), authority.hash(last));
 }
 
 #[test]

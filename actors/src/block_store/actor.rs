@@ -6,8 +6,9 @@
 
 use super::messages::{HeadStored, StoreBatch};
 use super::metrics::CommitMetrics;
+use crate::block_span::span_of;
 use crate::broadcaster::{BroadcastBlock, RelayBlock};
-use crate::callboard::{Callboard, Delivery, Kind, Provenance};
+use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
 use crate::confirmed_state::BatchStored;
 use crate::event_stream::BlocksStored as StreamBlocks;
 use crate::guard::Stop;
@@ -104,20 +105,27 @@ impl BlockStore {
             transactions: blocks.iter().map(|block| block.value().transactions().len() as u64).sum(),
             next_base_fee: blocks.last().map_or(0, |block| next_base_fee(block.value().header(), &self.config)),
         };
+        let phase = self.callboard.phase();
         for (block, provenance) in blocks.iter().zip(origins) {
+            let _entered = span_of(block.value(), phase).entered();
+            tell(block.value(), *provenance, phase);
             self.route(block, *provenance);
         }
         let blocks: Arc<[Durable<Block>]> = blocks.into();
         // Before the proposer hears of the head: when it asks the pool for the next block, the pool knows this one.
-        self.ports.pool.signal(PoolBlocks { blocks: blocks.clone() });
+        self.ports.pool.signal(PoolBlocks { blocks: blocks.clone(), next_base_fee: stored.next_base_fee });
         self.ports.heads.iter().for_each(|port| port.signal(stored));
         self.ports.events.signal(StreamBlocks { blocks });
     }
 
     /// What the routing table says happens to a block once it is durable.
     fn route(&self, block: &Durable<Block>, provenance: Provenance) {
-        let mut routes = Vec::new();
-        for delivery in self.callboard.deliveries(provenance.origin, Kind::Block) {
+        let taken = |delivery: &Delivery| matches!(delivery, Delivery::BroadcastBlock | Delivery::RelayBlock);
+        let deliveries = self.callboard.deliveries(provenance.origin, Kind::Block);
+        let routes: Vec<_> = deliveries.into_iter().filter(taken).collect();
+        // Before anybody can take it from here: whoever does is noted in it.
+        self.ports.passports.stored(block.value(), provenance, &routes);
+        for delivery in routes {
             match delivery {
                 Delivery::BroadcastBlock => self.ports.broadcast.signal(BroadcastBlock { block: block.clone() }),
                 Delivery::RelayBlock => {
@@ -126,9 +134,16 @@ impl BlockStore {
                 _ => continue,
             }
             self.callboard.count(provenance.origin, Kind::Block, delivery);
-            routes.push(delivery);
         }
-        self.ports.passports.stored(block.value(), provenance, &routes);
+    }
+}
+
+/// A line for each block, but while catching up, where there would be thousands a second.
+fn tell(block: &Block, provenance: Provenance, phase: Phase) {
+    let (transactions, gas, origin) = (block.transactions().len(), block.header().gas_used, provenance.origin.name());
+    match phase {
+        Phase::CatchingUp => tracing::debug!(actor = "BlockStore", transactions, gas, origin, "block confirmed"),
+        _ => tracing::info!(actor = "BlockStore", transactions, gas, origin, "block confirmed"),
     }
 }
 

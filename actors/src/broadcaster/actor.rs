@@ -16,11 +16,12 @@ use crate::callboard::{Callboard, Delivery, Kind};
 use crate::guard::Stop;
 use crate::peer_discovery::{PeerConnected, PeerLost, SessionBroken};
 use crate::send::{Inbox, OnTimer, Timed, Timers};
-use crate::transport::{NodeId, client::Session};
+use crate::transport::{FREE_BYTES, NodeId, StreamBudget, client::Session};
 use crate::tx_pool::TransactionAccepted;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use alloy_eips::eip2718::Encodable2718;
 use bytes::Bytes;
+use callboard_chain::Block;
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -45,6 +46,7 @@ pub struct Broadcaster {
     callboard: Callboard,
     state: State,
     metrics: BroadcastMetrics,
+    streams: StreamBudget,
     subscribers: HashMap<u64, Queue>,
     sessions: HashMap<NodeId, Session>,
     timers: Timers<Tick>,
@@ -55,13 +57,14 @@ pub struct Broadcaster {
 pub struct Tick;
 
 impl Broadcaster {
-    /// A broadcaster without subscribers and peers.
-    pub fn new(ports: Ports, callboard: Callboard, metrics: BroadcastMetrics) -> Self {
+    /// A broadcaster without subscribers and peers; what waits for streams is counted in `streams`.
+    pub fn new(ports: Ports, callboard: Callboard, metrics: BroadcastMetrics, streams: StreamBudget) -> Self {
         Self {
             ports,
             callboard,
             state: State::default(),
             metrics,
+            streams,
             subscribers: HashMap::new(),
             sessions: HashMap::new(),
             timers: Timers::default(),
@@ -77,6 +80,15 @@ impl Broadcaster {
                 Effect::SessionBroken { peer, reason } => self.report_broken(peer, reason),
             }
         }
+    }
+
+    /// All queues hold the same bytes, which are counted once. A long block comes from the store, in parts.
+    fn on_block(&mut self, block: &Block, from: Option<NodeId>, what: &str, ctx: &mut Context<Self>) {
+        let bytes = &block.bytes().0;
+        let canonical = if bytes.len() > FREE_BYTES { None } else { self.streams.share(bytes) };
+        let effects = self.state.on_block(block.height(), canonical.as_ref(), from);
+        tracing::debug!(actor = "Broadcaster", streams = effects.len(), "{what}");
+        self.apply(effects, ctx);
     }
 
     fn announce(&mut self, subscriber: u64, announcement: Announcement) {
@@ -176,9 +188,7 @@ impl Handler<Timed<BroadcastBlock>> for Broadcaster {
 
     fn handle(&mut self, timed: Timed<BroadcastBlock>, ctx: &mut Self::Context) {
         timed.answer(ctx, |BroadcastBlock { block }, ctx| {
-            let block = block.value();
-            let effects = self.state.on_block(block.height(), &block.bytes().0, None);
-            self.apply(effects, ctx);
+            self.on_block(block.value(), None, "block broadcast", ctx);
         });
     }
 }
@@ -188,9 +198,7 @@ impl Handler<Timed<RelayBlock>> for Broadcaster {
 
     fn handle(&mut self, timed: Timed<RelayBlock>, ctx: &mut Self::Context) {
         timed.answer(ctx, |RelayBlock { block, from }, ctx| {
-            let block = block.value();
-            let effects = self.state.on_block(block.height(), &block.bytes().0, from);
-            self.apply(effects, ctx);
+            self.on_block(block.value(), from, "block relayed", ctx);
         });
     }
 }

@@ -83,8 +83,19 @@ pub struct Subscribe {
 pub struct Announcement {
     /// Its height.
     pub height: u64,
-    /// Its canonical bytes; `None` where the subscriber sent it itself and does not get it back.
-    pub canonical: Option<Bytes>,
+    /// What the subscriber gets of it.
+    pub block: Announced,
+}
+
+/// See [`Announcement`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announced {
+    /// Nothing: it sent the block itself.
+    Own,
+    /// Its canonical bytes.
+    Bytes(Bytes),
+    /// The block, out of the store: it is long, or the memory of all streams is used up.
+    Stored,
 }
 
 /// From the monitor: how much was sent, and how much was not.

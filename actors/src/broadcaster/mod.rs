@@ -18,8 +18,8 @@ mod tests;
 
 pub use actor::{Broadcaster, Ports, Tick};
 pub use messages::{
-    Announcement, BroadcastBlock, BroadcastCounts, BroadcastCountsRequest, ForwardOutcome, OutgoingTransaction,
-    RelayBlock, Subscribe, TransactionForwarded,
+    Announced, Announcement, BroadcastBlock, BroadcastCounts, BroadcastCountsRequest, ForwardOutcome,
+    OutgoingTransaction, RelayBlock, Subscribe, TransactionForwarded,
 };
 pub use metrics::BroadcastMetrics;
 pub use queue::Announcements;

@@ -1,14 +1,15 @@
 //! The announcements that wait for one follow stream.
 
-use super::messages::Announcement;
+use super::messages::{Announced, Announcement};
+use crate::transport::FREE_BYTES;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Announcements that wait for one stream. Its writer holds a few MiB besides; who is further behind reads from the
-/// store.
+/// Announcements that wait for one stream; who is further behind reads from the store. The bytes of all streams together
+/// are bounded by [`crate::transport::StreamBudget`].
 pub(super) const MAX_QUEUED: usize = 16;
-/// Their bytes together: two of the longest blocks.
-pub(super) const MAX_QUEUED_BYTES: usize = 16 << 20;
+/// Their bytes together: eight of the longest blocks that are queued with their bytes.
+pub(super) const MAX_QUEUED_BYTES: usize = 8 * FREE_BYTES;
 
 /// The broadcaster's end.
 #[derive(Debug)]
@@ -42,7 +43,10 @@ impl Queue {
         if self.is_closed() {
             return Err(NotQueued::Closed);
         }
-        let bytes = announcement.canonical.as_ref().map_or(0, |canonical| canonical.len());
+        let bytes = match &announcement.block {
+            Announced::Bytes(canonical) => canonical.len(),
+            Announced::Own | Announced::Stored => 0,
+        };
         let bytes = u32::try_from(bytes).map_err(|_| NotQueued::Full)?;
         let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| NotQueued::Full)?;
         self.waiting.try_send((announcement, room)).map_err(|_| NotQueued::Full)

@@ -1,6 +1,6 @@
 //! The broadcaster's core: to whom, and when a slow one is skipped.
 
-use super::messages::{Announcement, BroadcastCounts, ForwardOutcome, OutgoingTransaction};
+use super::messages::{Announced, Announcement, BroadcastCounts, ForwardOutcome, OutgoingTransaction};
 use super::outbox::{Outbox, Queued};
 use super::{FORWARD_LIFETIME, forwards::Forwards};
 use crate::callboard::Role;
@@ -98,11 +98,16 @@ impl State {
         }
     }
 
-    /// A block is durable: everybody hears of it, and its sender without the bytes.
-    pub fn on_block(&mut self, height: u64, canonical: &Bytes, from: Option<NodeId>) -> Vec<Effect> {
+    /// A block is durable: everybody hears of it, and its sender without the bytes. Where there are none, it comes from
+    /// the store.
+    pub fn on_block(&mut self, height: u64, canonical: Option<&Bytes>, from: Option<NodeId>) -> Vec<Effect> {
         let announce = |(subscriber, peer): (&u64, &NodeId)| {
-            let canonical = (Some(*peer) != from).then(|| canonical.clone());
-            Effect::Announce { subscriber: *subscriber, announcement: Announcement { height, canonical } }
+            let block = match canonical {
+                _ if Some(*peer) == from => Announced::Own,
+                Some(canonical) => Announced::Bytes(canonical.clone()),
+                None => Announced::Stored,
+            };
+            Effect::Announce { subscriber: *subscriber, announcement: Announcement { height, block } }
         };
         self.counts.announced += self.subscribers.len() as u64;
         self.subscribers.iter().map(announce).collect()

@@ -45,14 +45,17 @@ fn block_goes_to_every_subscriber_and_never_back_to_its_sender() {
     let (one, two) = (state.on_subscribe(node(1)), state.on_subscribe(node(2)));
     let canonical = Bytes::from_static(b"block");
     let announced =
-        |subscriber, canonical| Effect::Announce { subscriber, announcement: Announcement { height: 7, canonical } };
+        |subscriber, block| Effect::Announce { subscriber, announcement: Announcement { height: 7, block } };
+    let bytes = || Announced::Bytes(canonical.clone());
     assert_eq!(
-        state.on_block(7, &canonical, Some(node(2))),
-        [announced(one, Some(canonical.clone())), announced(two, None)]
+        state.on_block(7, Some(&canonical), Some(node(2))),
+        [announced(one, bytes()), announced(two, Announced::Own)]
     );
+    assert_eq!(state.on_block(7, Some(&canonical), None), [announced(one, bytes()), announced(two, bytes())]);
     assert_eq!(
-        state.on_block(7, &canonical, None),
-        [announced(one, Some(canonical.clone())), announced(two, Some(canonical))]
+        state.on_block(7, None, Some(node(2))),
+        [announced(one, Announced::Stored), announced(two, Announced::Own)],
+        "a long block comes from the store"
     );
 }
 
@@ -62,7 +65,7 @@ fn subscriber_that_fell_behind_is_forgotten_and_counted() {
     let (slow, gone) = (state.on_subscribe(node(1)), state.on_subscribe(node(2)));
     state.on_unsubscribed(slow, true);
     state.on_unsubscribed(gone, false);
-    assert_eq!(state.on_block(7, &Bytes::new(), None), []);
+    assert_eq!(state.on_block(7, Some(&Bytes::new()), None), []);
     assert_eq!((state.counts().subscribers_skipped, state.counts().subscribers), (1, 0));
 }
 
@@ -327,7 +330,7 @@ fn transactions_that_a_peer_did_not_take_are_counted_by_reason() {
 
 #[tokio::test]
 async fn queue_of_a_stream_is_bounded_in_number_and_in_bytes() {
-    let announce = |bytes: usize| Announcement { height: 1, canonical: Some(Bytes::from(vec![0; bytes])) };
+    let announce = |bytes: usize| Announcement { height: 1, block: Announced::Bytes(Bytes::from(vec![0; bytes])) };
     let (by_number, mut announcements) = queue();
     for _ in 0..MAX_ANNOUNCED {
         assert_eq!(by_number.push(announce(1)), Ok(()));
@@ -340,7 +343,11 @@ async fn queue_of_a_stream_is_bounded_in_number_and_in_bytes() {
     let longest = MAX_ANNOUNCED_BYTES / 2;
     assert_eq!((by_bytes.push(announce(longest)), by_bytes.push(announce(longest))), (Ok(()), Ok(())));
     assert_eq!(by_bytes.push(announce(1)), Err(NotQueued::Full));
-    assert_eq!(by_bytes.push(Announcement { height: 1, canonical: None }), Ok(()), "a block that is the reader's own");
+    assert_eq!(
+        by_bytes.push(Announcement { height: 1, block: Announced::Own }),
+        Ok(()),
+        "a block that is the reader's own"
+    );
     announcements.next().await;
     assert_eq!(by_bytes.push(announce(longest)), Ok(()), "what was read makes room");
     drop(announcements);

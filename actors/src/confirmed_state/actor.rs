@@ -54,7 +54,8 @@ impl<R: DurableState + Unpin + 'static> ConfirmedState<R> {
     fn apply(&mut self, effect: Option<Effect>) {
         match effect {
             None => {}
-            Some(Effect::Store { batch, origins }) => self.ports.store.signal(StoreBatch { batch, origins }),
+            // A batch holds more blocks than the one whose span this is.
+            Some(Effect::Store { batch, origins }) => self.ports.store.signal_apart(StoreBatch { batch, origins }),
         }
     }
 
@@ -106,6 +107,7 @@ impl<R: DurableState + Unpin + 'static> Handler<Timed<ImportBlock>> for Confirme
                 Err(error) if error.is_fatal() => self.fatal(&error),
                 Err(error) => return Err(error),
             };
+            tracing::debug!(actor = "ConfirmedState", transactions, "block executed");
             self.apply(effect);
             Ok(Imported { height: confirmed.value().height(), hash: confirmed.value().hash() })
         });

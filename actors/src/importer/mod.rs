@@ -18,12 +18,13 @@ pub use passports::{MAX_PASSPORTS, Moment, Passport, Passports, Served};
 pub use refusals::{MAX_LISTED, Refusals, Refused};
 pub use seals::{Meeting, SealWatch};
 
+use crate::block_span;
 use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
 use crate::confirmed_state::{ImportBlock, ImportError, Imported};
-use crate::monitor::Metrics;
+use crate::monitor::{Metrics, StageMeter};
 use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
-use crate::sync_coordinator::{OwnBlockMet, UnconfirmableMet};
+use crate::sync_coordinator::{KnownHead, OwnBlockMet, UnconfirmableMet};
 use crate::transport::SealedHead;
 use crate::verifier::{VerificationError, Verifier};
 use alloy_primitives::{B256, Bytes};
@@ -34,6 +35,7 @@ use callboard_store::{Head, NodeStore, StorageError};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing::Span;
 
 /// A block of the largest size executes in well under a minute on any machine this runs on; an actor that is silent
 /// for longer hangs.
@@ -67,10 +69,8 @@ pub enum ImportFailure {
     /// It does not extend the confirmed state.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
-    /// This authority sealed it, and gave it up knowingly.
-    #[error(
-        "block {height} {hash} is of the branch that this authority gave up above block {after}; it is not taken back"
-    )]
+    /// This authority sealed it, or this follower's operator rolled it back, and gave it up knowingly.
+    #[error("block {height} {hash} is of the branch that this node gave up above block {after}; it is not taken back")]
     GivenUp {
         /// Its height.
         height: u64,
@@ -212,6 +212,8 @@ pub struct Importer {
     own_blocks: Option<OwnBlocks>,
     /// Hears of every sealed block that cannot be confirmed.
     faults: Arc<OnceLock<Inbox<UnconfirmableMet>>>,
+    /// Counts the time in which blocks wait for the disk.
+    waits: Arc<OnceLock<Arc<StageMeter>>>,
 }
 
 impl Importer {
@@ -226,14 +228,25 @@ impl Importer {
         own_blocks: Option<OwnBlocks>,
     ) -> Self {
         let Records { refusals, passports } = records;
-        let faults = Arc::default();
-        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks, faults }
+        let (faults, waits) = (Arc::default(), Arc::default());
+        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks, faults, waits }
+    }
+
+    /// From now on the time in which a block waits because ConfirmedState is ahead of the disk counts as that stage's
+    /// stalled time. Assembly calls it once.
+    pub fn measure_waits_by(&self, execute: Arc<StageMeter>) {
+        self.waits.get_or_init(|| execute);
     }
 
     /// From now on the sync coordinator hears of every validly sealed block that stands on this chain and cannot be
     /// confirmed, whatever brought it. Assembly calls it once.
     pub fn report_faults_to(&self, faults: Inbox<UnconfirmableMet>) {
         self.faults.get_or_init(|| faults);
+    }
+
+    /// The span of a block that has just come: whatever is done for it is done within.
+    pub fn block_span(&self) -> Span {
+        block_span::block_span(self.callboard.phase())
     }
 
     /// How many blocks can be verified at once, ahead of importing.
@@ -276,25 +289,24 @@ impl Importer {
             }
             Err(failure) => {
                 self.refusals.record(&failure, provenance, &bytes);
-                self.meet_refused(&failure, &bytes);
+                self.meet_refused(&failure, &bytes, provenance);
                 Err(failure)
             }
         }
     }
 
     /// What fails after the seal was checked is still under the authority's seal.
-    fn meet_refused(&self, failure: &ImportFailure, bytes: &Bytes) {
+    fn meet_refused(&self, failure: &ImportFailure, bytes: &Bytes, provenance: Provenance) {
         if failure.is_sealed()
             && let Ok(block) = Block::decode(bytes.clone())
         {
-            self.meet(&block);
+            self.meet(&block, provenance);
         }
     }
 
-    fn meet(&self, block: &Block) {
-        if let Err(error) = self.seals.meet(&SealedHead::of(block)) {
-            tracing::error!(%error, "the chain database cannot be read");
-        }
+    fn meet(&self, block: &Block, provenance: Provenance) {
+        // A storage error has been reported there, and stops the node.
+        self.seals.meet(&SealedHead::of(block), provenance.peer).ok();
     }
 
     /// Verifies and executes a block, and waits until it is durable.
@@ -349,7 +361,7 @@ impl Importer {
                     self.passports.refused(value.hash(), provenance);
                 }
                 self.refusals.record(failure, provenance, value.bytes());
-                self.meet(&value);
+                self.meet(&value, provenance);
                 self.tell_fault(&value, failure);
             }
         }
@@ -360,9 +372,9 @@ impl Importer {
     /// it is sealing now ends before this returns, and a restart does not make it forget. What it gave up knowingly it
     /// does not take back.
     async fn hold_proposing(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
-        let Some(own) = &self.own_blocks else { return Ok(()) };
+        let Some(own) = &self.own_blocks else { return self.check_not_given_up(block) };
         let (met, height) = (SealedHead::of(block), block.height());
-        match self.seals.meet(&met)? {
+        match self.seals.meet(&met, provenance.peer)? {
             Meeting::Ahead { may_extend: true } => {}
             Meeting::GivenUp { after } => return Err(ImportFailure::GivenUp { height, hash: block.hash(), after }),
             _ => return Ok(()),
@@ -379,6 +391,16 @@ impl Importer {
         Ok(())
     }
 
+    /// On a follower. What its operator rolled back, and nobody else, may still be in its chain: where that failed.
+    fn check_not_given_up(&self, block: &Block) -> Result<(), ImportFailure> {
+        let (height, hash) = (block.height(), block.hash());
+        let met = KnownHead { height, hash, timestamp: block.header().timestamp };
+        match self.seals.given_up().after(&met) {
+            Some(after) if !self.seals.has(height, hash)? => Err(ImportFailure::GivenUp { height, hash, after }),
+            _ => Ok(()),
+        }
+    }
+
     async fn execute(&self, block: Verified<Block>, provenance: Provenance) -> Result<Outcome, ImportFailure> {
         let (height, hash) = (block.value().height(), block.value().hash());
         loop {
@@ -390,6 +412,7 @@ impl Importer {
                     Ok(Outcome { imported: true, height, hash })
                 }
                 Err(ImportError::Backlogged { .. }) => {
+                    let _stalled = self.waits.get().map(StageMeter::stalled);
                     self.moved_past(durable).await?;
                     continue;
                 }

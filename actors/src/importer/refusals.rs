@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
@@ -66,6 +67,7 @@ pub struct Refusals {
     store: NodeStore,
     connected: Connected,
     counts: Family<CheckLabel, Counter>,
+    total: Arc<AtomicU64>,
     unrecorded: Family<WhyLabel, Counter>,
     ledger: Arc<Mutex<Ledger>>,
     newest: Arc<Mutex<Option<String>>>,
@@ -101,6 +103,7 @@ impl Refusals {
             store,
             connected,
             counts,
+            total: Arc::default(),
             unrecorded,
             ledger: Arc::default(),
             newest: Arc::new(Mutex::new(newest)),
@@ -135,6 +138,11 @@ impl Refusals {
         self.store.refused_bytes(block.number)
     }
 
+    /// How many blocks were refused since the start.
+    pub fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+
     /// The newest refusal in words.
     pub fn newest(&self) -> Option<String> {
         self.newest.lock().clone()
@@ -155,6 +163,7 @@ impl Refusals {
 
     fn keep(&self, refused: Refused, provenance: Provenance, bytes: &Bytes, question: Option<Question>) {
         self.counts.get_or_create(&CheckLabel { check: refused.check.clone() }).inc();
+        self.total.fetch_add(1, Relaxed);
         *self.newest.lock() = Some(refused.message.clone());
         let refused = refused.into_record(provenance, self.url_of(provenance), bytes);
         let sender = Sender::of(provenance);

@@ -1,10 +1,11 @@
 //! Every block or head under the authority's valid seal that this node meets, whatever brought it: whether it is in
 //! this chain, and proof where it shows that the authority sealed two blocks of one height.
 
+use crate::guard::StorageGuard;
 use crate::monitor::{Alarm, Alarms, Metrics};
 use crate::send::Inbox;
 use crate::sync_coordinator::{GivenUp, KnownHead, OtherBlockMet};
-use crate::transport::SealedHead;
+use crate::transport::{NodeId, SealedHead};
 use alloy_primitives::B256;
 use callboard_chain::Block;
 use callboard_store::{Evidence, MAX_EVIDENCE, NodeStore, OwnBlock, SealedHeader, StorageError, Store};
@@ -36,7 +37,7 @@ pub enum Meeting {
         /// The hash of ours.
         ours: B256,
     },
-    /// It is not in this chain, and of a branch that this authority gave up knowingly.
+    /// It is not in this chain, and of a branch that this node gave up knowingly.
     GivenUp {
         /// Above this height.
         after: u64,
@@ -53,6 +54,8 @@ struct Inner {
     chain: Store,
     commitment: B256,
     kept: NodeStore,
+    /// Hears of every storage error that is met here: whoever asked may have nobody to tell.
+    guard: StorageGuard,
     /// On an authority: the highest block that its high-water file knew at the start.
     high_water: Option<u64>,
     given_up: GivenUp,
@@ -73,6 +76,12 @@ struct Seen {
     ahead: BTreeMap<(u64, B256), Sealed>,
     /// On an authority: the highest block with its own seal that it lacked and that is remembered on disk; 0 for none.
     own: u64,
+}
+
+/// How a block that differs from ours came.
+struct Shown {
+    by: Option<NodeId>,
+    stands_on_ours: bool,
 }
 
 #[derive(Clone)]
@@ -113,6 +122,7 @@ impl SealWatch {
         high_water: Option<u64>,
         alarms: Alarms,
         metrics: &Metrics,
+        guard: StorageGuard,
     ) -> Result<Self, StorageError> {
         let pairs = Gauge::default();
         metrics.register(|registry| {
@@ -126,6 +136,7 @@ impl SealWatch {
             commitment,
             given_up: GivenUp::new(kept.given_up()?),
             kept,
+            guard,
             high_water,
             alarms,
             pairs,
@@ -158,9 +169,14 @@ impl SealWatch {
         Ok(())
     }
 
-    /// What this authority gave up; nothing on a follower.
+    /// What this authority, or this follower's operator, gave up.
     pub fn given_up(&self) -> &GivenUp {
         &self.0.given_up
+    }
+
+    /// Whether this block is in the chain.
+    pub(super) fn has(&self, height: u64, hash: B256) -> Result<bool, StorageError> {
+        Ok(self.0.chain.snapshot()?.hash_of(height)? == Some(hash))
     }
 
     /// On an authority: the height of the highest block with its own seal that it is known to lack; 0 for none.
@@ -177,7 +193,7 @@ impl SealWatch {
         let kept = self.0.kept.clone();
         let written = tokio::task::spawn_blocking(move || kept.meet_own_block(&met.into())).await;
         // Where the node is stopping, nothing is sealed any more.
-        written.unwrap_or(Ok(()))?;
+        self.0.guard.watch(StorageGuard::NODE, written.unwrap_or(Ok(())))?;
         let mut seen = self.0.seen.lock();
         seen.own = seen.own.max(met.height);
         Ok(())
@@ -189,17 +205,22 @@ impl SealWatch {
     }
 
     /// A block or head under the authority's valid seal was met. The sync coordinator hears of one that differs from
-    /// ours. Call it within a tokio runtime.
-    pub fn meet(&self, met: &SealedHead) -> Result<Meeting, StorageError> {
+    /// ours. Call it within a tokio runtime. An error stops the node.
+    pub fn meet(&self, met: &SealedHead, from: Option<NodeId>) -> Result<Meeting, StorageError> {
         let meeting = self.keep_proof(met)?;
         if let Meeting::Differs { ours } = meeting {
-            self.tell(met.height(), &met.into(), ours);
+            let stands_on_ours = self.0.guard.watch(StorageGuard::CHAIN, self.stands_on_ours(met))?;
+            self.tell(met.height(), &met.into(), ours, Shown { by: from, stands_on_ours });
         }
         Ok(meeting)
     }
 
     /// The same, for the sync coordinator itself, which knows who showed it.
     pub fn keep_proof(&self, met: &SealedHead) -> Result<Meeting, StorageError> {
+        self.0.guard.watch(StorageGuard::CHAIN, self.compare(met))
+    }
+
+    fn compare(&self, met: &SealedHead) -> Result<Meeting, StorageError> {
         if *met.header().extra_data != *self.0.commitment.as_slice() {
             return Ok(Meeting::OtherChain);
         }
@@ -230,8 +251,12 @@ impl SealWatch {
     }
 
     /// Compares what was met above the head with the blocks that this chain has there by now. Call it now and then,
-    /// within a tokio runtime.
+    /// within a tokio runtime. An error stops the node.
     pub fn settle(&self) -> Result<(), StorageError> {
+        self.0.guard.watch(StorageGuard::CHAIN, self.settle_reached())
+    }
+
+    fn settle_reached(&self) -> Result<(), StorageError> {
         let head = self.0.chain.snapshot()?.head().height;
         let reached = {
             let mut seen = self.0.seen.lock();
@@ -240,7 +265,8 @@ impl SealWatch {
         };
         for ((height, hash), met) in reached {
             if let Some(ours) = self.0.chain.snapshot()?.hash_of(height)?.filter(|ours| *ours != met.hash) {
-                self.tell(height, &met, ours);
+                // Who showed it is not remembered.
+                self.tell(height, &met, ours, Shown { by: None, stands_on_ours: false });
             }
             if !self.compare_with_ours(height, met.clone())? {
                 self.0.seen.lock().ahead.insert((height, hash), met);
@@ -249,11 +275,17 @@ impl SealWatch {
         Ok(())
     }
 
-    fn tell(&self, height: u64, met: &Sealed, ours: B256) {
+    /// Whether the block below it is ours.
+    fn stands_on_ours(&self, met: &SealedHead) -> Result<bool, StorageError> {
+        let Some(below) = met.height().checked_sub(1) else { return Ok(false) };
+        Ok(self.0.chain.snapshot()?.hash_of(below)? == Some(met.header().parent_hash))
+    }
+
+    fn tell(&self, height: u64, met: &Sealed, ours: B256, Shown { by: from, stands_on_ours }: Shown) {
         let Some(others) = self.0.others.get() else { return };
         let block = KnownHead { height, hash: met.hash, timestamp: met.timestamp };
         // A coordinator that is behind hears of it from the alarm only.
-        others.offer(OtherBlockMet { block, ours }).ok();
+        others.offer(OtherBlockMet { block, ours, from, stands_on_ours }).ok();
     }
 
     /// `false` where it is proof and could not be kept.
@@ -322,7 +354,7 @@ impl SealWatch {
                     }
                     watch.prove(height, hashes);
                 }
-                Err(error) => tracing::error!(%error, height, "proof of two sealed blocks could not be written"),
+                Err(error) => watch.0.guard.failed(StorageGuard::NODE, &error),
             }
             drop(permit);
         });
@@ -389,7 +421,9 @@ mod tests {
         metrics: &Metrics,
     ) -> SealWatch {
         let commitment = chain.genesis.config().commitment();
-        SealWatch::new(chain.store.clone(), commitment, kept.clone(), high_water, alarms.clone(), metrics).unwrap()
+        let guard = StorageGuard::default();
+        SealWatch::new(chain.store.clone(), commitment, kept.clone(), high_water, alarms.clone(), metrics, guard)
+            .unwrap()
     }
 
     impl Bench {
@@ -425,7 +459,7 @@ mod tests {
         let bench = bench(None);
         let ours = bench.ours(1).hash();
         let other = bench.sealed(1, 5_000);
-        assert_eq!(bench.watch.meet(&other).unwrap(), Meeting::Differs { ours });
+        assert_eq!(bench.watch.meet(&other, None).unwrap(), Meeting::Differs { ours });
         bench.is_kept(1, ours, other.hash()).await;
 
         let alarms = Alarms::default();
@@ -438,10 +472,10 @@ mod tests {
         let bench = bench(None);
         let ours = bench.ours(1);
         let sealed_otherwise = Block::from_parts(ours.header().clone(), Vec::new(), Seal([1; 65]));
-        assert_eq!(bench.watch.meet(&SealedHead::of(&sealed_otherwise)).unwrap(), Meeting::Known);
+        assert_eq!(bench.watch.meet(&SealedHead::of(&sealed_otherwise), None).unwrap(), Meeting::Known);
         let ahead = bench.sealed(9, 5_000);
         for _ in 0..2 {
-            assert_eq!(bench.watch.meet(&ahead).unwrap(), Meeting::Ahead { may_extend: true });
+            assert_eq!(bench.watch.meet(&ahead, None).unwrap(), Meeting::Ahead { may_extend: true });
         }
         // Whatever is being written ends first.
         let written = bench.watch.0.writes.acquire_many(WRITES_AT_A_TIME as u32).await;
@@ -453,8 +487,8 @@ mod tests {
     async fn two_heads_of_one_height_above_ours_are_kept() {
         let bench = bench(None);
         let (first, second) = (bench.sealed(9, 5_000), bench.sealed(9, 5_001));
-        bench.watch.meet(&first).unwrap();
-        bench.watch.meet(&second).unwrap();
+        bench.watch.meet(&first, None).unwrap();
+        bench.watch.meet(&second, None).unwrap();
         bench.is_kept(9, first.hash(), second.hash()).await;
     }
 
@@ -462,7 +496,7 @@ mod tests {
     async fn a_head_met_above_ours_is_compared_when_this_chain_gets_there() {
         let mut bench = bench(None);
         let shown = bench.sealed(2, 5_000);
-        bench.watch.meet(&shown).unwrap();
+        bench.watch.meet(&shown, None).unwrap();
         bench.watch.settle().unwrap();
         bench.chain.seal(&[]);
         bench.chain.store();
@@ -475,7 +509,7 @@ mod tests {
         let bench = bench(None);
         let header = Header { number: 1, extra_data: vec![7; 32].into(), ..Header::default() };
         let other = SealedHead::of(&Block::sealed(header, Vec::new(), &key(1)));
-        assert_eq!(bench.watch.meet(&other).unwrap(), Meeting::OtherChain);
+        assert_eq!(bench.watch.meet(&other, None).unwrap(), Meeting::OtherChain);
         assert_eq!((bench.kept.evidence().unwrap(), bench.alarms.sentences()), (Vec::new(), Vec::new()));
     }
 
@@ -483,13 +517,13 @@ mod tests {
     async fn an_authority_is_alarmed_by_its_own_seal_above_its_mark_and_a_follower_is_not() {
         let authority = bench(Some(3));
         let older_than_the_head = authority.sealed(4, 0);
-        assert_eq!(authority.watch.meet(&older_than_the_head).unwrap(), Meeting::Ahead { may_extend: false });
-        authority.watch.meet(&authority.sealed(3, 5_000)).unwrap();
+        assert_eq!(authority.watch.meet(&older_than_the_head, None).unwrap(), Meeting::Ahead { may_extend: false });
+        authority.watch.meet(&authority.sealed(3, 5_000), None).unwrap();
         assert!(!authority.alarms.is_raised(Alarm::OwnBlock), "its high-water file knows of block 3");
-        authority.watch.meet(&authority.sealed(4, 5_000)).unwrap();
+        authority.watch.meet(&authority.sealed(4, 5_000), None).unwrap();
         assert!(authority.alarms.is_raised(Alarm::OwnBlock));
         let follower = bench(None);
-        follower.watch.meet(&follower.sealed(4, 5_000)).unwrap();
+        follower.watch.meet(&follower.sealed(4, 5_000), None).unwrap();
         assert!(!follower.alarms.is_raised(Alarm::OwnBlock));
     }
 
@@ -525,10 +559,11 @@ mod tests {
             known: [(2, given_up.hash())].into(),
             sealed: Some(SealedHeader::new(given_up.header(), given_up.seal())),
             time: 5_001,
+            by_follower: false,
         };
         bench.kept.give_up(&branch).unwrap();
         bench.watch = watch(&bench.chain, &bench.kept, Some(0), &bench.alarms, &bench.metrics);
-        assert_eq!(bench.watch.meet(&given_up).unwrap(), Meeting::GivenUp { after: 1 });
+        assert_eq!(bench.watch.meet(&given_up, None).unwrap(), Meeting::GivenUp { after: 1 });
         assert!(!bench.alarms.is_raised(Alarm::OwnBlock));
         bench.chain.seal(&[]);
         bench.chain.store();
@@ -540,7 +575,7 @@ mod tests {
     async fn what_is_remembered_of_heads_above_ours_is_bounded() {
         let bench = bench(None);
         for height in 2..MAX_AHEAD as u64 + 10 {
-            bench.watch.meet(&bench.sealed(height, 5_000)).unwrap();
+            bench.watch.meet(&bench.sealed(height, 5_000), None).unwrap();
         }
         assert_eq!(bench.watch.0.seen.lock().ahead.len(), MAX_AHEAD);
     }

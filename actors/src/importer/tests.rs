@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::callboard::{Origin, Role};
+use crate::guard::StorageGuard;
 use crate::monitor::{Alarm, Alarms, Metrics, StageMeter};
 use crate::send::probe::{Probe, probe};
 use crate::testing::{StoredChain, genesis, key};
@@ -41,8 +42,16 @@ impl Bench {
         let records = Records::new(store.clone(), &metrics);
         let commitment = chain.genesis.config().commitment();
         let alarms = Alarms::new(&metrics);
-        let seals =
-            SealWatch::new(chain.store.clone(), commitment, store.clone(), None, alarms.clone(), &metrics).unwrap();
+        let seals = SealWatch::new(
+            chain.store.clone(),
+            commitment,
+            store.clone(),
+            None,
+            alarms.clone(),
+            &metrics,
+            StorageGuard::default(),
+        )
+        .unwrap();
         let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, records, seals, None);
         Self { importer, callboard, asked, head, store, alarms, block, chain }
     }

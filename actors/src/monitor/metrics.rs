@@ -1,6 +1,6 @@
 //! Everything that `GET /metrics` shows.
 
-use super::stage::Stages;
+use super::stage::{StageMeter, Stages};
 use crate::callboard::{Callboard, Delivery, Kind, Origin, Phase};
 use crate::send::{ActorRegistry, HistogramSnapshot, MessageMeter};
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A node's metrics. Modules register their own; actors, stages and routes are read when asked. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -131,15 +132,26 @@ struct StageLabel {
 impl Collector for Pipeline {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "Busy time of each stage of the sync pipeline";
-        let name = "callboard_sync_stage_seconds";
-        let mut seconds = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for stage in self.0.all() {
-            seconds
-                .encode_family(&StageLabel { stage: stage.name() })?
-                .encode_counter::<NoLabelSet, f64, f64>(&stage.total().as_secs_f64(), None)?;
-        }
-        Ok(())
+        encode_stages(&mut encoder, "callboard_sync_stage_seconds", help, &self.0, StageMeter::total)?;
+        let (name, help) = ("callboard_sync_stage_stalled_seconds", "Time that each stage waited for the next one");
+        encode_stages(&mut encoder, name, help, &self.0, StageMeter::total_stalled)
     }
+}
+
+fn encode_stages(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    stages: &Stages,
+    time: fn(&StageMeter) -> Duration,
+) -> Result<(), Error> {
+    let mut seconds = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for stage in stages.all() {
+        seconds
+            .encode_family(&StageLabel { stage: stage.name() })?
+            .encode_counter::<NoLabelSet, f64, f64>(&time(stage).as_secs_f64(), None)?;
+    }
+    Ok(())
 }
 
 #[derive(Debug)]

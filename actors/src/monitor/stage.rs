@@ -1,4 +1,4 @@
-//! How busy each stage of the sync pipeline is.
+//! How busy each stage of the sync pipeline is, and how long it had to wait for the one behind it.
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -10,31 +10,46 @@ use std::time::{Duration, Instant};
 /// pipeline waits for something outside: blocks to arrive.
 const BOTTLENECK_BUSY: f64 = 0.5;
 
-/// Busy time and items of one stage.
+/// Busy and stalled time, and items, of one stage.
 #[derive(Debug)]
 pub struct StageMeter {
     name: &'static str,
     workers: f64,
+    is_timed: bool,
     nanos: AtomicU64,
+    stalled_nanos: AtomicU64,
     items: AtomicU64,
     window: Mutex<Window>,
 }
 
-/// Busy time at the start of this measuring window and of the one before.
+/// Busy and stalled time at the start of this measuring window and of the one before.
 #[derive(Debug)]
 struct Window {
-    before: (Instant, u64),
-    current: (Instant, u64),
+    before: (Instant, Spent),
+    current: (Instant, Spent),
+}
+
+/// Nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    busy: u64,
+    stalled: u64,
 }
 
 impl StageMeter {
     /// A stage with this many workers, which can all be busy at once.
     pub fn new(name: &'static str, workers: usize) -> Arc<Self> {
-        let start = (Instant::now(), 0);
+        Self::make(name, workers, true)
+    }
+
+    fn make(name: &'static str, workers: usize, is_timed: bool) -> Arc<Self> {
+        let start = (Instant::now(), Spent::default());
         Arc::new(Self {
             name,
             workers: workers.max(1) as f64,
+            is_timed,
             nanos: AtomicU64::new(0),
+            stalled_nanos: AtomicU64::new(0),
             items: AtomicU64::new(0),
             window: Mutex::new(Window { before: start, current: start }),
         })
@@ -42,7 +57,16 @@ impl StageMeter {
 
     /// Counts `items`, and the time until the answer is dropped as busy.
     pub fn busy(self: &Arc<Self>, items: u64) -> StageBusy {
-        StageBusy { stage: self.clone(), items, since: Instant::now() }
+        StageBusy { stage: self.clone(), items, since: self.clock() }
+    }
+
+    /// Counts the time until the answer is dropped as stalled: the stage has work, and waits for room in the next one.
+    pub fn stalled(self: &Arc<Self>) -> StageStalled {
+        StageStalled { stage: self.clone(), since: self.clock() }
+    }
+
+    fn clock(&self) -> Option<Instant> {
+        self.is_timed.then(Instant::now)
     }
 
     /// The stage's name.
@@ -55,20 +79,34 @@ impl StageMeter {
         Duration::from_nanos(self.nanos.load(Relaxed))
     }
 
+    /// All its workers' stalled time together.
+    pub fn total_stalled(&self) -> Duration {
+        Duration::from_nanos(self.stalled_nanos.load(Relaxed))
+    }
+
+    fn spent(&self) -> Spent {
+        Spent { busy: self.nanos.load(Relaxed), stalled: self.stalled_nanos.load(Relaxed) }
+    }
+
     /// Starts a new measuring window.
     pub(super) fn roll(&self, now: Instant) {
         let mut window = self.window.lock();
-        window.before = std::mem::replace(&mut window.current, (now, self.nanos.load(Relaxed)));
+        window.before = std::mem::replace(&mut window.current, (now, self.spent()));
     }
 
     /// The figures as `callboard_syncStatus` shows them.
     pub fn figures(&self, now: Instant) -> StageFigures {
         let (since, before) = self.window.lock().before;
         let seconds = now.saturating_duration_since(since).as_secs_f64();
-        let recent = Duration::from_nanos(self.nanos.load(Relaxed).saturating_sub(before)).as_secs_f64();
+        let (spent, workers) = (self.spent(), self.workers);
+        let share = |now: u64, then: u64| {
+            let recent = Duration::from_nanos(now.saturating_sub(then)).as_secs_f64();
+            if seconds > 0.0 { (recent / seconds / workers).min(1.0) } else { 0.0 }
+        };
         StageFigures {
             name: self.name,
-            busy: if seconds > 0.0 { (recent / seconds / self.workers).min(1.0) } else { 0.0 },
+            busy: share(spent.busy, before.busy),
+            stalled: share(spent.stalled, before.stalled),
             items: self.items.load(Relaxed),
             seconds: self.total().as_secs_f64(),
         }
@@ -81,13 +119,33 @@ impl StageMeter {
 pub struct StageBusy {
     stage: Arc<StageMeter>,
     items: u64,
-    since: Instant,
+    since: Option<Instant>,
 }
 
 impl Drop for StageBusy {
     fn drop(&mut self) {
-        self.stage.nanos.fetch_add(u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        count(&self.stage.nanos, self.since);
         self.stage.items.fetch_add(self.items, Relaxed);
+    }
+}
+
+/// A worker that waits for the next stage.
+#[derive(Debug)]
+#[must_use = "the stage is stalled until this is dropped"]
+pub struct StageStalled {
+    stage: Arc<StageMeter>,
+    since: Option<Instant>,
+}
+
+impl Drop for StageStalled {
+    fn drop(&mut self) {
+        count(&self.stage.stalled_nanos, self.since);
+    }
+}
+
+fn count(nanos: &AtomicU64, since: Option<Instant>) {
+    if let Some(since) = since {
+        nanos.fetch_add(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 }
 
@@ -98,6 +156,8 @@ pub struct StageFigures {
     pub name: &'static str,
     /// Recent share of its workers' time that it was busy, 0 to 1.
     pub busy: f64,
+    /// Recent share of its workers' time that it had work and waited for the next stage, 0 to 1.
+    pub stalled: f64,
     /// Items done since the start.
     pub items: u64,
     /// Busy seconds of all workers since the start.
@@ -122,12 +182,22 @@ pub struct Stages {
 impl Stages {
     /// All idle; `verify_workers` threads verify.
     pub fn new(verify_workers: usize) -> Self {
+        Self::make(verify_workers, true)
+    }
+
+    /// Stages that count items and measure no time: what a measurement of the meters' own cost is compared with.
+    pub fn without_times(verify_workers: usize) -> Self {
+        Self::make(verify_workers, false)
+    }
+
+    fn make(verify_workers: usize, is_timed: bool) -> Self {
+        let stage = |name, workers| StageMeter::make(name, workers, is_timed);
         Self {
-            fetch: StageMeter::new("fetch", 1),
-            verify: StageMeter::new("verify", verify_workers),
-            execute: StageMeter::new("execute", 1),
-            root: StageMeter::new("root", 1),
-            commit: StageMeter::new("commit", 1),
+            fetch: stage("fetch", 1),
+            verify: stage("verify", verify_workers),
+            execute: stage("execute", 1),
+            root: stage("root", 1),
+            commit: stage("commit", 1),
         }
     }
 

@@ -251,7 +251,12 @@ impl PeerDiscovery {
     fn report(&self) -> Vec<PeerReport> {
         let now = Instant::now();
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.state.report(Clocks { now, unix }, &self.sessions.guests(now), &self.sessions.turned_away())
+        let clocks = Clocks { now, unix };
+        let mut reports = self.state.report(clocks, &self.sessions.guests(now), &self.sessions.turned_away());
+        for report in reports.iter_mut().filter(|report| report.direction == Some(Direction::Inbound)) {
+            report.clock_skew_seconds = report.id.and_then(|id| self.sessions.clock_of(id));
+        }
+        reports
     }
 
     fn remember(&self, PeerAddress { node_id, url }: PeerAddress) {

@@ -1,25 +1,30 @@
 //! When clocks that differ are an alarm.
 
-use super::messages::PeerReport;
+use super::messages::{Direction, PeerReport};
 
 /// Clocks that are further apart are an alarm: far more than any that are set by NTP ever differ, and less than what
 /// makes a head look stale.
 pub const MAX_SKEW_SECONDS: f64 = 15.0;
 
 /// One sentence where clocks of connected peers differ from this node's by more than [`MAX_SKEW_SECONDS`]: where most
-/// of several do, this node's is the one to look at.
+/// of several do, this node's is the one to look at. Nodes that dialled this one say their time unasked, and anybody can
+/// be many of them: they count for that only where no peer was asked.
 pub fn clock_alarm(peers: &[PeerReport]) -> Option<String> {
-    let measured = peers.iter().filter_map(|peer| Some((peer, peer.clock_skew_seconds?)));
-    let mut measured: Vec<_> = measured.collect();
-    measured.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    let (_, median) = measured.get(measured.len() / 2)?;
-    if measured.len() > 1 && median.abs() > MAX_SKEW_SECONDS {
+    let measured = || peers.iter().filter_map(|peer| Some((peer, peer.clock_skew_seconds?)));
+    let mut asked: Vec<_> = measured().filter(|(peer, _)| peer.direction != Some(Direction::Inbound)).collect();
+    if asked.is_empty() {
+        asked = measured().collect();
+    }
+    asked.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (_, median) = asked.get(asked.len() / 2)?;
+    if asked.len() > 1 && median.abs() > MAX_SKEW_SECONDS {
         return Some(format!(
             "this node's clock is {} those of its peers (the middle one of {}); set it, best by NTP",
             apart(-median),
-            measured.len()
+            asked.len()
         ));
     }
+    let measured: Vec<_> = measured().collect();
     let (peer, skew) = measured.iter().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()))?;
     if skew.abs() <= MAX_SKEW_SECONDS {
         return None;
@@ -73,6 +78,16 @@ mod tests {
         let sentence = clock_alarm(&[peer(1, Some(0.1)), peer(2, Some(-31.2)), peer(3, Some(0.2))]).unwrap();
         assert!(sentence.starts_with("the clock of http://127.0.0.1:2 is 31 s behind this node's"), "{sentence}");
         assert!(clock_alarm(&[peer(2, Some(16.0))]).unwrap().contains("16 s ahead of this node's"));
+    }
+
+    #[test]
+    fn nodes_that_dialled_this_one_are_named_and_do_not_outvote_a_peer_that_was_asked() {
+        let guest = |skew| PeerReport { direction: Some(Direction::Inbound), ..peer(9, Some(skew)) };
+        let asked = PeerReport { direction: Some(Direction::Outbound), ..peer(1, Some(0.0)) };
+        let sentence = clock_alarm(&[asked, guest(60.0), guest(61.0), guest(62.0)]).unwrap();
+        assert!(sentence.starts_with("the clock of http://127.0.0.1:9 is 62 s ahead"), "{sentence}");
+        let sentence = clock_alarm(&[guest(60.0), guest(61.0), guest(0.0)]).unwrap();
+        assert!(sentence.starts_with("this node's clock is 60 s behind"), "{sentence}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use callboard_chain::{Blame, ChainConfig, Transaction, keccak256};
 use callboard_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// The pool answers within milliseconds; one that is silent for this long hangs.
 const POOL_DEADLINE: Duration = Duration::from_secs(10);
@@ -208,10 +209,15 @@ fn result_of(taken: Taken) -> TransactionResult {
 }
 
 async fn import(ports: Ports, importer: Importer, block: PeerBlock) {
-    let provenance = Provenance::pushed(block.from);
-    let Err(failure) = importer.import(block.canonical.into(), provenance).await else { return };
+    let (provenance, peer) = (Provenance::pushed(block.from), block.from);
+    let failure = match importer.import(block.canonical.into(), provenance).await {
+        Ok(outcome) => {
+            return tracing::debug!(actor = "PeerIntake", %peer, imported = outcome.imported, "block taken from a push");
+        }
+        Err(failure) => failure,
+    };
     let detail = failure.to_string();
-    tracing::debug!(peer = %block.from, detail, "a pushed block was not imported");
+    tracing::debug!(actor = "PeerIntake", %peer, detail, "a pushed block was not imported");
     if failure.blame() == Blame::Peer {
         let misbehaved = PeerMisbehaved { node_id: block.from, offence: Offence::Forged, detail };
         // A peer that floods discovery with offences is refused there already.
@@ -235,7 +241,10 @@ impl Handler<Timed<PeerBlock>> for PeerIntake {
     type Result = ();
 
     fn handle(&mut self, message: Timed<PeerBlock>, ctx: &mut Context<Self>) {
-        message.answer_later(ctx, |block, _| import(self.ports.clone(), self.importer.clone(), block).into_actor(self));
+        message.answer_later(ctx, |block, _| {
+            let span = self.importer.block_span();
+            import(self.ports.clone(), self.importer.clone(), block).instrument(span).into_actor(self)
+        });
     }
 }
 

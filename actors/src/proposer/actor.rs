@@ -3,9 +3,10 @@
 //! ConfirmedState. *When behind*: it asks for one block at a time and seals nothing meanwhile.
 //! *On failure*: a high-water mark that cannot be written panics; the death guard stops the node.
 
+use super::clock::ReadClock;
 use super::high_water::{HighWater, HighWaterError};
 use super::messages::{HoldProposing, ProposePermission};
-use super::state::{Effect, Now, Schedule, State};
+use super::state::{Effect, Schedule, State};
 use crate::block_store::HeadStored;
 use crate::confirmed_state::{BuildBlock, SealBlock};
 use crate::guard::Stop;
@@ -16,7 +17,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use callboard_chain::live::{Built, Proposal};
 use callboard_chain::{ChainConfig, Seal, SecretKey, Transaction};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How often the slot clock is read: fine enough for blocks of 100 ms, and nothing at all to compute.
 const TICK: Duration = Duration::from_millis(5);
@@ -59,7 +60,7 @@ pub struct Proposer {
     has_room: HasRoom,
     alarms: Alarms,
     out_of_room: bool,
-    started: Instant,
+    clock: ReadClock,
     timers: Timers<Timer>,
 }
 
@@ -83,6 +84,8 @@ pub struct Setup {
     pub has_room: HasRoom,
     /// Where a clock that was moved is told.
     pub alarms: Alarms,
+    /// Reads the clocks: [`super::system_clock`], but in tests.
+    pub clock: ReadClock,
 }
 
 /// Whether the disk has room; `Err` with one sentence where it has not.
@@ -109,8 +112,7 @@ enum Failure {
 impl Proposer {
     /// Ready to run; it seals nothing before it is permitted to.
     pub fn new(ports: Ports, setup: Setup) -> Self {
-        let started = Instant::now();
-        let state = State::new(setup.schedule, now(started), setup.head_height, setup.head_timestamp);
+        let state = State::new(setup.schedule, (setup.clock)(), setup.head_height, setup.head_timestamp);
         Self {
             ports,
             state,
@@ -123,7 +125,7 @@ impl Proposer {
             has_room: setup.has_room,
             alarms: setup.alarms,
             out_of_room: false,
-            started,
+            clock: setup.clock,
             timers: Timers::default(),
         }
     }
@@ -159,7 +161,7 @@ impl Proposer {
     fn propose(&mut self, timestamp: u64, may_be_empty: bool, ctx: &mut Context<Self>) {
         // Taken out while a proposal runs, and put back when it ends: two never run at once.
         if self.is_out_of_room() {
-            self.state.on_build_failed(now(self.started));
+            self.state.on_build_failed((self.clock)());
             return;
         }
         let Some(mut mark) = self.mark.take() else { return };
@@ -178,7 +180,7 @@ impl Proposer {
                 Err(Failure::Mark(error)) => panic!("{error}"),
                 Err(Failure::Other(reason)) => {
                     tracing::warn!(reason, "no block was sealed");
-                    actor.state.on_build_failed(now(actor.started));
+                    actor.state.on_build_failed((actor.clock)());
                 }
             }
         };
@@ -222,11 +224,6 @@ async fn propose(
     Ok(Outcome::Sealed)
 }
 
-fn now(started: Instant) -> Now {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { monotonic: started.elapsed(), wall }
-}
-
 impl Actor for Proposer {
     type Context = Context<Self>;
 
@@ -243,7 +240,7 @@ impl OnTimer<Timer> for Proposer {
     fn on_timer(&mut self, key: Timer, ctx: &mut Context<Self>) {
         // While a proposal runs the mark is with it. The head may be there before its answer is.
         let is_idle = self.mark.is_some();
-        if let Some(effect) = is_idle.then(|| self.state.on_tick(now(self.started), self.pending)).flatten() {
+        if let Some(effect) = is_idle.then(|| self.state.on_tick((self.clock)(), self.pending)).flatten() {
             self.apply(effect, ctx);
         }
         self.timers.set(ctx, key, TICK);
@@ -277,7 +274,7 @@ impl Handler<Timed<HeadStored>> for Proposer {
     fn handle(&mut self, message: Timed<HeadStored>, ctx: &mut Context<Self>) {
         message.answer(ctx, |head, _| {
             self.next_base_fee = head.next_base_fee;
-            self.state.on_head(now(self.started), head.height, head.timestamp);
+            self.state.on_head((self.clock)(), head.height, head.timestamp);
         });
     }
 }

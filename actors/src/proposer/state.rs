@@ -16,7 +16,7 @@ pub struct Schedule {
 /// Wall and monotonic time at one instant, as the shell reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// Since the process's own start; never goes back.
+    /// Since the process's own start, also while the host is suspended; never goes back.
     pub monotonic: Duration,
     /// Since the unix epoch.
     pub wall: Duration,
@@ -272,6 +272,12 @@ mod tests {
         assert_eq!(state.on_tick(jumped, true), None);
         assert_eq!(state.on_tick(at(2_000), true), Some(Effect::ClockAgrees));
         assert!(matches!(state.on_tick(at(2_000), true), Some(Effect::Build { .. })));
+    }
+
+    #[test]
+    fn a_host_that_was_suspended_is_no_alarm_and_its_authority_seals_at_once() {
+        let mut state = permitted(1_000, false);
+        assert!(matches!(state.on_tick(at(8 * 3_600_000), false), Some(Effect::Build { may_be_empty: true, .. })));
     }
 
     #[test]

@@ -14,11 +14,11 @@ use crate::monitor::Metrics;
 use crate::send::{OnTimer, Timed, Timers};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use callboard_chain::ChainConfig;
-use callboard_store::{HistoryError, NodeStore, RootComputation, Store};
+use callboard_store::{AddressRows, HistoryError, NodeStore, RootComputation, Store};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -94,6 +94,7 @@ pub struct Reconciler {
     setup: Setup,
     state: State,
     root: Option<RootComputation>,
+    rows: Option<AddressRows>,
     verification: Option<Verification>,
     started: Instant,
     timers: Timers<Timer>,
@@ -107,8 +108,8 @@ impl Reconciler {
             None
         });
         let state = State::new(setup.every, bookmark.unwrap_or(1));
-        let (root, verification) = (None, None);
-        Self { ports, setup, state, root, verification, started: Instant::now(), timers: Timers::default() }
+        let (root, rows, verification) = (None, None, None);
+        Self { ports, setup, state, root, rows, verification, started: Instant::now(), timers: Timers::default() }
     }
 
     fn now(&self) -> Duration {
@@ -139,31 +140,17 @@ impl Reconciler {
     /// Does the step on a blocking thread.
     fn run(&mut self, step: Step, ctx: &mut Context<Self>) {
         let (store, config, folder) = (self.setup.store.clone(), self.setup.config.clone(), self.setup.folder.clone());
-        let root = self.root.take();
+        let kept = Kept { root: self.root.take(), rows: self.rows.take() };
         let begun = Instant::now();
-        let work = tokio::task::spawn_blocking(move || match step {
-            Step::BeginRoot { height } => hash(&store, RootComputation::new(height, &folder)),
-            Step::Root => match root {
-                Some(root) => hash(&store, root),
-                None => (None, Outcome::RootGoesOn),
-            },
-            Step::Block { height } => (None, execute(&store, &config, height)),
-        });
+        let work = tokio::task::spawn_blocking(move || make(step, kept, &store, &config, &folder));
         ctx.spawn(work.into_actor(self).map(move |done, actor, ctx| match done {
-            Ok((root, outcome)) => actor.on_done(step, root, outcome, begun.elapsed(), ctx),
+            Ok((kept, outcome)) => actor.on_done(step, kept, outcome, begun.elapsed(), ctx),
             Err(error) => panic!("a step of the reconciler ended abnormally: {error}"),
         }));
     }
 
-    fn on_done(
-        &mut self,
-        step: Step,
-        root: Option<RootComputation>,
-        outcome: Outcome,
-        took: Duration,
-        ctx: &mut Context<Self>,
-    ) {
-        self.root = root;
+    fn on_done(&mut self, step: Step, kept: Kept, outcome: Outcome, took: Duration, ctx: &mut Context<Self>) {
+        (self.root, self.rows) = (kept.root, kept.rows);
         if let (Step::Block { .. }, Outcome::BlockIsRight) = (step, &outcome) {
             self.setup.metrics.blocks.inc();
         }
@@ -189,7 +176,7 @@ impl Reconciler {
                 tracing::error!(
                     height = result.height,
                     fault,
-                    "the stored chain is damaged; stop this node and run `callboard chain reconcile`"
+                    "the stored chain is damaged; stop this node and run `callboard chain reconcile --full`"
                 );
             }
         }
@@ -215,32 +202,78 @@ impl Reconciler {
     }
 }
 
-/// Hashes on; what there is to go on with, and the outcome.
-fn hash(store: &Store, mut root: RootComputation) -> (Option<RootComputation>, Outcome) {
-    let height = root.height();
-    let step = || -> Result<Option<RootComputation>, Fault> {
-        let failed = |source| Fault::Root { height, source };
-        if !root.advance(store.snapshot()?, PART).map_err(failed)? {
-            return Ok(Some(root));
+/// What one step leaves for the next.
+struct Kept {
+    root: Option<RootComputation>,
+    rows: Option<AddressRows>,
+}
+
+/// Makes a step: what there is to go on with, and the outcome.
+fn make(step: Step, mut kept: Kept, store: &Store, config: &ChainConfig, folder: &Path) -> (Kept, Outcome) {
+    let outcome = match step {
+        Step::BeginRoot { height } => {
+            kept = Kept { root: Some(RootComputation::new(height, folder)), rows: None };
+            hash(store, &mut kept.root)
         }
-        let expected = store.snapshot()?.header(height)?.ok_or(Fault::Missing { height })?.state_root;
-        let actual = root.root().map_err(failed)?;
-        if actual == expected {
-            return Ok(None);
+        Step::Root => hash(store, &mut kept.root),
+        Step::Rows { from, to } => {
+            let rows = kept.rows.take().filter(|rows| rows.heights() == (from..=to));
+            let rows = kept.rows.insert(rows.unwrap_or_else(|| AddressRows::of(from..=to)));
+            count(store, from, rows)
         }
-        Err(Fault::StateRoot { height, expected, actual, difference: difference(store) })
+        Step::Block { height } => execute(store, config, height, kept.rows.as_mut()),
     };
-    match step() {
-        Ok(Some(root)) => (Some(root), Outcome::RootGoesOn),
-        Ok(None) => (None, Outcome::RootIsRight),
-        Err(fault) => (None, outcome(store, height, &fault)),
+    (kept, outcome)
+}
+
+/// Hashes on, and leaves nothing to go on with at the end.
+fn hash(store: &Store, root: &mut Option<RootComputation>) -> Outcome {
+    let Some(computation) = root.take() else { return Outcome::RootGoesOn };
+    let height = computation.height();
+    match advance(store, computation) {
+        Ok(Some(computation)) => {
+            *root = Some(computation);
+            Outcome::RootGoesOn
+        }
+        Ok(None) => Outcome::RootIsRight,
+        Err(fault) => outcome(store, height, &fault),
     }
 }
 
-fn execute(store: &Store, config: &ChainConfig, height: u64) -> Outcome {
-    let checked = store.snapshot().map_err(Fault::from).and_then(|snapshot| check_block(&snapshot, config, height));
-    match checked {
-        Ok(_) => Outcome::BlockIsRight,
+/// What there is to go on with; nothing where the root is right.
+fn advance(store: &Store, mut root: RootComputation) -> Result<Option<RootComputation>, Fault> {
+    let height = root.height();
+    let failed = |source| Fault::Root { height, source };
+    if !root.advance(store.snapshot()?, PART).map_err(failed)? {
+        return Ok(Some(root));
+    }
+    let expected = store.snapshot()?.header(height)?.ok_or(Fault::Missing { height })?.state_root;
+    let actual = root.root().map_err(failed)?;
+    if actual == expected {
+        return Ok(None);
+    }
+    Err(Fault::StateRoot { height, expected, actual, difference: difference(store) })
+}
+
+fn count(store: &Store, from: u64, rows: &mut AddressRows) -> Outcome {
+    let stray = store.snapshot().and_then(|snapshot| rows.count(&snapshot, PART)).map_err(Fault::from);
+    match stray {
+        Ok(Some(stray)) => outcome(store, stray.location.height, &stray.into()),
+        Ok(None) if rows.is_counted() => Outcome::RowsAreCounted,
+        Ok(None) => Outcome::RowsGoOn,
+        Err(fault) => outcome(store, from, &fault),
+    }
+}
+
+fn execute(store: &Store, config: &ChainConfig, height: u64, rows: Option<&mut AddressRows>) -> Outcome {
+    let check = || -> Result<(), Fault> {
+        let snapshot = store.snapshot()?;
+        let checked = check_block(&snapshot, config, height)?;
+        let stray = rows.map(|rows| rows.on_block(&snapshot, height, checked.address_rows)).transpose()?.flatten();
+        stray.map_or(Ok(()), |stray| Err(stray.into()))
+    };
+    match check() {
+        Ok(()) => Outcome::BlockIsRight,
         Err(fault) => outcome(store, height, &fault),
     }
 }

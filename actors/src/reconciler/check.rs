@@ -9,7 +9,7 @@ use callboard_chain::verify::{HeaderError, VerifyError, verify_block, verify_chi
 use callboard_chain::{Account, Blame, Block, BlockChanges, ChainConfig, Verified};
 use callboard_store::{
     AddressDifference, BuildError, HistoryError, OpenError, Role, RootError, ScanError, Snapshot, StorageError,
-    TransactionLocation, is_disk_failure,
+    StrayRow, TransactionLocation, address_rows, is_disk_failure,
 };
 use std::collections::BTreeMap;
 
@@ -86,6 +86,9 @@ pub enum Fault {
         /// As stored.
         actual: Option<Role>,
     },
+    /// A row of the look-up by address that belongs to no block.
+    #[error(transparent)]
+    Stray(#[from] StrayRow),
     /// What is stored of its execution is not what executing it again gives.
     #[error("block {height}: the stored {what} differ from those of its execution")]
     Stored {
@@ -228,6 +231,15 @@ impl Fault {
     }
 }
 
+/// A stored block that is right.
+#[derive(Debug)]
+pub struct CheckedBlock {
+    /// What executing it again gives.
+    pub executed: Executed,
+    /// How many rows the look-up by address has of it.
+    pub address_rows: u64,
+}
+
 /// Checks block 0 and what was stored with it, but for its state.
 pub fn check_genesis(snapshot: &Snapshot, config: &ChainConfig) -> Result<(), Fault> {
     let stored = verified(snapshot, config, 0)?;
@@ -239,7 +251,7 @@ pub fn check_genesis(snapshot: &Snapshot, config: &ChainConfig) -> Result<(), Fa
 /// Checks a block above 0: form, seal, transactions, its place after its parent; executes it again on the stored state
 /// of its parent; and compares gas, receipts, bloom, senders, look-ups, and every value that it changed, with what is
 /// stored. What is left to the caller is the state root.
-pub fn check_block(snapshot: &Snapshot, config: &ChainConfig, height: u64) -> Result<Executed, Fault> {
+pub fn check_block(snapshot: &Snapshot, config: &ChainConfig, height: u64) -> Result<CheckedBlock, Fault> {
     let before = height.checked_sub(1).ok_or(Fault::Range { from: height, to: height })?;
     let block = verified(snapshot, config, height)?;
     let parent = snapshot.header(before)?.ok_or(Fault::Missing { height: before })?;
@@ -254,7 +266,7 @@ pub fn check_block(snapshot: &Snapshot, config: &ChainConfig, height: u64) -> Re
         return Err(Fault::Stored { height, what: "senders" });
     }
     check_changes(height, &executed.changes, &snapshot.changes(height)?)?;
-    Ok(executed)
+    Ok(CheckedBlock { executed, address_rows: address_rows(block.value(), block.senders()) })
 }
 
 /// The stored block, as the parallel stage of an import checks it, and the look-ups that lead to it.

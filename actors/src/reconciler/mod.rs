@@ -16,6 +16,6 @@ mod state;
 mod tests;
 
 pub use actor::{Ports, Reconciler, ReconcilerMetrics, Setup};
-pub use check::{Fault, Meaning, check_block, check_genesis};
+pub use check::{CheckedBlock, Fault, Meaning, check_block, check_genesis};
 pub use messages::{Reconciled, VerifyRange, VerifyRefused, VerifyState};
 pub use range::{RangeCheck, RangeProgress};

@@ -4,12 +4,12 @@
 //! whose root must be the sealed one. On it every block is executed again, and every state root compared. At the end
 //! the flat state after the last block is hashed by other code ([`RootComputation`]). No stored trie node is believed.
 
-use super::check::{Fault, check_block, check_genesis};
+use super::check::{CheckedBlock, Fault, check_block, check_genesis};
 use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_primitives::B256;
 use callboard_chain::ChainConfig;
 use callboard_chain::trie::StateTrie;
-use callboard_store::{RootComputation, ScratchTrie, Store, TrieBuild};
+use callboard_store::{AddressRows, RootComputation, ScratchTrie, Store, TrieBuild};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,11 +44,13 @@ pub struct RangeCheck {
     to: u64,
     scratch: ScratchTrie,
     trie: StateTrie,
+    rows: AddressRows,
     work: Work,
 }
 
 enum Work {
     Base(TrieBuild),
+    Rows,
     Blocks { next: u64 },
     Root(RootComputation),
     Done,
@@ -81,7 +83,8 @@ impl RangeCheck {
         let trie = StateTrie::new(EMPTY_ROOT_HASH);
         let work = Work::Base(TrieBuild::new(base));
         drop(snapshot);
-        Ok(Self { store, config, folder: folder.to_owned(), from, to, scratch, trie, work })
+        let rows = AddressRows::of(from..=to);
+        Ok(Self { store, config, folder: folder.to_owned(), from, to, scratch, trie, rows, work })
     }
 
     /// The same check, from so far above the oldest state that is kept by now that half of those which are kept can be
@@ -107,6 +110,7 @@ impl RangeCheck {
     pub fn step(&mut self) -> Result<RangeProgress, Fault> {
         match &self.work {
             Work::Base(_) => self.build_base(),
+            Work::Rows => self.count_rows(),
             Work::Blocks { next } => self.check(*next),
             Work::Root(_) => self.hash(),
             Work::Done => Ok(RangeProgress::Done),
@@ -125,12 +129,21 @@ impl RangeCheck {
             if actual != expected {
                 return Err(self.state_root(height, expected, actual));
             }
-            let next = Work::Blocks { next: self.from.max(1) };
-            if let Work::Base(build) = std::mem::replace(&mut self.work, next) {
+            if let Work::Base(build) = std::mem::replace(&mut self.work, Work::Rows) {
                 self.trie = build.into_trie();
             }
         }
         Ok(RangeProgress::State { height })
+    }
+
+    fn count_rows(&mut self) -> Result<RangeProgress, Fault> {
+        if let Some(stray) = self.rows.count(&self.store.snapshot()?, PART)? {
+            return Err(stray.into());
+        }
+        if self.rows.is_counted() {
+            self.work = Work::Blocks { next: self.from.max(1) };
+        }
+        Ok(RangeProgress::State { height: self.from.saturating_sub(1) })
     }
 
     fn check(&mut self, height: u64) -> Result<RangeProgress, Fault> {
@@ -139,7 +152,11 @@ impl RangeCheck {
             return Ok(RangeProgress::State { height: self.to });
         }
         let snapshot = self.store.snapshot()?;
-        let mut changes = check_block(&snapshot, &self.config, height)?.changes;
+        let CheckedBlock { executed, address_rows } = check_block(&snapshot, &self.config, height)?;
+        if let Some(stray) = self.rows.on_block(&snapshot, height, address_rows)? {
+            return Err(stray.into());
+        }
+        let mut changes = executed.changes;
         let actual = self.trie.apply(&self.scratch, &mut changes).map_err(|source| Fault::Trie { height, source })?;
         let expected = self.header_root(height)?;
         if actual != expected {

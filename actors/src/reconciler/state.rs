@@ -2,7 +2,7 @@
 //!
 //! Rounds follow each other. A round hashes the flat state at the height that is the head when it begins, and then
 //! executes old blocks again, from where the last round stopped; when it has come to the head it begins anew at block
-//! 1. So the state as a whole is checked once a round, and every step from the genesis to it from time to time.
+//! 1. Before that it counts what the look-up by address lists of those blocks. So the state as a whole is checked once a round, and every step from the genesis to it from time to time.
 //!
 //! The blocks have a bookmark that outlives a restart. The hashing of a state has none, and begins again: what is hashed
 //! is the state at one height, whose leaves lie sorted in memory and in files without a name. To keep them would mean to
@@ -36,6 +36,13 @@ pub(super) enum Step {
     },
     /// Go on hashing.
     Root,
+    /// Count what the look-up by address lists of these blocks, which are executed next.
+    Rows {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
     /// Execute this block again.
     Block {
         /// Its height.
@@ -50,6 +57,10 @@ pub(super) enum Outcome {
     RootGoesOn,
     /// The state has the root that its header says.
     RootIsRight,
+    /// There is more to count.
+    RowsGoOn,
+    /// All is counted.
+    RowsAreCounted,
     /// The block is right.
     BlockIsRight,
     /// The history that the step needs is kept only from this height on.
@@ -101,6 +112,10 @@ enum Work {
         height: u64,
         begun: bool,
     },
+    Rows {
+        head: u64,
+        last: u64,
+    },
     Blocks {
         head: u64,
         last: u64,
@@ -139,6 +154,7 @@ impl State {
             }
             Work::Root { begun: false, height } => self.begin_root(height.max(head)),
             Work::Root { .. } => Effect::Run(Step::Root),
+            Work::Rows { last, .. } => Effect::Run(Step::Rows { from: self.next_block, to: last }),
             Work::Blocks { .. } => Effect::Run(Step::Block { height: self.next_block }),
             Work::Wrong => Effect::Wake(self.every),
         }
@@ -172,6 +188,7 @@ impl State {
                 self.share = self.share.saturating_mul(2).min(MAX_SHARE_PERCENT);
                 self.work = Work::Root { height, begun: false };
             }
+            (Work::Rows { head, last }, Outcome::RowsAreCounted) => self.work = Work::Blocks { head, last },
             (Work::Blocks { .. }, Outcome::BlockIsRight) => {
                 self.next_block = self.next_block.saturating_add(1);
                 if self.next_block.is_multiple_of(SAVE_EVERY) {
@@ -192,12 +209,13 @@ impl State {
         if self.next_block > head {
             self.next_block = 1;
         }
-        self.work = Work::Blocks { head, last: head.min(self.next_block.saturating_add(BLOCKS_A_ROUND - 1)) };
+        self.work = Work::Rows { head, last: head.min(self.next_block.saturating_add(BLOCKS_A_ROUND - 1)) };
     }
 
     /// The round has ended where all of its blocks are done.
     fn end_round(&mut self, now: Duration, wall: u64) -> Vec<Effect> {
-        let Work::Blocks { head, last } = self.work else { return Vec::new() };
+        // A chain of block 0 alone has none to count either.
+        let (Work::Rows { head, last } | Work::Blocks { head, last }) = self.work else { return Vec::new() };
         if self.next_block <= last {
             return Vec::new();
         }

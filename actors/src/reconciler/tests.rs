@@ -18,6 +18,10 @@ fn step(state: &mut State, now: &mut Duration, head: u64, outcome: Outcome) -> (
     loop {
         match state.on_wake(*now, Phase::Following, head) {
             Effect::Wake(after) => *now += after,
+            // Counted in one step, and forgotten: the tests below are of what comes before and after.
+            Effect::Run(Step::Rows { .. }) if outcome != Outcome::RowsAreCounted => {
+                state.on_done(*now, 7, Duration::ZERO, Outcome::RowsAreCounted);
+            }
             Effect::Run(step) => {
                 let took = Duration::from_millis(10);
                 let mut effects = state.on_done(*now + took, 7, took, outcome);
@@ -50,6 +54,19 @@ fn a_round_hashes_the_state_and_then_executes_blocks_from_the_bookmark_on() {
     assert_eq!(step(&mut state, &mut now, 8, Outcome::RootIsRight).0, Step::BeginRoot { height: 8 });
     assert!(now >= EVERY && begun < EVERY, "{now:?}");
     assert_eq!(step(&mut state, &mut now, 8, Outcome::BlockIsRight).0, Step::Block { height: 6 });
+}
+
+#[test]
+fn what_the_look_up_by_address_lists_is_counted_before_the_blocks_are_executed() {
+    let (mut state, mut now) = (State::new(EVERY, 3), Duration::ZERO);
+    step(&mut state, &mut now, 5, Outcome::RootIsRight);
+    let rows = Effect::Run(Step::Rows { from: 3, to: 5 });
+    for outcome in [Outcome::RowsGoOn, Outcome::RowsAreCounted] {
+        now += EVERY;
+        assert_eq!(state.on_wake(now, Phase::Following, 7), rows);
+        state.on_done(now, 7, Duration::ZERO, outcome);
+    }
+    assert_eq!(state.on_wake(now, Phase::Following, 7), Effect::Run(Step::Block { height: 3 }));
 }
 
 #[test]

@@ -162,6 +162,20 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::{FromRequest, test::TestRequest};
+
+    #[actix_web::test]
+    async fn a_body_that_is_read_takes_of_its_budget_until_it_is_let_go_of() {
+        let (budget, request) = (BodyBudget::new(10 * PAGE), TestRequest::post().set_payload(vec![b' '; 4 * PAGE]));
+        let (request, mut payload) = request.to_http_parts();
+        let payload = web::Payload::from_request(&request, &mut payload).await.expect("a payload");
+        let bounds = BodyBounds { bytes: 8 * PAGE, within: ROOM_WITHIN, limit: Limit::ImportBody, remedy: "" };
+        let mut held = budget.hold();
+        let body = read_counted_body(&request, payload, bounds, &mut held).await.expect("read");
+        assert_eq!((body.len(), budget.pages.available_permits()), (4 * PAGE, 6));
+        drop(held);
+        assert_eq!(budget.pages.available_permits(), 10);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_budget_that_is_used_up_lets_one_body_at_a_time_go_beyond_it() {

@@ -1,5 +1,6 @@
 //! What is checked of every HTTP request before anything reads it: connections, host, origin, content type.
 
+use super::dashboard::is_part;
 use super::limits::{Limit, Refusal};
 use super::server::Frontend;
 use actix_web::body::{BoxBody, MessageBody};
@@ -129,7 +130,8 @@ fn admit(request: &ServiceRequest, frontend: &Frontend, over: bool) -> Result<()
     }
     // A preflight is no request of its own. Blocks that operators post and calls have limits of their own, which take
     // what a body holds into account.
-    let counted = request.method() != Method::OPTIONS && !probe && !limited_by_content(request);
+    let free = probe || is_part(request.path());
+    let counted = request.method() != Method::OPTIONS && !free && !limited_by_content(request);
     match frontend.limits.rate.as_ref().zip(request.peer_addr()).filter(|_| counted) {
         Some((rate, from)) => rate.take(from.ip(), 1),
         None => Ok(()),

@@ -10,6 +10,7 @@
 mod body;
 mod callboard;
 mod config;
+mod dashboard;
 mod eth;
 mod events;
 mod gate;

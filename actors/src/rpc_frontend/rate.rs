@@ -2,15 +2,18 @@
 
 use super::config::RateConfig;
 use super::limits::{Limit, Refusal};
-use governor::clock::{Clock, DefaultClock, Reference};
+#[cfg(test)]
+use governor::clock::FakeRelativeClock;
+use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Addresses that have a bucket of their own; further ones share one. An address is forgotten as soon as its bucket is
 /// full again, so this many at a time are an attack.
@@ -33,8 +36,30 @@ impl Client {
     }
 }
 
+/// The clock by which buckets fill.
+#[derive(Debug, Clone)]
+pub(crate) enum RateClock {
+    /// The monotonic one, since this instant.
+    Running(Instant),
+    /// One that a test moves.
+    #[cfg(test)]
+    ByHand(FakeRelativeClock),
+}
+
+impl Clock for RateClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        match self {
+            Self::Running(since) => since.elapsed().into(),
+            #[cfg(test)]
+            Self::ByHand(clock) => clock.now(),
+        }
+    }
+}
+
 /// The buckets.
-pub(crate) struct Rate<C: Clock = DefaultClock> {
+pub(crate) struct Rate<C: Clock = RateClock> {
     config: RateConfig,
     buckets: Limiter<Client, HashMapStateStore<Client>, C>,
     /// For addresses beyond [`MAX_ADDRESSES`].
@@ -45,8 +70,8 @@ pub(crate) struct Rate<C: Clock = DefaultClock> {
 }
 
 impl Rate {
-    pub(crate) fn new(config: RateConfig) -> Self {
-        Self::with(config, MAX_ADDRESSES, DefaultClock::default())
+    pub(crate) fn new(config: RateConfig, clock: RateClock) -> Self {
+        Self::with(config, MAX_ADDRESSES, clock)
     }
 }
 
@@ -106,7 +131,6 @@ impl<C: Clock + Clone> Rate<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use governor::clock::FakeRelativeClock;
 
     const HERE: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 

@@ -1,13 +1,13 @@
-//! The HTTP server: one listener for JSON-RPC and REST.
+//! The HTTP server: one listener for JSON-RPC, REST and the dashboard.
 
 use super::config::{AdminSurface, RpcConfig};
 use super::gate::Gate;
 use super::guard::{Connection, guard};
 use super::metrics::RpcMetrics;
 use super::ports::RpcPorts;
-use super::rate::Rate;
+use super::rate::{Rate, RateClock};
 use super::rest::ImportLimits;
-use super::{events, jsonrpc, rest};
+use super::{dashboard, events, jsonrpc, rest};
 use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
@@ -17,7 +17,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a client may take to send its headers.
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
@@ -93,7 +93,11 @@ pub struct SharedLimits {
 impl SharedLimits {
     /// As configured, nothing used up.
     pub fn new(config: &RpcConfig) -> Self {
-        let rate = config.rate.clone().map(|rate| Arc::new(Rate::new(rate)));
+        Self::with_clock(config, RateClock::Running(Instant::now()))
+    }
+
+    pub(crate) fn with_clock(config: &RpcConfig, clock: RateClock) -> Self {
+        let rate = config.rate.clone().map(|rate| Arc::new(Rate::new(rate, clock)));
         Self { import: Arc::new(ImportLimits::new(config.import_blocks_per_second)), rate }
     }
 }
@@ -156,6 +160,7 @@ fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Ser
         App::new()
             .app_data(frontend.clone())
             .wrap(from_fn(guard))
+            .configure(dashboard::routes)
             .configure(jsonrpc::routes)
             .configure(rest::routes)
             .configure(events::routes)

@@ -38,8 +38,8 @@ where
     M: Message + Send + 'static,
     M::Result: Send + 'static,
 {
-    pub(super) fn new(message: M, reply: Option<oneshot::Sender<M::Result>>, slot: Slot) -> Self {
-        Self { message, reply, span: Span::current(), slot }
+    pub(super) fn new(message: M, reply: Option<oneshot::Sender<M::Result>>, slot: Slot, span: Span) -> Self {
+        Self { message, reply, span, slot }
     }
 
     /// The message, unhandled; frees the slot.
@@ -90,11 +90,11 @@ where
         A: Actor<Context = Context<A>>,
     {
         let meter = &self.slot.meter;
-        meter.wait.observe(self.slot.sent.elapsed());
+        meter.waited(self.slot.sent);
         if meter.actor().is_yield_due() {
             ctx.wait(actix::fut::wrap_future::<_, A>(tokio::task::yield_now()));
         }
-        (self.message, Reply { sender: self.reply, started: Instant::now(), slot: self.slot })
+        (self.message, Reply { sender: self.reply, started: meter.actor().clock(), slot: self.slot })
     }
 }
 
@@ -102,14 +102,14 @@ where
 #[must_use = "the sender waits for the answer"]
 pub struct Reply<M: Message> {
     sender: Option<oneshot::Sender<M::Result>>,
-    started: Instant,
+    started: Option<Instant>,
     slot: Slot,
 }
 
 impl<M: Message> Reply<M> {
     /// Answers, and counts the message as handled.
     pub fn send(self, result: M::Result) {
-        self.slot.meter.finished(self.started.elapsed());
+        self.slot.meter.finished(self.started);
         // First the slot, then the answer: who has got an answer finds its place free again.
         drop(self.slot);
         if let Some(sender) = self.sender {
@@ -122,13 +122,13 @@ impl<M: Message> Reply<M> {
 /// A taken place in a mailbox.
 pub(super) struct Slot {
     meter: Arc<MessageMeter>,
-    sent: Instant,
+    sent: Option<Instant>,
 }
 
 impl Slot {
     /// Takes a place if fewer than `bound` are taken.
     pub(super) fn take(meter: &Arc<MessageMeter>, bound: usize) -> Option<Self> {
-        meter.enter(bound).then(|| Self { meter: meter.clone(), sent: Instant::now() })
+        meter.enter(bound).then(|| Self { meter: meter.clone(), sent: meter.actor().clock() })
     }
 }
 
@@ -141,18 +141,20 @@ impl Drop for Slot {
 /// Adds the time until it is dropped to the actor's busy time, also when the handler panics.
 struct BusyTime {
     meter: Arc<MessageMeter>,
-    since: Instant,
+    since: Option<Instant>,
 }
 
 impl BusyTime {
     fn start(meter: &Arc<MessageMeter>) -> Self {
-        Self { meter: meter.clone(), since: Instant::now() }
+        Self { meter: meter.clone(), since: meter.actor().clock() }
     }
 }
 
 impl Drop for BusyTime {
     fn drop(&mut self) {
-        self.meter.actor().add_busy(self.since.elapsed());
+        if let Some(since) = self.since {
+            self.meter.actor().add_busy(since.elapsed());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use actix::{Actor, Addr, Context, Handler, Message, Recipient};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 /// How far signals may go over a mailbox's capacity. Signals come at a rate this node controls (a few a block), so
 /// whoever is this many behind has hung for minutes.
@@ -85,7 +86,7 @@ where
         deadline: Duration,
     ) -> impl Future<Output = Result<M::Result, AskError>> + Send + use<M> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.deliver(message, Some(reply), bound);
+        let sent = self.deliver(message, Some(reply), bound, Span::current());
         let meter = self.meter.clone();
         async move {
             let (actor, message) = (meter.actor().name(), meter.name());
@@ -109,14 +110,23 @@ where
 
     /// Sends unless the mailbox is full or the actor gone; then the message comes back. A refusal is counted.
     pub fn offer(&self, message: M) -> Result<(), OfferError<M>> {
-        self.deliver(message, None, self.meter.actor().capacity())
+        self.deliver(message, None, self.meter.actor().capacity(), Span::current())
     }
 
     /// Sends an event whose rate this node controls. It may go over the mailbox's capacity; an actor that is
     /// [`SIGNAL_HEADROOM`] beyond it, or gone, is reported to the death guard, and the event is lost with it.
     pub fn signal(&self, message: M) {
+        self.signal_within(message, Span::current());
+    }
+
+    /// As [`Self::signal`], outside of the span that is entered now: for what concerns more than that.
+    pub fn signal_apart(&self, message: M) {
+        self.signal_within(message, Span::none());
+    }
+
+    fn signal_within(&self, message: M, span: Span) {
         let actor = self.meter.actor();
-        let cause = match self.deliver(message, None, actor.capacity().saturating_add(SIGNAL_HEADROOM)) {
+        let cause = match self.deliver(message, None, actor.capacity().saturating_add(SIGNAL_HEADROOM), span) {
             Ok(()) => return,
             Err(OfferError::Full(_)) => Cause::Hung { waiting: actor.depth() },
             Err(OfferError::Closed(_)) => Cause::Ended,
@@ -139,13 +149,14 @@ where
         message: M,
         reply: Option<oneshot::Sender<M::Result>>,
         bound: usize,
+        span: Span,
     ) -> Result<(), OfferError<M>> {
         let Some(slot) = Slot::take(&self.meter, bound) else {
             return Err(if self.is_open() { OfferError::Full(message) } else { OfferError::Closed(message) });
         };
         // The mailbox's own bound is off (see `Mailbox`), so the only error is a closed one.
         self.to
-            .try_send(Timed::new(message, reply, slot))
+            .try_send(Timed::new(message, reply, slot, span))
             .map_err(|refused| OfferError::Closed(refused.into_inner().into_message()))
     }
 }

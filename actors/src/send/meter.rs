@@ -30,6 +30,8 @@ pub enum ActorState {
 pub struct ActorMeter {
     name: &'static str,
     capacity: usize,
+    /// Whether time is measured; counts and depth always are.
+    is_timed: bool,
     depth: AtomicUsize,
     busy_nanos: AtomicU64,
     since_yield: AtomicU32,
@@ -49,15 +51,16 @@ pub struct MessageMeter {
     handled: AtomicU64,
     refused: AtomicU64,
     timed_out: AtomicU64,
-    pub(super) wait: Histogram,
+    wait: Histogram,
     handle: Histogram,
 }
 
 impl ActorMeter {
-    pub(super) fn new(name: &'static str, capacity: usize, deaths: mpsc::Sender<ActorDied>) -> Self {
+    pub(super) fn new(name: &'static str, capacity: usize, is_timed: bool, deaths: mpsc::Sender<ActorDied>) -> Self {
         Self {
             name,
             capacity,
+            is_timed,
             depth: AtomicUsize::new(0),
             busy_nanos: AtomicU64::new(0),
             since_yield: AtomicU32::new(0),
@@ -103,6 +106,11 @@ impl ActorMeter {
     /// The message types that have an inbox, in the order in which the inboxes were made.
     pub fn messages(&self) -> Vec<Arc<MessageMeter>> {
         self.messages.read().clone()
+    }
+
+    /// Now, where time is measured.
+    pub(super) fn clock(&self) -> Option<Instant> {
+        self.is_timed.then(Instant::now)
     }
 
     pub(super) fn add_busy(&self, time: Duration) {
@@ -211,6 +219,28 @@ impl ActorMeter {
     }
 }
 
+/// How far an actor has come, and how long its recent messages waited: what tells a slow one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActorPace {
+    /// Messages taken up, and messages answered, together.
+    pub progress: u64,
+    /// 99th percentile of the time in the mailbox over the last one to two measuring windows; 0 where none came.
+    pub wait_p99: Duration,
+}
+
+impl ActorMeter {
+    /// How the actor gets on.
+    pub fn pace(&self, now: Instant) -> ActorPace {
+        let sum = self.totals().sum();
+        let (_, before) = self.window.lock().oldest(now);
+        let recent = sum.since(&before.sum());
+        ActorPace {
+            progress: sum.wait.count().saturating_add(sum.handled),
+            wait_p99: Duration::from_micros(recent.wait.quantile_micros(0.99)),
+        }
+    }
+}
+
 impl MessageMeter {
     fn new(name: &'static str, actor: Arc<ActorMeter>) -> Self {
         Self {
@@ -275,8 +305,16 @@ impl MessageMeter {
         self.actor.depth.fetch_sub(1, Relaxed);
     }
 
-    pub(super) fn finished(&self, time: Duration) {
-        self.handle.observe(time);
+    pub(super) fn waited(&self, since: Option<Instant>) {
+        if let Some(since) = since {
+            self.wait.observe(since.elapsed());
+        }
+    }
+
+    pub(super) fn finished(&self, since: Option<Instant>) {
+        if let Some(since) = since {
+            self.handle.observe(since.elapsed());
+        }
         self.handled.fetch_add(1, Relaxed);
     }
 

@@ -26,6 +26,8 @@ mod meter;
 pub(crate) mod probe;
 mod registry;
 #[cfg(test)]
+mod span_tests;
+#[cfg(test)]
 mod tests;
 mod timers;
 
@@ -34,6 +36,6 @@ pub use error::{AskError, OfferError};
 pub use histogram::{Histogram, HistogramSnapshot};
 pub use inbox::{Inbox, SIGNAL_HEADROOM};
 pub use mailbox::{Mailbox, OpenMailboxError};
-pub use meter::{ActorFigures, ActorMeter, ActorState, MessageFigures, MessageMeter};
+pub use meter::{ActorFigures, ActorMeter, ActorPace, ActorState, MessageFigures, MessageMeter};
 pub use registry::ActorRegistry;
 pub use timers::{OnTimer, Timers};

@@ -15,18 +15,25 @@ const DEATHS_CAPACITY: usize = 64;
 pub struct ActorRegistry {
     actors: Arc<RwLock<Vec<Arc<ActorMeter>>>>,
     deaths: mpsc::Sender<ActorDied>,
+    is_timed: bool,
 }
 
 impl ActorRegistry {
     /// A registry, and the receiver that hears of each actor that ended without having been told to.
     pub fn new() -> (Self, DeathWatch) {
         let (deaths, watch) = mpsc::channel(DEATHS_CAPACITY);
-        (Self { actors: Arc::default(), deaths }, DeathWatch::new(watch))
+        (Self { actors: Arc::default(), deaths, is_timed: true }, DeathWatch::new(watch))
+    }
+
+    /// One whose meters count and measure no time: what a measurement of the meters' own cost is compared with.
+    pub fn without_times() -> (Self, DeathWatch) {
+        let (registry, watch) = Self::new();
+        (Self { is_timed: false, ..registry }, watch)
     }
 
     /// A meter for the actor called `name`, whose mailbox holds `capacity` messages.
     pub fn actor(&self, name: &'static str, capacity: usize) -> Arc<ActorMeter> {
-        let meter = Arc::new(ActorMeter::new(name, capacity, self.deaths.clone()));
+        let meter = Arc::new(ActorMeter::new(name, capacity, self.is_timed, self.deaths.clone()));
         self.actors.write().push(meter.clone());
         meter
     }

@@ -14,6 +14,7 @@ use super::pipeline::{HandedOver, Pipeline};
 use super::report::{DivergenceReport, Pace, SyncReport};
 use super::state::State;
 use super::stream::{BlockAnswered, FetchEnded, PeerFault, Progress, Tools, Trouble, ask_block, run_live, run_range};
+use super::told::Told;
 use crate::block_store::HeadStored;
 use crate::callboard::{Callboard, Phase, Role};
 use crate::confirmed_state::CommitPace;
@@ -83,6 +84,7 @@ pub struct SyncCoordinator {
     pipeline: Pipeline,
     fetches: BTreeMap<FetchId, Fetch>,
     give_back: GiveBack,
+    told: Told,
     /// When each guest was last remembered on disk.
     guests: BTreeMap<NodeId, Duration>,
     pub(super) pace: Pace,
@@ -107,6 +109,7 @@ impl SyncCoordinator {
         callboard.set_phase(state.phase());
         let height = state.head().height;
         Self {
+            told: Told::new(ports.node_store.clone()),
             ports,
             state,
             callboard,
@@ -141,6 +144,7 @@ impl SyncCoordinator {
             self.apply(effect, ctx);
         }
         self.pipeline.advance(self.state.front());
+        self.alarms.set(Alarm::Stalled, (self.state.phase() == Phase::Stalled).then(|| self.reason()));
         self.alarms
             .set(Alarm::Diverged, self.state.divergence().map(|found| DivergenceReport::from(found).to_string()));
         let dead = self.state.dead_branches().next();
@@ -159,10 +163,14 @@ impl SyncCoordinator {
             Effect::Pace { each_block } => self.ports.pace.signal(CommitPace { each_block }),
             Effect::PhaseChanged(phase) => self.change_phase(phase),
             Effect::Permission { may_propose } => self.permit(may_propose),
-            Effect::Diverged(found) => report_divergence(&DivergenceReport::from(&found)),
+            Effect::Diverged(found) => {
+                report_divergence(&DivergenceReport::from(&found));
+                self.told.diverged(&found);
+            }
             Effect::DeadBranchSeen(found) => report_dead_branch(&DivergenceReport::from(&found)),
             Effect::DivergenceCleared(found) => {
                 tracing::info!(peer = %found.witness, "the other chain is not shown any more, or nobody extends it");
+                self.told.agrees();
             }
         }
     }
@@ -225,6 +233,9 @@ impl SyncCoordinator {
                 tracing::warn!(%phase, height = head.height, reason = self.reason(), "phase");
             }
             _ => tracing::info!(%phase, height = head.height, "phase"),
+        }
+        if phase == Phase::Following {
+            self.told.agrees();
         }
         if phase == Phase::CatchingUp {
             self.catching_up_from = head.height;
@@ -542,7 +553,10 @@ impl Handler<Timed<OtherBlockMet>> for SyncCoordinator {
     type Result = ();
 
     fn handle(&mut self, message: Timed<OtherBlockMet>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |OtherBlockMet { block, ours }, ctx| {
+        message.answer(ctx, |OtherBlockMet { block, ours, from, stands_on_ours }, ctx| {
+            if let Some(guest) = from.filter(|_| stands_on_ours) {
+                self.state.on_first_difference(guest, block, ours);
+            }
             self.tell(ctx, |state, now, wall| state.on_other_block(now, wall, block, ours));
         });
     }

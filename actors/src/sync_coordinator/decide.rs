@@ -40,7 +40,7 @@ impl State {
         self.decide_search(now, &mut effects);
         self.ask_for_branches(now, &mut effects);
         effects.extend(self.verdict.judge(self.circumstances(now, wall)));
-        self.decide_fetches(now, &mut effects);
+        self.decide_fetches(now, wall, &mut effects);
         self.decide_pace(&mut effects);
         self.decide_phase(now, wall, &mut effects);
         self.decide_proposing(now, &mut effects);
@@ -166,7 +166,7 @@ impl State {
         Asked { id, peer, height, since: now }
     }
 
-    fn decide_fetches(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+    fn decide_fetches(&mut self, now: Duration, wall: u64, effects: &mut Vec<Effect>) {
         if self.halted.is_some() {
             if !self.window.is_empty() || self.live.is_some() {
                 effects.extend(self.drop_fetched());
@@ -181,6 +181,7 @@ impl State {
         }
         self.give_up_what_stands_still(now, effects);
         match self.peers.goal(now, self.imported()) {
+            Some(goal) if self.may_be_dead(&goal, now, wall) => {}
             Some(goal) => {
                 self.compare_peers(now, &goal, effects);
                 self.fetch_ranges(now, &goal, effects);
@@ -189,10 +190,19 @@ impl State {
         }
     }
 
+    /// Of what the first peer to answer shows, a follower that starts takes only a living branch before the others have had
+    /// the time to answer: once it is on a dead one, only its operator gets it back.
+    fn may_be_dead(&self, goal: &Target, now: Duration, wall: u64) -> bool {
+        self.setup.role == Role::Follower
+            && self.setup.has_seeds
+            && !self.start_wait_is_over(now)
+            && self.is_stale(goal.head.timestamp, wall)
+    }
+
     fn give_live_up(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         if let Some(live) = self.live.take() {
             effects.extend(stop([live.id]));
-            self.peers.pause(now, live.peer);
+            self.peers.on_stream_failed(now, live.peer);
         }
     }
 

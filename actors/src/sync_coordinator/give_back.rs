@@ -6,7 +6,7 @@ use crate::transport::client::{CallError, Session};
 use crate::transport::{NodeId, SealedHead};
 use actix::Message;
 use alloy_primitives::B256;
-use callboard_store::{StorageError, Store};
+use callboard_store::{Snapshot, StorageError, Store};
 use std::collections::BTreeMap;
 
 /// Blocks pushed before the authority's head is looked at again. A push is answered once the block is durable there.
@@ -111,14 +111,16 @@ enum Ungiven {
     Storage(#[from] StorageError),
     #[error("block {0} is not here any more")]
     Gone(u64),
+    #[error("the node is stopping")]
+    Stopping,
 }
 
 async fn try_bring(session: &Session, store: &Store, gift: Gift) -> Result<(), Ungiven> {
-    let snapshot = store.snapshot()?;
-    let height = snapshot.head().height;
-    let head = snapshot.block(height)?.ok_or(Ungiven::Gone(height))?;
-    drop(snapshot);
-    session.show_head(&SealedHead::of(&head)).await?;
+    let head = read(store, |snapshot| {
+        let height = snapshot.head().height;
+        snapshot.block(height)?.ok_or(Ungiven::Gone(height))
+    });
+    session.show_head(&SealedHead::of(&head.await?)).await?;
     if !gift.blocks.is_empty() {
         tracing::info!(
             peer = %session.node_id().short(), from = gift.blocks.start, count = gift.blocks.end - gift.blocks.start,
@@ -126,10 +128,21 @@ async fn try_bring(session: &Session, store: &Store, gift: Gift) -> Result<(), U
         );
     }
     for height in gift.blocks {
-        let bytes = store.snapshot()?.block_bytes(height)?.ok_or(Ungiven::Gone(height))?;
-        session.push_block(bytes.0).await?;
+        let bytes = read(store, move |snapshot| snapshot.block_bytes(height)?.ok_or(Ungiven::Gone(height)));
+        session.push_block(bytes.await?.0).await?;
     }
     Ok(())
+}
+
+/// Reads the store on a blocking thread: the actor's own, which this runs on, is for messages.
+async fn read<T, F>(store: &Store, read: F) -> Result<T, Ungiven>
+where
+    T: Send + 'static,
+    F: FnOnce(&Snapshot) -> Result<T, Ungiven> + Send + 'static,
+{
+    let store = store.clone();
+    let reading = actix_rt::task::spawn_blocking(move || read(&store.snapshot()?));
+    reading.await.map_err(|_| Ungiven::Stopping)?
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! What an authority gave up knowingly: it is not taken back, whoever shows it.
+//! What an authority, or a follower's operator, gave up knowingly: it is not taken back, whoever shows it.
 
 use super::messages::KnownHead;
 use callboard_store::{GivenUpBranch, OwnBlock};
 use std::sync::Arc;
 
-/// The branches that an authority gave up. Cheap to clone.
+/// The branches that this node gave up. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct GivenUp(Arc<[GivenUpBranch]>);
 

@@ -3,8 +3,9 @@
 //! In the plainest network only the follower has a seed, and sits behind a router: nobody but the follower can say that
 //! the authority's database is an older copy.
 
-use super::messages::{Effect, ExpectedGuests, KnownHead, Target};
+use super::messages::{Effect, ExpectedGuests, KnownHead, Target, Witness};
 use super::state::State;
+use super::verdict::Fork;
 use crate::callboard::Role;
 use crate::transport::NodeId;
 use alloy_primitives::B256;
@@ -103,6 +104,19 @@ impl State {
         }
         effects.extend(self.decide(now, wall));
         effects
+    }
+
+    /// A guest that shows another branch has pushed a block of another branch that stands on ours. It cannot be asked, and
+    /// looks for where the chains part by itself: this is what it has found.
+    pub fn on_first_difference(&mut self, guest: NodeId, block: KnownHead, ours: B256) {
+        let shows_it = |fork: &Fork| !fork.searched && fork.height >= block.height;
+        if !self.guests.is_here(guest) || !self.verdict.of_peer(guest).is_some_and(shows_it) {
+            return;
+        }
+        self.verdict.found(guest, block.height, Some(ours), block.hash);
+        if self.setup.accepted.contains(&(block.height, block.hash)) {
+            self.verdict.accept(&Witness::Peer(guest));
+        }
     }
 
     /// What a guest has shown counts as that of a peer that is gone once it is silent.

@@ -26,6 +26,10 @@ pub struct OtherBlockMet {
     pub block: KnownHead,
     /// The hash of our block of that height.
     pub ours: B256,
+    /// Who brought it, where that is a node.
+    pub from: Option<NodeId>,
+    /// It stands on our block below it: here the chains part.
+    pub stands_on_ours: bool,
 }
 
 /// A block that carries the authority's valid seal stands on our chain and cannot be confirmed, whoever brought it.
@@ -88,7 +92,8 @@ pub struct Setup {
     pub role: Role,
     /// The chain's heartbeat, seconds.
     pub heartbeat_seconds: u64,
-    /// The authority, and a follower with seeds, wait this long for their peers' first answers.
+    /// The authority, and a follower with seeds, wait this long for their peers' first answers. A follower fetches a head
+    /// that is stale only then: whoever answers first may show a dead branch.
     pub start_wait: Duration,
     /// Behind a sealed head and without a new block for this long, a node is stalled and fetches from another peer.
     pub stall_after: Duration,
@@ -101,7 +106,8 @@ pub struct Setup {
     pub high_water: Option<u64>,
     /// Whose heads an authority waits for that it cannot ask.
     pub guests: ExpectedGuests,
-    /// What the authority sealed and knowingly gave up: it is no branch of anybody's, and is not taken back.
+    /// What the authority sealed and knowingly gave up, or what a follower's operator rolled back for another branch: it is
+    /// no branch of anybody's, and is not taken back.
     pub given_up: GivenUp,
     /// Blocks of other branches, by height and hash, that the operator has accepted as known and dead.
     pub accepted: BTreeSet<(u64, B256)>,

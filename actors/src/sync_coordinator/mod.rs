@@ -20,6 +20,7 @@ mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod told;
 mod verdict;
 mod window;
 
@@ -32,7 +33,7 @@ pub use messages::{
 };
 pub use order::{OutOfOrder, out_of_order};
 pub use pipeline::HandedOver;
-pub use report::{DivergenceReport, HeadReport, PeerReport, SyncReport, TargetReport};
+pub use report::{DivergenceReport, HeadReport, Pace, PeerReport, SyncReport, TargetReport};
 pub use staging::Staging;
 pub use state::{STALE_HEARTBEATS, State};
 pub use stream::{BlockAnswered, FetchEnded, Tools};

@@ -41,6 +41,9 @@ pub(super) struct PeerView {
     paused_until: Duration,
     /// Its blocks became part of our chain, and it has not failed since.
     has_helped: bool,
+    /// How many of its live streams ended in failure or lagged since one last brought a block. Ranges do not make up for that:
+    /// who serves them and streams nothing would keep this node two seconds behind for ever.
+    failed_streams: u32,
     /// How often it kept the front waiting, less the whole ranges that it has brought since.
     slowness: u32,
     /// Until then it is asked for blocks only where nobody else has them.
@@ -71,6 +74,7 @@ pub(super) struct Peers {
 struct Past {
     failures: u32,
     paused_until: Duration,
+    failed_streams: u32,
     slowness: u32,
     slow_until: Duration,
 }
@@ -83,8 +87,9 @@ impl Peers {
     pub(super) fn entry(&mut self, peer: NodeId) -> &mut PeerView {
         let gone = &mut self.gone;
         self.connected.entry(peer).or_insert_with(|| {
-            let Past { failures, paused_until, slowness, slow_until } = gone.remove(&peer).unwrap_or_default();
-            PeerView { failures, paused_until, slowness, slow_until, ..PeerView::default() }
+            let past = gone.remove(&peer).unwrap_or_default();
+            let Past { failures, paused_until, failed_streams, slowness, slow_until } = past;
+            PeerView { failures, paused_until, failed_streams, slowness, slow_until, ..PeerView::default() }
         })
     }
 
@@ -95,7 +100,8 @@ impl Peers {
 
     /// The peer is gone.
     pub(super) fn remove(&mut self, peer: NodeId) {
-        let Some(view) = self.connected.remove(&peer).filter(|view| view.failures > 0 || view.slowness > 0) else {
+        let is_bad = |view: &PeerView| view.failures > 0 || view.failed_streams > 0 || view.slowness > 0;
+        let Some(view) = self.connected.remove(&peer).filter(is_bad) else {
             return;
         };
         if self.gone.len() >= MAX_GONE
@@ -103,8 +109,8 @@ impl Peers {
         {
             self.gone.remove(&first);
         }
-        let PeerView { failures, paused_until, slowness, slow_until, .. } = view;
-        self.gone.insert(peer, Past { failures, paused_until, slowness, slow_until });
+        let PeerView { failures, paused_until, failed_streams, slowness, slow_until, .. } = view;
+        self.gone.insert(peer, Past { failures, paused_until, failed_streams, slowness, slow_until });
     }
 
     /// All of them.
@@ -184,11 +190,12 @@ impl Peers {
             .map(|(peer, _, head)| (peer, head))
     }
 
-    /// The peer to follow: the one that failed least, and of those the one with the newest head.
+    /// The peer to follow: the one whose streams failed least, of those the one that failed least, and of those the one with
+    /// the newest head.
     pub(super) fn live_source(&self, now: Duration) -> Option<NodeId> {
         self.usable(now)
-            .filter_map(|(peer, view)| Some((peer, view.failures, view.head?.rank())))
-            .min_by_key(|(_, failures, rank)| (*failures, std::cmp::Reverse(*rank)))
+            .filter_map(|(peer, view)| Some((peer, view, view.head?.rank())))
+            .min_by_key(|(_, view, rank)| (view.failed_streams, view.failures, std::cmp::Reverse(*rank)))
             .map(|(peer, ..)| peer)
     }
 
@@ -207,6 +214,21 @@ impl Peers {
         if let Some(view) = self.connected.get_mut(&peer).filter(|view| !view.is_slow(now)) {
             view.failures = 0;
             view.has_helped = true;
+        }
+    }
+
+    /// The peer's live stream failed, or brought nothing while others were ahead.
+    pub(super) fn on_stream_failed(&mut self, now: Duration, peer: NodeId) {
+        self.pause(now, peer);
+        if let Some(view) = self.connected.get_mut(&peer) {
+            view.failed_streams = view.failed_streams.saturating_add(1);
+        }
+    }
+
+    /// A block of the peer's live stream is part of our chain now.
+    pub(super) fn on_streamed(&mut self, peer: NodeId) {
+        if let Some(view) = self.connected.get_mut(&peer) {
+            view.failed_streams = 0;
         }
     }
 

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
+use tracing::{Instrument, Span};
 
 /// Bytes of fetched blocks that wait or are being verified, beyond which only the front is fetched. Eight of the
 /// largest blocks, and far more than the disk takes in a second.
@@ -36,6 +37,8 @@ pub(super) struct Fetched {
     pub(super) peer: NodeId,
     pub(super) provenance: Provenance,
     pub(super) block: FetchedBlock,
+    /// What is done for it is done within.
+    pub(super) span: Span,
     /// Its bytes count until it is dropped.
     pub(super) _held: Held,
 }
@@ -152,7 +155,7 @@ impl Pipeline {
         loop {
             let (run, height, fetched) = self.next().await;
             let (peer, provenance, block) = (fetched.peer, fetched.provenance, &fetched.block);
-            match import(&importer, provenance, block).await {
+            match import(&importer, provenance, block).instrument(fetched.span.clone()).await {
                 Ok(()) => {
                     self.0.imported.fetch_max(height, Ordering::AcqRel);
                     drop(fetched);

@@ -42,7 +42,7 @@ pub struct SyncReport {
     pub last_rejection: Option<String>,
     /// The newest background verification; `None` while there was none.
     pub last_reconciled: Option<serde_json::Value>,
-    /// What the operator should know now.
+    /// What the operator should know now. Filled in where the report is shown, from all alarms of the node.
     pub alerts: Vec<String>,
     /// The head when catching up began; for `eth_syncing`.
     #[serde(skip)]
@@ -154,6 +154,11 @@ impl From<&Divergence> for DivergenceReport {
 
 fn remedy(found: &Divergence) -> String {
     let (height, theirs) = (found.height, found.theirs);
+    if found.ours.is_none() && height > 0 {
+        return format!(
+            "this node has no block {height}: it was rolled back to before that branch and refuses it, for which nothing is to be done; to take that branch after all, stop this node and run `callboard chain accept {height} {theirs}`"
+        );
+    }
     let keep = format!("to keep this node's chain, stop it and run `callboard chain accept {height} {theirs}`");
     match found.last_common_height {
         Some(common) => format!(
@@ -163,7 +168,7 @@ fn remedy(found: &Divergence) -> String {
             format!("find out which chain is right; to take theirs, start this node with an empty data folder; {keep}")
         }
         None => {
-            "where the chains part is not known yet; it is looked for as soon as a connected peer shows the other chain; find out which one is right before anything else".to_owned()
+            "where the chains part is not known yet; it is looked for as soon as a connected peer shows the other chain, and a node that dialled this one, which cannot be asked, says it as soon as it has found it; find out which one is right before anything else".to_owned()
         }
     }
 }
@@ -195,13 +200,13 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Entries kept; with many commits a second the window is shorter.
 const MAX_ENTRIES: usize = 1_024;
 
-/// Blocks and transactions made durable lately.
+/// Blocks and transactions done lately.
 #[derive(Debug, Default)]
-pub(super) struct Pace(VecDeque<(Duration, u64, u64)>);
+pub struct Pace(VecDeque<(Duration, u64, u64)>);
 
 impl Pace {
-    /// A batch became durable.
-    pub(super) fn record(&mut self, now: Duration, blocks: u64, transactions: u64) {
+    /// So many more are done.
+    pub fn record(&mut self, now: Duration, blocks: u64, transactions: u64) {
         if self.0.len() == MAX_ENTRIES {
             self.0.pop_front();
         }
@@ -209,7 +214,7 @@ impl Pace {
     }
 
     /// Blocks and transactions a second.
-    pub(super) fn rates(&mut self, now: Duration) -> (f64, f64) {
+    pub fn rates(&mut self, now: Duration) -> (f64, f64) {
         while self.0.front().is_some_and(|(at, ..)| now.saturating_sub(*at) > WINDOW) {
             self.0.pop_front();
         }

@@ -212,7 +212,7 @@ impl State {
     ) -> Vec<Effect> {
         if let Some(live) = self.live.take_if(|live| live.id == id) {
             if end == FetchEnd::Failed {
-                self.peers.pause(now, live.peer);
+                self.peers.on_stream_failed(now, live.peer);
             }
         } else if let Some(ended) = self.window.end(id, through) {
             match end == FetchEnd::Done && ended.complete {
@@ -227,8 +227,13 @@ impl State {
     pub fn on_imported(&mut self, now: Duration, wall: u64, height: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         if height >= self.window.front() {
-            if let Some(peer) = self.window.source_of_front().or(self.live.map(|live| live.peer)) {
-                self.peers.forgive(now, peer);
+            match (self.window.source_of_front(), self.live) {
+                (Some(peer), _) => self.peers.forgive(now, peer),
+                (None, Some(live)) => {
+                    self.peers.forgive(now, live.peer);
+                    self.peers.on_streamed(live.peer);
+                }
+                (None, None) => {}
             }
             self.hand_overs = 0;
             self.progress_at = now;
@@ -339,7 +344,7 @@ impl State {
         if fetches_from_it { self.drop_fetched() } else { Vec::new() }
     }
 
-    /// A branch that the authority gave up needs no search. Where somebody has extended it since, it is one like any
+    /// A branch that was given up needs no search. Where somebody has extended it since, it is one like any
     /// other: then it begins where it was given up, and while our head is that block no search would find it.
     fn look_for_what_was_given_up(&mut self, now: Duration, peer: NodeId, seen: KnownHead) {
         let Some(after) = self.setup.given_up.after(&seen) else { return self.verdict.look_anew(peer) };

@@ -35,7 +35,7 @@ impl SyncCoordinator {
             divergence: self.state.divergence().map(DivergenceReport::from),
             last_rejection: self.tools.importer.refusals().newest(),
             last_reconciled: None,
-            alerts: self.alerts(),
+            alerts: Vec::new(),
             catching_up_from: self.catching_up_from,
             not_ready: self.not_ready(),
         }
@@ -84,9 +84,5 @@ impl SyncCoordinator {
                 Standing::Accepted => "accepted",
             },
         }
-    }
-
-    fn alerts(&self) -> Vec<String> {
-        (self.state.phase() == Phase::Stalled).then(|| self.reason()).into_iter().collect()
     }
 }

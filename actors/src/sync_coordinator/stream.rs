@@ -17,6 +17,7 @@ use futures_util::{Stream, StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// What a stream needs of the node.
 #[derive(Clone)]
@@ -186,6 +187,7 @@ async fn bring(
             let fault = if wrong == OutOfOrder::Lost { PeerFault::Odd } else { PeerFault::Forged };
             return (last, Some(Trouble { reason, fault }));
         }
+        fetched.span.in_scope(|| tracing::debug!(actor = "SyncCoordinator", %peer, "block fetched"));
         pipeline.put(actual, fetched);
         progress.came(actual);
         last = Some(actual);
@@ -207,10 +209,13 @@ fn frames(
         let (fetch, pipeline) = (fetch.clone(), pipeline.clone());
         async move {
             let mut blocks = blocks.filter(|_| through.is_none_or(|through| height <= through))?;
+            let waits = fetch.stalled();
             pipeline.room(height).await;
-            let busy = fetch.busy(1);
+            drop(waits);
+            // On a live stream the next block is not late: it is not sealed yet.
+            let busy = through.map(|_| fetch.busy(1));
             let next = blocks.next_block().await;
-            drop(busy);
+            drop(busy.unwrap_or_else(|| fetch.busy(1)));
             let next_height = height.saturating_add(1);
             match next {
                 Ok(Some(bytes)) => {
@@ -231,11 +236,12 @@ async fn verify(
     frame: Result<(Bytes, Held), CallError>,
 ) -> Result<Fetched, Trouble> {
     let (bytes, held) = frame.map_err(|error| broken(&error))?;
-    let block = match importer.verify(bytes.clone(), provenance).await {
+    let span = importer.block_span();
+    let block = match importer.verify(bytes.clone(), provenance).instrument(span.clone()).await {
         Ok(block) => FetchedBlock::Verified(block),
         Err(failure) => against_a_rule(bytes, failure)?,
     };
-    Ok(Fetched { peer, provenance, block, _held: held })
+    Ok(Fetched { peer, provenance, block, span, _held: held })
 }
 
 /// A sealed block that breaks a rule is nobody's forgery: it waits for its turn like any other.

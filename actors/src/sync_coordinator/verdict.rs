@@ -32,7 +32,7 @@ pub(super) struct Fork {
     pub(super) newest: KnownHead,
     /// The operator knows it and calls it dead.
     pub(super) accepted: bool,
-    /// For this reason: the authority gave it up.
+    /// For this reason: this node gave it up.
     given_up: bool,
     /// When its newest block was first shown.
     newest_since: Duration,
@@ -217,7 +217,7 @@ impl Verdict {
         }
     }
 
-    /// All that the peer shows of its branch is what this authority gave up, above this height.
+    /// All that the peer shows of its branch is what this node gave up, above this height.
     pub(super) fn give_up(&mut self, peer: NodeId, after: u64) {
         if let Some(fork) = self.forks.get_mut(&Witness::Peer(peer)) {
             fork.last_common = Some(after);

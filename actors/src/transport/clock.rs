@@ -36,6 +36,14 @@ impl ClockSample {
     }
 }
 
+impl ClockSample {
+    /// What a node says of its clock while it asks, which came at `received`. It is as old as the way was long, so that
+    /// the node seems to be behind by that much; both in unix milliseconds.
+    pub fn one_way(received: u64, theirs: u64) -> Self {
+        Self::new(received, Duration::ZERO, theirs)
+    }
+}
+
 /// The last measurements of one peer's clock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClockSkew(VecDeque<i64>);

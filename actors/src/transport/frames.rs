@@ -31,9 +31,9 @@ pub enum FrameError {
     },
 }
 
-/// The frame of a block with these canonical bytes: its length prefix. The block's bytes follow it unchanged.
-pub fn frame_prefix(canonical: &Bytes) -> Bytes {
-    let length = u32::try_from(canonical.len()).expect("a block is far shorter than 4 GiB: max_block_bytes is 8 MiB");
+/// The length prefix of the frame of a block with so many canonical bytes, which follow it unchanged.
+pub fn frame_prefix(length: usize) -> Bytes {
+    let length = u32::try_from(length).expect("a block is far shorter than 4 GiB: max_block_bytes is 8 MiB");
     Bytes::copy_from_slice(&length.to_be_bytes())
 }
 
@@ -59,6 +59,11 @@ impl FrameDecoder {
     /// Adds what came. Call [`Self::next_frame`] until it gives `None` before adding more.
     pub fn push(&mut self, chunk: &[u8]) {
         self.buffer.extend_from_slice(chunk);
+    }
+
+    /// Bytes that were added and not handed out.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Whether a frame has begun and is not complete.
@@ -107,7 +112,7 @@ mod tests {
         let mut out = Vec::new();
         for frame in frames {
             let frame = Bytes::copy_from_slice(frame);
-            out.extend_from_slice(&frame_prefix(&frame));
+            out.extend_from_slice(&frame_prefix(frame.len()));
             out.extend_from_slice(&frame);
         }
         out

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`hello`] | how two nodes prove to each other who they are |
 //! | [`frames`] | blocks on the wire |
+//! | `budget` | the memory that streams of blocks hold together |
 //! | [`wire`] | JSON bodies and limits |
 //! | [`client`] | asking other nodes |
 //! | [`server`] | the listener |
@@ -13,6 +14,7 @@
 //! | [`sessions`] | who is let in, and for how long |
 
 pub(crate) mod bucket;
+mod budget;
 pub mod client;
 pub mod clock;
 mod facts;
@@ -31,6 +33,7 @@ pub(crate) mod tls;
 mod url;
 pub mod wire;
 
+pub use budget::{FREE_BYTES, NoRoom, SERVED_BYTES, STREAM_BYTES, StreamBudget};
 pub use facts::ChainFacts;
 pub use metrics::PeerMetrics;
 pub use node_id::{BootId, InvalidNodeId, NodeId};

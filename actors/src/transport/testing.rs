@@ -5,7 +5,7 @@ use super::hello::{Greeted, Identity, Party, Token};
 use super::server::{PeerBlock, PeerServer, PeerTransactions, ServerConfig, ServerPorts};
 use super::sessions::{Admission, Sessions};
 use super::wire::{PeerAddress, TransactionAnswer, TransactionResult};
-use super::{BootId, ChainFacts, PeerMetrics, PeerUrl, Tls};
+use super::{BootId, ChainFacts, PeerMetrics, PeerUrl, StreamBudget, Tls};
 use crate::broadcaster::{
     BroadcastBlock, BroadcastCountsRequest, BroadcastMetrics, Broadcaster, Ports, RelayBlock, TransactionForwarded,
 };
@@ -20,13 +20,13 @@ use crate::testing::StoredChain;
 pub(crate) use crate::testing::{genesis, key};
 use crate::tx_pool::{PooledTransaction, TransactionAccepted};
 use alloy_consensus::{SignableTransaction, TxLegacy};
-use alloy_primitives::{Bytes, Signature};
+use alloy_primitives::{Address, Bytes, Signature, TxKind};
 use callboard_chain::genesis::SealedGenesis;
-use callboard_chain::{Block, keccak256};
+use callboard_chain::{Block, StateReader, Transaction, keccak256};
 use callboard_store::{Durable, Store};
 use std::{collections::HashSet, time::Duration};
 
-/// A chain on disk that can grow by empty blocks.
+/// A chain on disk that can grow.
 pub(crate) struct TestChain {
     pub(crate) genesis: SealedGenesis,
     pub(crate) store: Store,
@@ -47,6 +47,18 @@ impl TestChain {
     pub(crate) fn grow(&mut self, count: u64) -> Vec<Durable<Block>> {
         (0..count).for_each(|_| _ = self.chain.seal(&[]));
         self.chain.store()
+    }
+
+    /// Seals and stores `count` further blocks of nearly a megabyte each.
+    pub(crate) fn grow_long(&mut self, count: u64) {
+        const TRANSACTIONS: u64 = 9;
+        let nonce = self.chain.store.latest().unwrap().account(key(9).address()).unwrap().map_or(0, |it| it.nonce);
+        for block in 0..count {
+            let first = nonce + block * TRANSACTIONS;
+            let transactions: Vec<_> = (first..first + TRANSACTIONS).map(long_transaction).collect();
+            self.chain.seal(&transactions);
+        }
+        self.chain.store();
     }
 
     pub(crate) fn bytes(&self, height: u64) -> Bytes {
@@ -74,6 +86,11 @@ pub(crate) fn client() -> PeerClient {
 
 /// A session with node 5 at `url`, whatever answers there.
 pub(crate) fn session_at(url: PeerUrl) -> Session {
+    session_of(client(), url)
+}
+
+/// The same, of this client.
+pub(crate) fn session_of(client: PeerClient, url: PeerUrl) -> Session {
     let genesis = genesis(1337, 30_000_000);
     let identity = identity(5, &genesis);
     let party = Party {
@@ -85,7 +102,7 @@ pub(crate) fn session_at(url: PeerUrl) -> Session {
         advertise: None,
     };
     let greeted = Greeted { party, token: Token::from_hex(&"00".repeat(32)).unwrap() };
-    Session::new(client(), reqwest::Client::new(), url, chain_identity(&genesis), greeted, None)
+    Session::new(client, reqwest::Client::new(), url, chain_identity(&genesis), greeted, None)
 }
 
 /// A server with a real broadcaster behind it; the other actors are probes.
@@ -124,6 +141,18 @@ impl TestNode {
         store: Store,
         tls: Option<Tls>,
     ) -> Self {
+        Self::start_with(listen, byte, genesis, store, tls, StreamBudget::default()).await
+    }
+
+    /// The same, with this much memory for streams.
+    pub(crate) async fn start_with(
+        listen: &str,
+        byte: u8,
+        genesis: &SealedGenesis,
+        store: Store,
+        tls: Option<Tls>,
+        budget: StreamBudget,
+    ) -> Self {
         let (forwarded_to, forwarded) = probe(|_: &TransactionForwarded| ()).await;
         let (broken_to, broken) = probe(|_: &SessionBroken| ()).await;
         let (registry, deaths) = ActorRegistry::new();
@@ -160,6 +189,7 @@ impl TestNode {
             ports,
             metrics: metrics.clone(),
             passports: Passports::default(),
+            budget: budget.clone(),
         })
         .unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -187,7 +217,7 @@ impl TestNode {
         };
         mailbox.start(move |_| {
             let ports = Ports { forwarded: forwarded_to, broken: broken_to };
-            Broadcaster::new(ports, callboard, BroadcastMetrics::default())
+            Broadcaster::new(ports, callboard, BroadcastMetrics::default(), budget)
         });
         node
     }
@@ -197,6 +227,15 @@ impl TestNode {
         let identity = identity(byte, genesis);
         client().hello(&self.url, Reach::Anywhere, &identity, chain_identity(genesis), None).await.unwrap()
     }
+}
+
+/// A transaction with this nonce and 100 kB of data.
+fn long_transaction(nonce: u64) -> Transaction {
+    let to = TxKind::Call(Address::ZERO);
+    let input = vec![0; 100_000].into();
+    let unsigned = TxLegacy { chain_id: Some(1337), nonce, gas_limit: 1_100_000, to, input, ..TxLegacy::default() };
+    let signature = Signature::from_raw_array(&key(9).sign(unsigned.signature_hash())).unwrap();
+    unsigned.into_signed(signature).into()
 }
 
 fn take_all(sent: &PeerTransactions) -> Vec<TransactionAnswer> {

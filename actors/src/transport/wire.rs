@@ -6,6 +6,9 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use callboard_chain::{AccountProof, genesis};
 use serde::{Deserialize, Serialize};
 
+/// Header in which a node that asks for a status says its own clock, unix milliseconds: the one that is asked may have no
+/// way to ask back. A node that leaves it out is not measured.
+pub const TIME_HEADER: &str = "callboard-time";
 /// Request header that carries the session token.
 pub const SESSION_HEADER: &str = "callboard-session";
 /// Longest `genesis.json` a node serves or fetches: about a million accounts.

@@ -84,11 +84,19 @@ pub struct TxPool {
 }
 
 impl TxPool {
-    /// An empty pool of a chain with this policy.
-    pub fn new(config: PoolConfig, policy: BaseFeePolicy, ports: Ports, metrics: PoolMetrics) -> Self {
+    /// An empty pool of a chain with this policy, whose next block has this base fee.
+    pub fn new(
+        config: PoolConfig,
+        policy: BaseFeePolicy,
+        next_base_fee: u64,
+        ports: Ports,
+        metrics: PoolMetrics,
+    ) -> Self {
+        let mut state = State::new(config, policy);
+        state.on_base_fee(next_base_fee);
         Self {
             ports,
-            state: State::new(config, policy),
+            state,
             forwarding: Forwarding::default(),
             timeline: Timeline::default(),
             metrics,
@@ -495,7 +503,10 @@ impl Handler<Timed<BlocksStored>> for TxPool {
     type Result = ();
 
     fn handle(&mut self, timed: Timed<BlocksStored>, ctx: &mut Self::Context) {
-        timed.answer(ctx, |stored, _| self.on_blocks(&stored.blocks));
+        timed.answer(ctx, |BlocksStored { blocks, next_base_fee }, _| {
+            self.state.on_base_fee(next_base_fee);
+            self.on_blocks(&blocks);
+        });
     }
 }
 

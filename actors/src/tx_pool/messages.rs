@@ -140,6 +140,8 @@ pub struct DropTransaction {
 pub struct BlocksStored {
     /// Consecutive blocks.
     pub blocks: Arc<[Durable<Block>]>,
+    /// Base fee of the block after them, wei a gas.
+    pub next_base_fee: u64,
 }
 
 /// The head went back. Signalled by whoever rolled back, after the store did. The pool reads all its senders'

@@ -4,6 +4,8 @@ use super::state::Status;
 use crate::monitor::Metrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct State {
@@ -22,6 +24,8 @@ pub struct PoolMetrics {
     accepted: Counter,
     refused: Family<Reason, Counter>,
     dropped: Family<Reason, Counter>,
+    /// Transactions and bytes of all states, for whoever watches how full it is.
+    fill: Arc<(AtomicUsize, AtomicUsize)>,
 }
 
 impl PoolMetrics {
@@ -37,12 +41,19 @@ impl PoolMetrics {
         pool
     }
 
+    /// What the pool holds: transactions and bytes.
+    pub fn fill(&self) -> (usize, usize) {
+        (self.fill.0.load(Relaxed), self.fill.1.load(Relaxed))
+    }
+
     pub(super) fn holds(&self, status: Status) {
         let set = |state, count| {
             self.transactions.get_or_create(&State { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
         };
         set("pending", status.pending);
         set("queued", status.queued);
+        self.fill.0.store(status.pending.saturating_add(status.queued), Relaxed);
+        self.fill.1.store(status.bytes, Relaxed);
     }
 
     pub(super) fn accepted(&self) {

@@ -68,6 +68,15 @@ pub enum Waiting {
         /// Wei that its sender has.
         balance: U256,
     },
+    /// For a base fee that it can pay, or that its sender's earlier ones can.
+    BaseFee {
+        /// The nonce of the first that cannot.
+        nonce: u64,
+        /// Wei a gas that it pays at most.
+        cap: u128,
+        /// Base fee of the next block, wei a gas.
+        base_fee: u64,
+    },
 }
 
 impl PooledTransaction {
@@ -131,17 +140,23 @@ impl Queue {
         self.ready().next().map_or(self.served, |first| first.arrival.max(self.served))
     }
 
-    /// What the transaction with this nonce waits for.
-    pub(super) fn waiting(&self, nonce: u64) -> Waiting {
+    /// What the transaction with this nonce waits for, where the next block has this base fee.
+    pub(super) fn waiting(&self, nonce: u64, base_fee: u64) -> Waiting {
         let missing = self.missing_before(nonce);
         if !missing.is_empty() {
             return Waiting::Nonces { missing };
         }
-        let up_to = self.transactions.range(self.account.nonce..).take_while(|(other, _)| **other <= nonce);
-        let required = up_to.fold(U256::ZERO, |sum, (_, pooled)| sum.saturating_add(pooled.cost));
-        match self.account.balance {
-            balance if required > balance => Waiting::Funds { required, balance },
-            _ => Waiting::Ready,
+        let up_to = || self.transactions.range(self.account.nonce..).take_while(move |(other, _)| **other <= nonce);
+        let required = up_to().fold(U256::ZERO, |sum, (_, pooled)| sum.saturating_add(pooled.cost));
+        let balance = self.account.balance;
+        if required > balance {
+            return Waiting::Funds { required, balance };
+        }
+        match up_to().find(|(_, pooled)| pooled.tip(base_fee).is_none()) {
+            Some((nonce, pooled)) => {
+                Waiting::BaseFee { nonce: *nonce, cap: pooled.transaction.max_fee_per_gas(), base_fee }
+            }
+            None => Waiting::Ready,
         }
     }
 

@@ -108,6 +108,8 @@ pub(super) type Worth = (bool, u128, Reverse<usize>, Reverse<u64>);
 pub(super) struct State {
     config: PoolConfig,
     policy: BaseFeePolicy,
+    /// That of the next block, wei a gas.
+    base_fee: u64,
     barred: Barred,
     queues: BTreeMap<Address, Queue>,
     /// The worth of each sender's last transaction.
@@ -126,6 +128,7 @@ impl State {
         Self {
             config,
             policy,
+            base_fee: 0,
             barred: Barred::default(),
             queues: BTreeMap::new(),
             tails: BTreeSet::new(),
@@ -416,7 +419,12 @@ impl State {
     /// What the transaction with this hash waits for; `None` where it is not held.
     pub(super) fn waiting(&self, hash: &B256) -> Option<Waiting> {
         let (sender, nonce) = self.by_hash.get(hash)?;
-        Some(self.queues.get(sender)?.waiting(*nonce))
+        Some(self.queues.get(sender)?.waiting(*nonce, self.base_fee))
+    }
+
+    /// The next block has this base fee, wei a gas.
+    pub(super) fn on_base_fee(&mut self, base_fee: u64) {
+        self.base_fee = base_fee;
     }
 
     /// Whether the pool holds anything of this sender.

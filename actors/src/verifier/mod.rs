@@ -3,12 +3,14 @@
 //! It holds no state, so it is no actor: worker threads of its own, and one semaphore that bounds the blocks between
 //! their arrival and their verdict.
 
+use crate::block_span;
 use crate::monitor::StageMeter;
 use alloy_primitives::Bytes;
 use callboard_chain::verify::{VerifyError, verify_block};
 use callboard_chain::{Block, ChainConfig, Verified};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Span;
 
 /// Blocks under verification for each worker: one in work, one waiting, so that no worker idles while the next
 /// block is on its way to it.
@@ -65,11 +67,15 @@ impl Verifier {
     pub async fn verify(&self, bytes: Bytes) -> Result<Verified<Block>, VerificationError> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| VerificationError::Stopped)?;
         let (verdict, answer) = oneshot::channel();
-        let (config, stage) = (self.config.clone(), self.stage.clone());
+        let (config, stage, span) = (self.config.clone(), self.stage.clone(), Span::current());
         self.workers.spawn(move || {
             let busy = stage.busy(1);
             let verified = verify_block(bytes, &config);
             drop(busy);
+            if let Ok(block) = &verified {
+                block_span::record(&span, block.value());
+                span.in_scope(|| tracing::debug!(actor = "Verifier", "block verified"));
+            }
             drop(permit);
             // Whoever asked may have gone; then nobody needs the verdict.
             verdict.send(verified).ok();

@@ -58,6 +58,7 @@ enum NotImported {
     Confirm(ConfirmError),
     Backlogged,
     NotRouted,
+    GivenUp,
 }
 
 impl Node {
@@ -72,6 +73,11 @@ impl Node {
                 Err(NotImported::Backlogged) => {
                     self.running().pipeline.held = Some((height, peer, block));
                     break;
+                }
+                Err(NotImported::GivenUp) => {
+                    let common = height.saturating_sub(1);
+                    let end = ImportEnd::OtherChain { peer, block: known(block.value()), ours: None };
+                    self.break_off(common, end, None);
                 }
                 Err(NotImported::NotRouted) => self.break_off(0, ImportEnd::NotNow { peer }, None),
                 Err(NotImported::Confirm(error)) => self.judge(peer, block.value(), error, env),
@@ -128,6 +134,10 @@ impl Node {
 
     /// The one way in for blocks from outside.
     fn import(&mut self, block: Verified<Block>, provenance: Provenance, env: &mut Env) -> Result<(), NotImported> {
+        let met = known(block.value());
+        if self.disk.hash(met.height) != Some(met.hash) && self.running().given_up.after(&met).is_some() {
+            return Err(NotImported::GivenUp);
+        }
         self.hold_proposing(block.value(), env);
         let now = self.uptime(env);
         let process = self.running();

@@ -11,7 +11,7 @@ use super::talk::{Request, Session};
 use alloy_primitives::B256;
 use callboard_actors::callboard::{Callboard, Delivery, Kind, Phase, Provenance, Role};
 use callboard_actors::confirmed_state::{self, CommitPolicy};
-use callboard_actors::sync_coordinator::{self, GivenUp, KnownHead};
+use callboard_actors::sync_coordinator::{self, Divergence, GivenUp, KnownHead};
 use callboard_actors::transport::NodeId;
 use callboard_actors::transport::wire::PeerAddress;
 use callboard_actors::{broadcaster, peer_discovery, proposer};
@@ -62,6 +62,7 @@ pub(crate) struct Process {
     pub(crate) started: Duration,
     ticks: u64,
     pub(crate) sync: sync_coordinator::State,
+    pub(crate) given_up: GivenUp,
     pub(crate) confirmed: confirmed_state::State<Disk>,
     pub(crate) discovery: peer_discovery::State,
     pub(crate) proposer: Option<proposer::State>,
@@ -131,7 +132,14 @@ impl Node {
             let (height, hash, timestamp) = (sealed.height(), sealed.hash(), sealed.header().timestamp);
             let highest = OwnBlock { height, hash, timestamp };
             let (after, known) = (self.disk.height(), BTreeSet::from([(height, hash)]));
-            self.given_up.push(GivenUpBranch { after, highest, known, sealed: None, time: timestamp });
+            self.given_up.push(GivenUpBranch {
+                after,
+                highest,
+                known,
+                sealed: None,
+                time: timestamp,
+                by_follower: false,
+            });
         }
     }
 
@@ -148,6 +156,7 @@ impl Node {
         let live = LiveState::new(FIXTURES.config.clone(), self.disk.clone(), head.header().clone());
         let policy = CommitPolicy { transactions: 64, bytes: 64 << 10, age: Duration::from_secs(1) };
         let high_water = self.mark.as_ref().map(Block::height).filter(|_| !env.is_removed(Guard::HighWater));
+        let given_up = GivenUp::new(self.given_up.clone());
         let setup = sync_coordinator::Setup {
             role: self.role,
             heartbeat_seconds: HEARTBEAT,
@@ -157,7 +166,7 @@ impl Node {
             has_seeds: true,
             high_water,
             guests: Default::default(),
-            given_up: GivenUp::new(self.given_up.clone()),
+            given_up: given_up.clone(),
             accepted: self.accepted.clone(),
             head: known(&head),
         };
@@ -168,6 +177,7 @@ impl Node {
             started: env.now,
             ticks: 0,
             sync,
+            given_up,
             confirmed: confirmed_state::State::new(live, policy),
             discovery: peer_discovery::State::new(
                 env.instant(),
@@ -216,6 +226,24 @@ impl Node {
             env.publish(&mark);
             env.properties.durable(self.place, mark.height(), mark.hash());
         }
+    }
+
+    /// The operator decides for the other branch: what this node has from where they part on is given up, and what he
+    /// decided against before is not.
+    pub(crate) fn decide_for(&mut self, found: &Divergence) {
+        let theirs = (found.height, found.theirs);
+        self.given_up.retain(|branch| !(branch.by_follower && branch.known.contains(&theirs)));
+        let own = (found.height..=self.disk.height()).filter_map(|height| self.disk.block(height));
+        let own: Vec<OwnBlock> = own.map(|block| known(&block).into()).collect();
+        let Some(highest) = own.last().copied() else { return };
+        self.given_up.push(GivenUpBranch {
+            after: found.height.saturating_sub(1),
+            highest,
+            known: own.iter().map(|block| (block.height, block.hash)).collect(),
+            sealed: None,
+            time: highest.timestamp,
+            by_follower: true,
+        });
     }
 
     /// Takes every block above `height` off the disk, as `callboard chain rollback` does.

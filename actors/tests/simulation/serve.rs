@@ -4,7 +4,7 @@ use super::chain::FIXTURES;
 use super::env::Env;
 use super::network::Message;
 use super::node::Node;
-use callboard_actors::broadcaster::Effect;
+use callboard_actors::broadcaster::{Announced, Effect};
 use callboard_actors::transport::hello::Party;
 use callboard_actors::transport::sessions::{Guest, SESSIONS_PER_NODE, STREAMS_PER_NODE};
 use callboard_actors::transport::wire::StatusBody;
@@ -138,7 +138,7 @@ impl Node {
     pub(crate) fn announce(&mut self, block: &Block, from: Option<NodeId>, env: &mut Env) {
         env.properties.confirmed(self.place, block.height(), block.hash());
         let bytes = bytes::Bytes::from(block.bytes().clone());
-        for effect in self.running().broadcaster.on_block(block.height(), &bytes, from) {
+        for effect in self.running().broadcaster.on_block(block.height(), Some(&bytes), from) {
             let Effect::Announce { subscriber, announcement } = effect else { continue };
             let followers = &mut self.running().followers;
             let Some((stream, follower)) = followers.iter_mut().find(|(_, one)| one.subscriber == subscriber) else {
@@ -149,7 +149,7 @@ impl Node {
                 self.read_store(stream, env);
             } else if announcement.height == follower.next {
                 follower.next += 1;
-                if let Some(canonical) = announcement.canonical {
+                if let Announced::Bytes(canonical) = announcement.block {
                     env.send(self.place, place, Message::Frame { stream, block: canonical.into() });
                 }
             }

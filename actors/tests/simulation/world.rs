@@ -191,6 +191,7 @@ impl World {
                 let Some(common) = found.last_common_height else { return };
                 let node = &mut self.nodes[place];
                 node.crash(&mut self.env);
+                node.decide_for(&found);
                 node.roll_back(common, &mut self.env);
             }
             _ => return,
@@ -292,7 +293,8 @@ impl World {
         if !self.is_on_the_authoritys_branch(place) {
             return self.ends_on_other_branch(place);
         }
-        self.is_level(place) || (self.waits_for_operator() && self.is_at_the_end(place) && self.says_so(place))
+        let says_why = self.waits_for_operator() && self.says_so(place) || self.meets_the_rival(place);
+        self.is_level(place) || (self.is_at_the_end(place) && says_why)
     }
 
     /// Whether the node says that it is in sync, and is.
@@ -316,8 +318,20 @@ impl World {
         matches!(self.nodes[place].phase(), Some(Phase::Stalled | Phase::Diverged))
     }
 
+    /// A node that has met the living branch of a rival says so, wherever it is itself: it cannot know which is right. The
+    /// authority need not have met it.
+    fn meets_the_rival(&self, place: usize) -> bool {
+        let Some(process) = self.nodes[place].process.as_ref().filter(|_| self.story.kind == Kind::Rival) else {
+            return false;
+        };
+        let is_rivals = |theirs: &B256| self.env.properties.other_branches.contains(theirs);
+        process.sync.phase() == Phase::Diverged
+            && process.sync.divergence().is_some_and(|found| is_rivals(&found.theirs))
+    }
+
     /// A node on a branch that the authority does not extend cannot get back without its operator, and says that it is
-    /// diverged. Unless its branch is the living one: then the authority's is the one that nobody extends.
+    /// diverged, or, where nobody that it is connected to shows it another branch, that it is stalled. Unless its branch is
+    /// the living one: then the authority's is the one that nobody extends.
     fn ends_on_other_branch(&self, place: usize) -> bool {
         let (node, authority) = (&self.nodes[place], &self.nodes[0]);
         let may_be = match self.story.kind {
@@ -329,7 +343,16 @@ impl World {
             self.story.kind == Kind::Rival && is_stale(authority.disk.header().timestamp, self.env.wall(0));
         // Who shows that branch streams nothing live: a node on it is now level, now behind.
         let follows_it = is_the_living_one && node.phase() != Some(Phase::Stalled);
-        may_be && (node.phase() == Some(Phase::Diverged) || follows_it)
+        let sees_nothing_else = !is_the_living_one
+            && node.phase() == Some(Phase::Stalled)
+            && !self.is_connected_to_the_authoritys_branch(place);
+        may_be && (node.phase() == Some(Phase::Diverged) || follows_it || sees_nothing_else)
+    }
+
+    fn is_connected_to_the_authoritys_branch(&self, place: usize) -> bool {
+        let sessions = self.nodes[place].process.iter().flat_map(|process| process.sessions.values());
+        let mut honest = sessions.map(|session| session.place).filter(|place| *place < self.nodes.len());
+        honest.any(|place| self.is_on_the_authoritys_branch(place))
     }
 
     /// Who has the authority as a seed is shown that the chain has begun anew. The others see no new block any more.

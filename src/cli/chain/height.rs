@@ -1,6 +1,6 @@
 //! `chain height`: of one node the bare number, of several whether they are on one chain.
 
-use crate::cli::output::{cell, interval, line};
+use crate::cli::output::{cell, interval, line, note};
 use crate::cli::{CliError, Output};
 use crate::rpc_client::{RpcClient, RpcClientError};
 use alloy_primitives::B256;
@@ -8,14 +8,14 @@ use serde_json::json;
 use url::{Host, Url};
 
 pub(super) async fn run(urls: &[String], watch: Option<f64>, output: Output) -> Result<(), CliError> {
-    let watch = watch.map(interval).transpose()?;
+    let watch = watch.map(|seconds| interval("--watch", seconds)).transpose()?;
     let clients = clients(urls)?;
     loop {
         let round = round(&clients, output).await;
         let Some(interval) = watch else { return round };
         // A node that is away for a while does not end the watch.
         match round {
-            Err(error) if clients.len() == 1 => eprintln!("callboard: {error}"),
+            Err(error) if clients.len() == 1 => note(&format!("callboard: {error}")),
             _ => {}
         }
         tokio::time::sleep(interval).await;
@@ -165,6 +165,15 @@ mod tests {
         assert_eq!(verdicts(&[Ok(a), Ok(b)]), [Verdict::Differ, Verdict::Differ]);
         assert_eq!(verdicts(&[Ok(a), gone()]), [unknown("no other node answers"), unknown("gone")]);
         assert_eq!(verdicts(&[Ok(a), gone(), Ok(a)]), [Verdict::Equal, unknown("gone"), Verdict::Equal]);
+    }
+
+    #[test]
+    fn a_node_that_is_named_twice_is_refused_before_it_is_asked() {
+        let named = |urls: &[&str]| clients(&urls.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let error = named(&["http://127.0.0.1:1", "http://127.0.0.1:2", "http://localhost:1"]).expect_err("refused");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("--rpc http://localhost:1: this node is named twice"), "{error}");
+        assert_eq!(named(&["http://127.0.0.1:1", "http://127.0.0.1:2"]).map_or(0, |clients| clients.len()), 2);
     }
 
     #[test]

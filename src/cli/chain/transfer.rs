@@ -6,7 +6,8 @@ use crate::chain_file::{ChainFileReader, ChainFileWriter, Contents};
 use crate::cli::args::{ExportArgs, ImportArgs};
 use crate::cli::output::fields;
 use crate::cli::{CliError, Output};
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Progress};
+use crate::progress::Reporter;
 use crate::rpc_client::RpcClient;
 use crate::start::Chain;
 use alloy_primitives::{B256, Bytes};
@@ -14,36 +15,15 @@ use callboard_chain::Block;
 use callboard_store::{StorageError, Store};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Blocks of a stopped node are read and imported so many at a time, or up to [`CHUNK_BYTES`]: enough to keep all cores
 /// busy and commits large.
 const CHUNK_BLOCKS: usize = 256;
 /// Bytes of blocks held at a time.
 const CHUNK_BYTES: usize = 32 << 20;
-/// How often progress is told.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How often a node that is busy is asked again, a second apart.
 const TRIES: u32 = 60;
-
-/// Tells how far a long command has come, on standard error.
-pub(super) struct Progress {
-    what: &'static str,
-    told: Instant,
-}
-
-impl Progress {
-    pub(super) fn new(what: &'static str) -> Self {
-        Self { what, told: Instant::now() }
-    }
-
-    pub(super) fn at(&mut self, height: u64, to: u64) {
-        if self.told.elapsed() >= PROGRESS_EVERY {
-            self.told = Instant::now();
-            eprintln!("{}: block {height} of {to}", self.what);
-        }
-    }
-}
 
 pub(super) async fn export(args: &ExportArgs) -> Result<(), CliError> {
     let (contents, bytes) = match find(&args.config, &args.client, "rpc", false)? {
@@ -80,11 +60,11 @@ fn export_stopped(args: &ExportArgs, store: &Store) -> Result<(Contents, u64), C
     let (from, to) = range(args, snapshot.head().height)?;
     let contents = Contents { genesis_hash: snapshot.genesis_hash().map_err(CliError::failed)?, from, to };
     let mut file = ChainFileWriter::create(&args.file, contents).map_err(CliError::failed)?;
-    let mut progress = Progress::new("exported");
+    let mut progress = Reporter::new("exporting", args.progress.progress);
     for height in from..=to {
         let bytes = snapshot.block_bytes(height).map_err(CliError::failed)?;
         file.write(&bytes.ok_or_else(|| missing(height))?).map_err(CliError::failed)?;
-        progress.at(height, to);
+        progress.at(height, to, 1, None);
     }
     Ok((contents, file.finish().map_err(CliError::failed)?))
 }
@@ -97,10 +77,10 @@ async fn export_running(args: &ExportArgs, client: &RpcClient) -> Result<(Conten
     let (from, to) = range(args, client.height().await?)?;
     let contents = Contents { genesis_hash: genesis_hash(client).await?, from, to };
     let mut file = ChainFileWriter::create(&args.file, contents).map_err(CliError::failed)?;
-    let mut progress = Progress::new("exported");
+    let mut progress = Reporter::new("exporting", args.progress.progress);
     for height in from..=to {
         file.write(&sealed_block(client, height).await?).map_err(CliError::failed)?;
-        progress.at(height, to);
+        progress.at(height, to, 1, None);
     }
     Ok((contents, file.finish().map_err(CliError::failed)?))
 }
@@ -119,9 +99,9 @@ pub(super) async fn import(args: &ImportArgs) -> Result<(), CliError> {
     let applied = match find(&args.config, &args.client, "rpc", true)? {
         Source::Stopped(mut chain) => {
             let configuration = Configuration::load(&args.config.sources())?;
-            import_stopped(&mut file, &mut chain, configuration.node_database_path())?
+            import_stopped(&mut file, &mut chain, configuration.node_database_path(), args.progress.progress)?
         }
-        Source::Running(client) => import_running(&mut file, &client).await?,
+        Source::Running(client) => import_running(&mut file, &client, args.progress.progress).await?,
     };
     let Contents { from, to, .. } = file.contents();
     let value = json!({ "from": from, "to": to, "imported": applied.imported, "known": applied.known });
@@ -151,10 +131,15 @@ fn check_chain(contents: Contents, ours: B256, head: u64) -> Result<(), CliError
     }
 }
 
-fn import_stopped(file: &mut ChainFileReader, chain: &mut Chain, records: PathBuf) -> Result<Applied, CliError> {
+fn import_stopped(
+    file: &mut ChainFileReader,
+    chain: &mut Chain,
+    records: PathBuf,
+    progress: Progress,
+) -> Result<Applied, CliError> {
     let head = chain.store.snapshot().map_err(CliError::failed)?.head().height;
     check_chain(file.contents(), chain.genesis.hash(), head)?;
-    let mut progress = Progress::new("imported");
+    let mut reporter = Reporter::new("importing", progress);
     let mut applier = Applier::new(chain).map_err(CliError::failed)?;
     applier.remember_in(records);
     let mut applied = Applied::default();
@@ -164,7 +149,7 @@ fn import_stopped(file: &mut ChainFileReader, chain: &mut Chain, records: PathBu
         let done = applier.apply(&blocks).map_err(|error| stopped_at(&applier, &error))?;
         applied.imported += done.imported;
         applied.known += done.known;
-        progress.at(*last, file.contents().to);
+        reporter.at(*last, file.contents().to, done.imported.saturating_add(done.known), Some(done.transactions));
         // What came before the fault is in the chain; what it says of the next block is the news.
         end.map_err(|error| stopped_at(&applier, &error))?;
     }
@@ -193,9 +178,13 @@ fn stopped_at(applier: &Applier<'_>, error: &impl std::fmt::Display) -> CliError
     }
 }
 
-async fn import_running(file: &mut ChainFileReader, client: &RpcClient) -> Result<Applied, CliError> {
+async fn import_running(
+    file: &mut ChainFileReader,
+    client: &RpcClient,
+    progress: Progress,
+) -> Result<Applied, CliError> {
     check_chain(file.contents(), genesis_hash(client).await?, client.height().await?)?;
-    let mut progress = Progress::new("imported");
+    let mut reporter = Reporter::new("importing", progress);
     let mut applied = Applied::default();
     while let Some((height, bytes)) = file.read().map_err(CliError::failed)? {
         if import_one(client, height, &bytes).await? {
@@ -203,7 +192,7 @@ async fn import_running(file: &mut ChainFileReader, client: &RpcClient) -> Resul
         } else {
             applied.known += 1;
         }
-        progress.at(height, file.contents().to);
+        reporter.at(height, file.contents().to, 1, None);
     }
     Ok(applied)
 }

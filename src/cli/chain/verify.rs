@@ -1,10 +1,10 @@
 //! `chain verify`.
 
 use super::source::{Source, find};
-use super::transfer::Progress;
 use crate::cli::args::VerifyArgs;
 use crate::cli::output::{cell, fields};
 use crate::cli::{CliError, Output};
+use crate::progress::Reporter;
 use crate::rpc_client::RpcClient;
 use crate::start::Chain;
 use callboard_actors::reconciler::{Meaning, RangeCheck, RangeProgress};
@@ -60,11 +60,12 @@ fn verify_stopped(args: &VerifyArgs, chain: Chain) -> Result<Found, CliError> {
     let check = RangeCheck::new(chain.store.clone(), config, &configuration.node.data_dir, args.from, args.to);
     let mut check = check.map_err(CliError::failed)?;
     let (from, to) = (check.from(), check.to());
-    let mut progress = Progress::new("verified");
+    let mut progress = Reporter::new("verifying", args.progress.progress);
     let fault = loop {
         match check.step() {
             Ok(RangeProgress::Done) => break None,
-            Ok(RangeProgress::State { height } | RangeProgress::Block { height }) => progress.at(height, to),
+            Ok(RangeProgress::State { height }) => progress.at(height, to, 0, None),
+            Ok(RangeProgress::Block { height }) => progress.at(height, to, 1, None),
             Err(fault) if fault.means() == Meaning::Damage => break Some(fault.to_string()),
             Err(fault) => return Err(not_verified(from, to, &fault)),
         }
@@ -80,12 +81,19 @@ fn not_verified(from: u64, to: u64, reason: &impl std::fmt::Display) -> CliError
 /// The node checks its own blocks; a check may take longer than a request, which then is repeated.
 async fn verify_running(args: &VerifyArgs, client: &RpcClient) -> Result<Found, CliError> {
     let range = json!([{ "from": args.from, "to": args.to }]);
-    let mut progress = Progress::new("verified");
+    let mut progress = Reporter::new("verifying", args.progress.progress);
+    let mut reached = 0;
     let done = loop {
         let state: Value = client.call("callboard_verify", range.clone()).await?;
         let height = |name: &str| state[name].as_u64().unwrap_or_default();
         match state["state"].as_str() {
-            Some("running") => progress.at(height("at"), height("to")),
+            Some("running") => {
+                let at = height("at");
+                // The first answer tells where the check is, and not how fast it came there.
+                let blocks = if reached == 0 { 0 } else { at.saturating_sub(reached) };
+                reached = at;
+                progress.at(at, height("to"), blocks, None);
+            }
             Some("done") => break state,
             _ => return Err(not_verified(height("from"), height("to"), &cell(&state["reason"]))),
         }

@@ -7,7 +7,7 @@ use super::inbox::{Inbox, Message};
 use super::patience::Patience;
 use super::state::{Answer, State, StateFile};
 use crate::cli::args::{AgentArgs, GasArgs};
-use crate::cli::output::{json_line, line, plain, quantity};
+use crate::cli::output::{json_line, line, note, plain, quantity};
 use crate::cli::subscribe::say_lost;
 use crate::cli::tx::sign::{Content, Place, build, receipt, signing_key, succeeded};
 use crate::cli::{CliError, Output};
@@ -34,7 +34,7 @@ pub(in crate::cli) async fn run(args: &AgentArgs) -> Result<(), CliError> {
     let rpc = RpcClient::new(args.client.rpc.as_deref())?;
     let (mut agent, mut inbox) = Agent::start(args, key, &rpc).await?;
     let mut listener = Listener::open(&rpc, "blocks", None).await?;
-    eprintln!("answering messages to {} at {}", args.address, rpc.url());
+    note(&format!("answering messages to {} at {}", args.address, rpc.url()));
     loop {
         while !agent.is_done() {
             let Some(message) = Patience::default().next(&mut inbox).await? else { break };
@@ -155,7 +155,12 @@ impl Agent {
                 }
                 // The sender is an account with code that takes no message. It must not end the agent.
                 Err(CliError::Node(RpcClientError::Refused { code: REVERTED, message: why, .. })) => {
-                    eprintln!("{} is not answered, {} takes no message: {}", message.hash, message.from, plain(&why));
+                    note(&format!(
+                        "{} is not answered, {} takes no message: {}",
+                        message.hash,
+                        message.from,
+                        plain(&why)
+                    ));
                     return Ok(None);
                 }
                 Err(error) => patience.bear(error).await?,
@@ -209,7 +214,7 @@ impl Agent {
 
     fn print(&self, message: &Message, answer: &Answer, receipt: &Value) -> Result<(), CliError> {
         if !succeeded(receipt) {
-            eprintln!("the answer {} to {} is in a block and was reverted", answer.hash, message.from);
+            note(&format!("the answer {} to {} is in a block and was reverted", answer.hash, message.from));
         }
         match self.output {
             Output::Json => json_line(&json!({ "message": message, "answer": answer.hash, "receipt": receipt })),

@@ -2,7 +2,7 @@
 
 use super::inbox::{Inbox, Message};
 use crate::cli::CliError;
-use crate::cli::output::plain;
+use crate::cli::output::{note, plain};
 use std::time::Duration;
 
 /// The first pause.
@@ -30,7 +30,7 @@ impl Patience {
     /// Waits before the next try.
     pub(super) async fn wait(&mut self, reason: &str) {
         if self.told.as_deref() != Some(reason) {
-            eprintln!("{}; trying again", plain(reason));
+            note(&format!("{}; trying again", plain(reason)));
             self.told = Some(reason.to_owned());
         }
         let pause = self.grow();

@@ -44,6 +44,15 @@ fn waiting_for(waiting: &Value) -> Option<String> {
             cell(&funds["balance"])
         ));
     }
+    let fee = &waiting["baseFee"];
+    if !fee.is_null() {
+        return Some(format!(
+            "base fee: that with nonce {} pays at most {} wei a gas, a block takes {} now",
+            cell(&fee["nonce"]),
+            cell(&fee["cap"]),
+            cell(&fee["baseFee"])
+        ));
+    }
     (!waiting.is_null()).then(|| format!("nonce {}", nonces(waiting)))
 }
 
@@ -96,6 +105,9 @@ fn remedy(status: &Value) -> String {
         "included" => format!("nothing, it is in block {}", cell(&status["height"])),
         "queued" if !waiting["funds"].is_null() => {
             "bring the sender funds, or replace it by one that costs less".to_owned()
+        }
+        "queued" if !waiting["baseFee"].is_null() => {
+            "wait until the base fee has fallen, or replace it by one that pays more".to_owned()
         }
         "queued" => format!("send the sender's transactions with nonce {}, which are missing", nonces(waiting)),
         "pending" => pending(status).to_owned(),
@@ -188,6 +200,11 @@ what to do: send the sender's transactions with nonce 7-9, 11, which are missing
                 json!({ "status": "queued", "waitingFor": { "funds": { "required": "8", "balance": "7" } } }),
                 "funds: 8 wei are required, 7 are there",
                 "bring the sender funds",
+            ),
+            (
+                json!({ "status": "queued", "waitingFor": { "baseFee": { "nonce": 3, "cap": "7", "baseFee": "8" } } }),
+                "base fee: that with nonce 3 pays at most 7 wei a gas, a block takes 8 now",
+                "pays more",
             ),
         ];
         for (status, line, remedy) in cases {

@@ -4,6 +4,7 @@
 use super::differential::dump;
 use super::fixture::{Action, Fixture};
 use super::recomputed;
+use crate::disk::{OpenDatabase, Watched};
 use crate::{CommitBatch, Head, NewChain, Store, StoreConfig, StoreWriter, create, open};
 use redb::{Database, StorageBackend};
 use std::collections::BTreeMap;
@@ -75,6 +76,9 @@ impl StorageBackend for Backend {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let disk = self.0.lock().unwrap();
+        if disk.healthy == Some(0) {
+            return Err(io::Error::other("the disk is gone"));
+        }
         let range = offset as usize..offset as usize + out.len();
         out.copy_from_slice(disk.content.get(range).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
@@ -254,4 +258,28 @@ fn a_failing_disk_is_a_fatal_error_and_leaves_the_last_whole_block() {
         }
     }
     panic!("a commit took 40 calls");
+}
+
+#[test]
+fn a_failing_disk_is_told_of_whoever_meets_it() {
+    let (mut fixture, start) = created();
+    for is_write in [false, true] {
+        let (backend, failures) = (Backend::holding(start.clone()), Default::default());
+        let file = Watched::new(backend.clone(), Clone::clone(&failures));
+        // No cache: every read is the disk's.
+        let database = Database::builder().set_cache_size(0).create_with_backend(file).unwrap();
+        let open = OpenDatabase { database, failures };
+        let (store, mut writer) = open::opened(open, "memory".as_ref(), &CONFIG, None).unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let telling = told.clone();
+        store.report_failures_to(move |error| telling.lock().unwrap().push(error.to_string()));
+        store.snapshot().unwrap().block(0).unwrap();
+        assert!(told.lock().unwrap().is_empty());
+        backend.0.lock().unwrap().healthy = Some(0);
+        match is_write {
+            true => drop(writer.commit(batch(&mut fixture, 0..1, 1)).unwrap_err()),
+            false => drop(store.snapshot().and_then(|snapshot| snapshot.block(0)).unwrap_err()),
+        }
+        assert_eq!(told.lock().unwrap().first().map(String::as_str), Some("the disk is gone"));
+    }
 }

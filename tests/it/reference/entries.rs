@@ -304,6 +304,11 @@ fn node_routes() -> Vec<Entry> {
         .at(At::Following)
         .get("Of the node whose seed has another validly sealed block 1:", 503, "/health/ready")
         .at(At::Diverged),
+        Entry::new("GET /", "The [dashboard](dashboard.md), for browsers; JSON-RPC is posted there.").curl(
+            "",
+            200,
+            format!("curl {RPC}/ | grep '<title>'"),
+        ),
         Entry::new("GET /metrics", "Prometheus (OpenMetrics) text.").curl(
             "",
             200,

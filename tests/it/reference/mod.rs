@@ -95,6 +95,7 @@ fn every_method_and_every_route_is_in_the_reference() {
         assert!(described.insert(entry.name.clone()), "{} stands there twice", entry.name);
     }
     let own = CALLBOARD_METHODS.iter().chain(ADMIN_METHODS).map(|method| (*method).to_owned());
-    let demanded: BTreeSet<String> = own.chain(rest_routes()).chain(["GET /rpc/events".to_owned()]).collect();
+    let beside = ["GET /".to_owned(), "GET /rpc/events".to_owned()];
+    let demanded: BTreeSet<String> = own.chain(rest_routes()).chain(beside).collect();
     assert_eq!(described, demanded, "tests/it/reference/entries.rs has an entry for each method and each route");
 }

@@ -4,6 +4,8 @@ pub(crate) mod chain;
 pub(crate) mod guest;
 pub(crate) mod http;
 pub(crate) mod node;
+pub(crate) mod pty;
+pub(crate) mod receiver;
 pub(crate) mod wallet;
 pub(crate) mod websocket;
 

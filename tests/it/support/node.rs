@@ -174,6 +174,12 @@ impl Node {
         self.place.files().into_iter().filter(|name| name != "log").collect()
     }
 
+    /// Its configuration file, written, for who starts its process by other means than [`Self::start`].
+    pub(crate) fn configured(&self) -> PathBuf {
+        self.write_settings();
+        self.path("node.toml")
+    }
+
     fn write_settings(&self) {
         let mut text = String::new();
         for (section, values) in &self.settings {
@@ -354,6 +360,11 @@ impl Node {
         self.http.get(&format!("{}{path}", self.rpc_url())).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
+    /// As [`Self::post`]; `None` where nobody answers.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        self.http.post(&format!("{}{path}", self.rpc_url()), body).ok()
+    }
+
     /// `POST` of JSON to a REST route: status and answer.
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -368,8 +379,7 @@ impl Node {
 
     /// The sum of a metric over the labels that contain this, such as `check="seal"`.
     pub(crate) fn metric_with(&self, name: &str, label: &str) -> u64 {
-        let text = self.http.bytes(&format!("{}/metrics", self.rpc_url())).expect("metrics");
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = self.metrics();
         let is_meant = |line: &&str| {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))
         };
@@ -388,6 +398,17 @@ impl Node {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a Linux process");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         peak.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Whether an alarm stands, as its metrics say.
+    pub(crate) fn alarm(&self, name: &str) -> bool {
+        self.metric_with("callboard_alert", &format!("name=\"{name}\"")) == 1
+    }
+
+    /// Everything that its `GET /metrics` answers.
+    pub(crate) fn metrics(&self) -> String {
+        let text = self.http.bytes(&format!("{}/metrics", self.rpc_url())).expect("metrics");
+        String::from_utf8(text.to_vec()).expect("UTF-8")
     }
 
     /// The body of a `GET` on its peer listener.

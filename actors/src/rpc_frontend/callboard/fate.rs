@@ -65,6 +65,9 @@ fn waiting_for(waiting: &Waiting) -> Value {
         Waiting::Funds { required, balance } => {
             object!({ "funds": { "required": required.to_string(), "balance": balance.to_string() } })
         }
+        Waiting::BaseFee { nonce, cap, base_fee } => {
+            object!({ "baseFee": { "nonce": nonce, "cap": cap.to_string(), "baseFee": base_fee.to_string() } })
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{RestResult, record};
 use crate::rpc_frontend::body::{BodyBounds, BodyBudget, read_counted_body};
 use crate::rpc_frontend::guard::retry_after;
 use crate::rpc_frontend::jsonrpc::RpcError;
-use crate::rpc_frontend::limits::{Limit, Refusal};
+use crate::rpc_frontend::limits::{BUSY_SECONDS, Limit, Refusal};
 use crate::rpc_frontend::ports::{ImportError, ImportErrorKind, Imported};
 use crate::rpc_frontend::server::Frontend;
 use actix_web::http::StatusCode;
@@ -127,13 +127,12 @@ pub(crate) async fn import_bytes(
 
 fn refused(frontend: &Frontend, error: &ImportError, from: Option<SocketAddr>) -> HttpResponse {
     log(error, from);
-    let busy = Limit::Busy.refuse("");
     let (status, seconds) = match error.kind {
         ImportErrorKind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, None),
         ImportErrorKind::ParentUnknown => (StatusCode::CONFLICT, None),
         ImportErrorKind::Busy => {
-            frontend.metrics.refused(busy.limit);
-            (busy.limit.status(), busy.retry_after)
+            frontend.metrics.refused(Limit::Busy);
+            (Limit::Busy.status(), Some(BUSY_SECONDS))
         }
     };
     let answer = HttpResponse::build(status).json(json!({

@@ -5,12 +5,14 @@ use crate::event_stream::state::State;
 use crate::event_stream::{Event, Subscription, Topics};
 use crate::importer::{Explanation, Rejection};
 use crate::reconciler::VerifyState;
+use crate::rpc_frontend::rate::RateClock;
 use crate::rpc_frontend::*;
 use crate::tx_pool::Story;
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use governor::clock::FakeRelativeClock;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -272,7 +274,8 @@ impl Harness {
     pub(super) fn serve(chain: ChainAccess, change: impl FnOnce(&mut RpcConfig)) -> Self {
         let mut config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
         change(&mut config);
-        let limits = SharedLimits::new(&config);
+        // It stands still: however slow a test is, no bucket fills meanwhile.
+        let limits = SharedLimits::with_clock(&config, RateClock::ByHand(FakeRelativeClock::default()));
         Self::listen(chain, config, limits)
     }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod calls;
 mod chain;
+mod dashboard;
 mod envelope;
 mod eth;
 mod events;

@@ -106,7 +106,7 @@ fn another_living_branch_of_its_own_stops_an_authority_until_its_operator_has_de
 fn given_up(known: &[u64]) -> GivenUp {
     let known = known.iter().map(|height| (*height, other_hash(*height))).collect();
     let highest = other(5, WALL + 1).into();
-    GivenUp::new(vec![GivenUpBranch { after: 3, highest, known, sealed: None, time: WALL + 2 }])
+    GivenUp::new(vec![GivenUpBranch { after: 3, highest, known, sealed: None, time: WALL + 2, by_follower: false }])
 }
 
 /// Started at `height`; blocks above 3 are those of the new branch.
@@ -286,6 +286,24 @@ fn a_guest_on_another_living_branch_makes_the_authority_diverged_and_a_follower_
     let mut follower = Node::following(5);
     guest_shows(&mut follower, 2, head(8));
     assert_eq!((follower.state.target(), follower.take()), (None, vec![]));
+}
+
+#[test]
+fn a_guest_that_cannot_be_asked_says_where_the_chains_part_by_the_first_block_that_differs() {
+    let mut node = proposing(5);
+    let stranger = |node: &mut Node| node.state.on_first_difference(peer(2), other(4, WALL), hash(4));
+    stranger(&mut node);
+    guest_shows(&mut node, 1, other(5, WALL));
+    node.at(4);
+    assert_eq!(node.state.divergence().map(|found| (found.height, found.last_common_height)), Some((5, None)));
+    // Not for another node's word.
+    stranger(&mut node);
+    node.at(5);
+    assert_eq!(node.state.divergence().and_then(|found| found.last_common_height), None);
+    node.state.on_first_difference(peer(1), other(4, WALL), hash(4));
+    node.at(6);
+    let found = node.state.divergence().expect("diverged");
+    assert_eq!((found.height, found.theirs, found.last_common_height), (4, other(4, WALL).hash, Some(3)));
 }
 
 #[test]

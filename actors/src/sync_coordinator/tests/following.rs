@@ -79,3 +79,41 @@ fn a_sealed_block_that_was_pushed_and_cannot_be_confirmed_ends_following() {
     node.shows(1, head(9));
     assert_eq!((node.ranges(), node.live()), (vec![], vec![]));
 }
+
+#[test]
+fn who_serves_ranges_and_streams_nothing_does_not_stay_the_one_that_is_followed() {
+    let followed = |node: &mut Node| {
+        let effects = node.take();
+        effects.iter().rev().find_map(|effect| match effect {
+            Effect::FollowLive { id, peer, .. } => Some((*id, *peer)),
+            _ => None,
+        })
+    };
+    // The honest one's stream has broken off twice.
+    let mut node = Node::follower(10);
+    node.connect(3, head(10));
+    for seconds in [10, 20] {
+        let (id, _) = followed(&mut node).expect("nobody else is there");
+        node.ended(id, None, FetchEnd::Failed).at(seconds);
+    }
+    node.lost(3).connect(1, head(10)).connect(2, head(10)).connect(3, head(10));
+    let mut streaming = followed(&mut node).expect("somebody is followed").1;
+    for height in 11..27 {
+        (1..=3).for_each(|number| _ = node.shows(number, head(height)));
+        if streaming == peer(3) {
+            node.imported(height).durable(head(height));
+        }
+        let later = node.now.as_secs() + 3;
+        node.at(later);
+        // Whatever is asked is answered, by everybody.
+        for _ in 0..8 {
+            for effect in node.take() {
+                if let Effect::FollowLive { peer, .. } = effect {
+                    streaming = peer;
+                }
+                node.serve(&effect, &|_, height| head(height));
+            }
+        }
+    }
+    assert_eq!((streaming, node.state.head().height), (peer(3), 26));
+}

@@ -2,6 +2,7 @@
 
 use crate::callboard::{Callboard, Phase, Provenance, Role};
 use crate::confirmed_state::ImportBlock;
+use crate::guard::StorageGuard;
 use crate::importer::{Importer, Records, SealWatch};
 use crate::monitor::{Alarms, Metrics, StageMeter};
 use crate::send::probe::probe;
@@ -28,7 +29,16 @@ async fn importer() -> (Importer, Block, StoredChain) {
     let metrics = Metrics::new();
     let records = Records::new(store.clone(), &metrics);
     let commitment = chain.genesis.config().commitment();
-    let seals = SealWatch::new(chain.store.clone(), commitment, store, None, Alarms::new(&metrics), &metrics).unwrap();
+    let seals = SealWatch::new(
+        chain.store.clone(),
+        commitment,
+        store,
+        None,
+        Alarms::new(&metrics),
+        &metrics,
+        StorageGuard::default(),
+    )
+    .unwrap();
     let (_, durable) = watch::channel(chain.store.snapshot().unwrap().head());
     (Importer::new(callboard, verifier, confirmed_state, durable, records, seals, None), block, chain)
 }
@@ -45,7 +55,16 @@ async fn the_end_of_a_run_that_began_while_the_hand_over_waited_is_told_as_the_e
     let bytes = block.bytes();
     let held = pipeline.hold(bytes.len());
     let block = FetchedBlock::Verified(importer.verify(bytes.clone(), Provenance::peer(peer(1))).await.unwrap());
-    pipeline.put(1, Fetched { peer: peer(1), provenance: Provenance::peer(peer(1)), block, _held: held });
+    pipeline.put(
+        1,
+        Fetched {
+            peer: peer(1),
+            provenance: Provenance::peer(peer(1)),
+            block,
+            span: tracing::Span::none(),
+            _held: held,
+        },
+    );
     let end = ends.next().await;
     assert_eq!(end.end, Some(ImportEnd::NotNow { peer: peer(1) }));
     assert_eq!(end.run, pipeline.run(), "or the coordinator takes it for an old word, and waits for ever");

@@ -1,6 +1,7 @@
 mod authority;
 mod catching_up;
 mod following;
+mod given_up;
 mod hand_over;
 mod searching;
 mod staging;

@@ -1,6 +1,7 @@
 //! Blocks as they come from a peer.
 
 use super::{CallError, body::Answer};
+use crate::transport::budget::{ReadRoom, StreamBudget};
 use crate::transport::frames::{FrameDecoder, max_frame};
 use bytes::Bytes;
 use std::{
@@ -14,15 +15,17 @@ use std::{
 pub struct BlockStream {
     answer: Answer,
     decoder: FrameDecoder,
+    /// The memory of the block that is not whole yet.
+    room: ReadRoom,
     /// How long nothing may come between two blocks; `None` where blocks are due at once.
     silence: Option<Duration>,
     received: Arc<AtomicU64>,
 }
 
 impl BlockStream {
-    pub(super) fn new(answer: Answer, max_block_bytes: u64, silence: Option<Duration>) -> Self {
+    pub(super) fn new(answer: Answer, max_block_bytes: u64, silence: Option<Duration>, budget: &StreamBudget) -> Self {
         let decoder = FrameDecoder::new(max_frame(max_block_bytes));
-        Self { answer, decoder, silence, received: Arc::default() }
+        Self { answer, decoder, room: budget.read_room(), silence, received: Arc::default() }
     }
 
     /// The next block's bytes; `None` where the peer has no more. After an error the stream is of no more use.
@@ -42,11 +45,14 @@ impl BlockStream {
     async fn read_block(&mut self) -> Result<Option<Bytes>, CallError> {
         loop {
             if let Some(frame) = self.decoder.next_frame().map_err(|error| self.answer.fail(error))? {
+                // From here on it is the reader's, who bounds what waits.
+                self.room.clear();
                 return Ok(Some(frame));
             }
             match self.next_chunk().await? {
                 Some(chunk) => {
                     self.received.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    self.make_room(chunk.len()).await?;
                     self.decoder.push(&chunk);
                 }
                 None => {
@@ -57,10 +63,25 @@ impl BlockStream {
         }
     }
 
+    /// A peer owes nothing while this node has no memory for it.
+    async fn make_room(&mut self, more: usize) -> Result<(), CallError> {
+        self.answer.pause();
+        let made = self.room.grow_to(self.decoder.buffered().saturating_add(more)).await;
+        self.answer.resume();
+        made.map_err(|no_room| self.answer.fail(no_room))
+    }
+
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, CallError> {
-        match self.silence {
-            Some(silence) if !self.decoder.is_inside_frame() => self.answer.chunk_after_silence(silence).await,
-            _ => self.answer.chunk().await,
-        }
+        let chunk = async {
+            match self.silence {
+                Some(silence) if !self.decoder.is_inside_frame() => self.answer.chunk_after_silence(silence).await,
+                _ => self.answer.chunk().await,
+            }
+        };
+        let given_up = tokio::select! {
+            chunk = chunk => return chunk,
+            no_room = self.room.gives_way() => no_room,
+        };
+        Err(self.answer.fail(given_up))
     }
 }

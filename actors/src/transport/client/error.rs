@@ -1,6 +1,6 @@
 //! What went wrong with a request to a peer.
 
-use crate::transport::{StatusError, frames::FrameError, hello::HelloError, wire::Refusal};
+use crate::transport::{NoRoom, StatusError, frames::FrameError, hello::HelloError, wire::Refusal};
 use callboard_chain::Blame;
 use std::time::Duration;
 
@@ -64,6 +64,9 @@ pub enum Problem {
     /// The stream of blocks is malformed.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// All memory for streams of blocks is in use.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The hello failed on this side.
     #[error(transparent)]
     Hello(#[from] HelloError),
@@ -83,7 +86,7 @@ impl CallError {
             Problem::Frame(_) | Problem::Status(_) => Blame::Peer,
             Problem::Hello(error) => error.blame(),
             Problem::Unreachable { .. } | Problem::Stalled { .. } | Problem::Silent { .. } => Blame::Nobody,
-            Problem::Refused { .. } => Blame::Nobody,
+            Problem::Refused { .. } | Problem::NoRoom(_) => Blame::Nobody,
         }
     }
 

@@ -20,7 +20,7 @@ pub use session::Session;
 use super::clock::{ClockSample, wall_millis};
 use super::hello::{Identity, MAX_HELLO_BYTES, OpenedHello, PROTOCOL_VERSION};
 use super::wire::{MAX_GENESIS_BYTES, MAX_STATUS_BYTES, StatusBody};
-use super::{NodeId, PeerUrl, SealedHead, Tls, tls};
+use super::{NodeId, PeerUrl, SealedHead, StreamBudget, Tls, tls};
 use alloy_primitives::{Address, B256};
 use body::Answer;
 use bytes::Bytes;
@@ -65,6 +65,7 @@ pub struct PeerClient {
     look_up: resolver::LookUp,
     tls: Option<Tls>,
     pace: Pace,
+    budget: StreamBudget,
 }
 
 /// The HTTP client could not be set up.
@@ -87,10 +88,17 @@ impl PeerClient {
     /// A client with the given patience. The process must have installed a rustls crypto provider.
     /// With `tls`, a peer that speaks https must have a certificate of that authority, and is shown this node's.
     pub fn new(pace: Pace, tls: Option<Tls>) -> Result<Self, ClientSetupError> {
-        let client = Self { look_up: resolver::system(), tls, pace };
+        let client = Self { look_up: resolver::system(), tls, pace, budget: StreamBudget::default() };
         // What can go wrong goes wrong at start.
         client.connections("https", Reach::Anywhere).map_err(ClientSetupError)?;
         Ok(client)
+    }
+
+    /// One whose streams of blocks share this memory with others.
+    #[must_use]
+    pub fn with_budget(mut self, budget: StreamBudget) -> Self {
+        self.budget = budget;
+        self
     }
 
     /// One that looks names up in its own way.
@@ -215,6 +223,7 @@ impl PeerClient {
         let mut request = http.get(route.clone());
         if let Some(session) = session {
             request = request.header(super::wire::SESSION_HEADER, session.token().to_hex());
+            request = request.header(super::wire::TIME_HEADER, wall_millis());
         }
         Answer::to(request, &route, self.pace).await
     }
@@ -235,7 +244,8 @@ impl std::fmt::Debug for PeerClient {
     }
 }
 
-fn plain_client() -> reqwest::ClientBuilder {
+/// How this node speaks HTTP to anybody: directly, and to whoever it has asked.
+pub(crate) fn plain_client() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .http1_only()
         .no_proxy()

@@ -104,7 +104,7 @@ impl Session {
         let mut route = self.0.url.route("blocks");
         route.set_query(Some(query));
         let answer = self.0.client.get(&self.0.http, route, Some(self)).await?;
-        Ok(BlockStream::new(answer, self.0.chain.max_block_bytes, silence))
+        Ok(BlockStream::new(answer, self.0.chain.max_block_bytes, silence, &self.0.client.budget))
     }
 
     /// The addresses of other nodes that it knows.
@@ -179,7 +179,7 @@ impl Session {
 fn framed(items: &[Bytes]) -> Bytes {
     let mut body = BytesMut::with_capacity(items.iter().map(|item| item.len() + 4).sum());
     for item in items {
-        body.extend_from_slice(&frame_prefix(item));
+        body.extend_from_slice(&frame_prefix(item.len()));
         body.extend_from_slice(item);
     }
     body.freeze()

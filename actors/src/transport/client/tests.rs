@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::transport::frames::FrameError;
-use crate::transport::testing::{client, session_at as session};
+use crate::transport::testing::{client, session_at as session, session_of};
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -144,4 +144,51 @@ async fn nobody_at_the_other_end_is_said_with_the_url_and_the_cause() {
     let error = client().raw_status(&"http://127.0.0.1:1".parse().unwrap(), Reach::Anywhere).await.unwrap_err();
     assert!(error.to_string().starts_with("http://127.0.0.1:1/peer/v1/status: no connection: "), "{error}");
     assert_eq!(error.blame(), callboard_chain::Blame::Nobody);
+}
+
+/// A block of so many bytes.
+fn long_frame(length: u32) -> Vec<u8> {
+    [&length.to_be_bytes()[..], &vec![7; length as usize]].concat()
+}
+
+#[actix_rt::test]
+async fn peers_that_drip_long_blocks_hold_no_more_than_the_memory_for_streams_and_an_honest_one_gets_on() {
+    const BLOCK: u32 = 1_000_000;
+    let most = 2_000_000;
+    let budget = StreamBudget::of(most, most / 2, Duration::from_secs(1));
+    let session = |url| session_of(client().with_budget(budget.clone()), url);
+    // Nearly all of a block, and then just so much that it is not found slow.
+    let begun = close_delimited(&long_frame(BLOCK)[..900_000]);
+    let drip: Vec<Vec<u8>> = std::iter::once(begun).chain(vec![vec![7; 64]; 1_000]).collect();
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let url = answering(drip.clone(), Duration::from_millis(50), false).await;
+        let mut stream = session(url).blocks(0, 1).await.unwrap();
+        slow.push(actix_rt::spawn(async move { stream.next_block().await }));
+    }
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while budget.waits()[1] == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("memory is used up");
+    let blocks = close_delimited(&[long_frame(BLOCK), long_frame(BLOCK)].concat());
+    let url = answering(vec![blocks], Duration::ZERO, true).await;
+    let mut got = 0;
+    while got < 2 {
+        // Where it had to give way itself, it asks again.
+        let mut honest = session(url.clone()).blocks(0, 2).await.unwrap();
+        got = 0;
+        while let Ok(Some(block)) = honest.next_block().await {
+            assert_eq!(block.len(), BLOCK as usize);
+            got += 1;
+        }
+    }
+    for stream in slow {
+        let error = stream.await.unwrap().unwrap_err();
+        assert!(matches!(error.problem, Problem::NoRoom(_)), "{error}");
+        assert_eq!(error.blame(), callboard_chain::Blame::Nobody);
+    }
+    assert!(budget.highest() <= most, "{} bytes were held", budget.highest());
 }

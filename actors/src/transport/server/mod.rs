@@ -23,7 +23,7 @@ use super::clock::wall_millis;
 use super::hello::{HelloAnswerer, Identity};
 use super::sessions::Sessions;
 use super::wire::StatusBody;
-use super::{ChainFacts, NodeId, PeerMetrics, SealedHead, Tls};
+use super::{ChainFacts, NodeId, PeerMetrics, SealedHead, StreamBudget, Tls};
 use crate::callboard::Role;
 use crate::importer::Passports;
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -79,6 +79,8 @@ pub struct ServerConfig {
     pub metrics: PeerMetrics,
     /// Who got which block is noted there.
     pub passports: Passports,
+    /// The memory of all streams of blocks.
+    pub budget: StreamBudget,
 }
 
 /// The listener could not be opened.
@@ -118,6 +120,7 @@ struct Shared {
     pushes: Semaphore,
     proofs: Semaphore,
     passports: Passports,
+    budget: StreamBudget,
     stop: watch::Receiver<bool>,
 }
 
@@ -170,7 +173,7 @@ impl PeerServer {
 
 impl Shared {
     fn new(config: ServerConfig, connections: Connections, stop: watch::Receiver<bool>) -> Self {
-        let ServerConfig { identity, chain, store, sessions, ports, metrics, passports, .. } = config;
+        let ServerConfig { identity, chain, store, sessions, ports, metrics, passports, budget, .. } = config;
         Self {
             node_id: identity.node_id(),
             role: identity.role,
@@ -188,6 +191,7 @@ impl Shared {
             pushes: Semaphore::new(MAX_PUSHES),
             proofs: Semaphore::new(MAX_PROOFS),
             passports,
+            budget,
             stop,
         }
     }

@@ -1,17 +1,19 @@
 //! The routes of `/peer/v1`.
 
 use super::connections::Connection;
-use super::stream::{self, Blocks};
+use super::stream::{self, Blocks, Chunk, Position};
 use super::{PeerBlock, PeerTransactions, Shared, body, proof, refused::Refused};
 use crate::peer_discovery::{AddressesRequest, AddressesTold, PeerGreeted};
 use crate::sync_coordinator::GuestStatus;
 use crate::transport::SealedHead;
+use crate::transport::clock::{ClockSample, wall_millis};
 use crate::transport::frames::max_frame;
 use crate::transport::hello::{HelloAnswerer, HelloError, HelloRefusal, HelloReply, MAX_HELLO_BYTES, Token};
 use crate::transport::sessions::{Guest, TurnedAway, Work};
 use crate::transport::wire::{
     AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_PROOF_QUESTION_BYTES, MAX_STATUS_BYTES,
     MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS, MAX_TRANSACTIONS_BYTES, ProofQuestion, SESSION_HEADER, ShownHead,
+    TIME_HEADER,
 };
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -129,12 +131,20 @@ async fn genesis(request: HttpRequest, state: State) -> Result<HttpResponse, Ref
 async fn status(request: HttpRequest, state: State) -> Result<HttpResponse, Refused> {
     check_ban(&request, &state)?;
     if request.headers().contains_key(SESSION_HEADER) {
-        guest(&request, &state)?;
+        let node_id = guest(&request, &state)?.party.node_id;
+        if let Some(theirs) = said_time(&request) {
+            state.sessions.on_clock(node_id, ClockSample::one_way(wall_millis(), theirs));
+        }
     }
     let shared = state.into_inner();
     let status = web::block(move || shared.status()).await;
     let status = status.map_err(Refused::internal)?.map_err(Refused::internal)?;
     Ok(HttpResponse::Ok().json(status.ok_or_else(|| Refused::internal("the head block is missing"))?))
+}
+
+/// The asker's clock, where it says it.
+fn said_time(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(TIME_HEADER)?.to_str().ok()?.parse().ok()
 }
 
 /// A node that dialled this one shows its head: this one may have no way to ask for it.
@@ -189,7 +199,8 @@ async fn blocks(request: HttpRequest, state: State) -> Result<HttpResponse, Refu
     let slot = Some(state.sessions.open_stream(peer));
     let shared: Arc<Shared> = state.into_inner();
     let busy = request.conn_data::<Connection>().map(|connection| shared.connections.busy(connection.number()));
-    let blocks = Blocks { shared, peer, next: query.from, end, news: None, slot, _busy: busy };
+    let (at, chunk) = (Position::before(query.from), Chunk::default());
+    let blocks = Blocks { shared, peer, at, end, chunk, news: None, slot, _busy: busy };
     Ok(HttpResponse::Ok().content_type("application/octet-stream").streaming(blocks.into_stream()))
 }
 

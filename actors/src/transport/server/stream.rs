@@ -1,21 +1,23 @@
 //! Blocks and genesis as streams out of the store.
 //!
 //! Each chunk opens a snapshot of its own on a blocking thread, so no snapshot lives across an await and a slow
-//! reader costs a chunk of memory and nobody's time.
+//! reader costs a chunk of memory and nobody's time. A chunk goes to the connection in pieces, since that copies what it
+//! is given and keeps the room for it; the chunk itself is counted in the memory of all streams.
 
 use super::{Shared, connections::Busy, downloads::Slot};
-use crate::broadcaster::{Announcement, Announcements, Subscribe};
+use crate::broadcaster::{Announced, Announcement, Announcements, Subscribe};
 use crate::send::AskError;
+use crate::transport::budget::{FREE_BYTES, Served, StreamBudget};
 use crate::transport::{NodeId, frames::frame_prefix, sessions::StreamSlot};
 use actix_web::web;
 use bytes::{Bytes, BytesMut};
-use callboard_store::{StorageError, Store};
+use callboard_store::{Snapshot, StorageError, Store};
 use futures_util::{Stream, stream::try_unfold};
 use std::{sync::Arc, time::Duration};
 
 /// Blocks read from the store at a time.
 pub(super) const CHUNK_BLOCKS: u64 = 64;
-/// Bytes read from the store at a time, unless one block is longer.
+/// Bytes read from the store at a time, where there is memory for them; else [`FREE_BYTES`].
 pub(super) const CHUNK_BYTES: usize = 4 << 20;
 /// A stream that waits for a new block looks into the store this often of its own accord: a node that is catching up
 /// announces nothing, and its followers get on all the same.
@@ -36,14 +38,45 @@ pub(super) enum StreamError {
     Broadcaster(#[from] AskError),
 }
 
+/// Where a stream stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Position {
+    /// The block that goes next.
+    height: u64,
+    /// Bytes of it that have gone.
+    offset: usize,
+}
+
+impl Position {
+    /// Before the block at `height`.
+    pub(super) const fn before(height: u64) -> Self {
+        Self { height, offset: 0 }
+    }
+}
+
+/// What was read and has not gone to the connection yet.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    bytes: Bytes,
+    /// Its memory, where it is not counted elsewhere.
+    _room: Option<Served>,
+}
+
+impl Chunk {
+    /// The next piece for the connection.
+    fn next_piece(&mut self) -> Bytes {
+        self.bytes.split_to(self.bytes.len().min(FREE_BYTES))
+    }
+}
+
 /// Blocks from one height to another, or without end.
 pub(super) struct Blocks {
     pub(super) shared: Arc<Shared>,
     pub(super) peer: NodeId,
-    /// Height of the next block.
-    pub(super) next: u64,
+    pub(super) at: Position,
     /// Height after the last block; `None` to follow.
     pub(super) end: Option<u64>,
+    pub(super) chunk: Chunk,
     pub(super) news: Option<Announcements>,
     pub(super) slot: Option<StreamSlot>,
     pub(super) _busy: Option<Busy>,
@@ -56,45 +89,54 @@ impl Blocks {
     }
 
     async fn next_piece(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let Some(end) = self.end else { return self.next_followed().await };
-        self.read_store(end).await
+        if self.chunk.bytes.is_empty() {
+            // What it held is given back before more is asked for.
+            self.chunk = Chunk::default();
+            let next = match self.end {
+                Some(end) => self.read_store(end).await?,
+                None => self.next_followed().await?,
+            };
+            let Some(chunk) = next else { return Ok(None) };
+            self.chunk = chunk;
+        }
+        Ok(Some(self.chunk.next_piece()))
     }
 
     /// As [`Self::next_new`], until the server stops or the node opens too many streams.
-    async fn next_followed(&mut self) -> Result<Option<Bytes>, StreamError> {
+    async fn next_followed(&mut self) -> Result<Option<Chunk>, StreamError> {
         let mut stop = self.shared.stop.clone();
         // Taken out, so that waiting for its end and for news can borrow apart.
         let Some(mut slot) = self.slot.take() else { return Ok(None) };
-        let piece = tokio::select! {
-            piece = self.next_new() => piece.map(Some),
+        let chunk = tokio::select! {
+            chunk = self.next_new() => chunk.map(Some),
             _ = stop.wait_for(|stop| *stop) => return Ok(None),
             () = slot.pushed_out() => return Ok(None),
         };
         self.slot = Some(slot);
-        piece
+        chunk
     }
 
     /// What is new: out of the store as long as that has more, then as it is announced.
-    async fn next_new(&mut self) -> Result<Bytes, StreamError> {
+    async fn next_new(&mut self) -> Result<Chunk, StreamError> {
         loop {
             // Subscribed before the store is read, so that no block falls between the two.
             if self.news.is_none() {
                 let subscribe = Subscribe { peer: self.peer };
                 self.news = Some(self.shared.ports.subscribe.ask(subscribe, SUBSCRIBE_DEADLINE).await?);
             }
-            let from = self.next;
-            if let Some(piece) = self.read_store(u64::MAX).await? {
-                (from..self.next).for_each(|height| self.shared.passports.served(height, self.peer));
-                return Ok(piece);
+            let from = self.at.height;
+            if let Some(chunk) = self.read_store(u64::MAX).await? {
+                (from..self.at.height).for_each(|height| self.shared.passports.served(height, self.peer));
+                return Ok(chunk);
             }
-            if let Some(piece) = self.announced().await {
-                return Ok(piece);
+            if let Some(chunk) = self.announced().await {
+                return Ok(chunk);
             }
         }
     }
 
     /// Waits for the next block to be announced; `None` where the store has to be asked again.
-    async fn announced(&mut self) -> Option<Bytes> {
+    async fn announced(&mut self) -> Option<Chunk> {
         let news = self.news.as_mut()?;
         loop {
             match tokio::time::timeout(LOOK_AGAIN, news.next()).await {
@@ -103,51 +145,71 @@ impl Blocks {
                     self.news = None;
                     return None;
                 }
-                Ok(Some(announcement)) if announcement.height < self.next => {}
-                Ok(Some(announcement)) if announcement.height > self.next => return None,
-                Ok(Some(Announcement { canonical, .. })) => {
-                    let height = self.next;
-                    self.next += 1;
-                    if let Some(canonical) = canonical {
+                Ok(Some(announcement)) if announcement.height < self.at.height => {}
+                Ok(Some(announcement)) if announcement.height > self.at.height => return None,
+                Ok(Some(Announcement { block: Announced::Stored, .. })) => return None,
+                Ok(Some(Announcement { height, block })) => {
+                    self.at = Position::before(height.saturating_add(1));
+                    if let Announced::Bytes(canonical) = block {
                         self.shared.passports.served(height, self.peer);
-                        let mut piece = BytesMut::with_capacity(canonical.len() + 4);
-                        push_frame(&mut piece, &canonical);
-                        return Some(piece.freeze());
+                        let mut frame = BytesMut::with_capacity(canonical.len() + 4);
+                        frame.extend_from_slice(&frame_prefix(canonical.len()));
+                        frame.extend_from_slice(&canonical);
+                        // As much as every stream may hold.
+                        return Some(Chunk { bytes: frame.freeze(), _room: None });
                     }
                 }
             }
         }
     }
 
-    async fn read_store(&mut self, end: u64) -> Result<Option<Bytes>, StreamError> {
-        let (store, next) = (self.shared.store.clone(), self.next);
-        let read = web::block(move || read_chunk(&store, next, end)).await.map_err(|_| StreamError::Cancelled)?;
-        let (piece, next) = read?;
-        self.next = next;
-        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    async fn read_store(&mut self, end: u64) -> Result<Option<Chunk>, StreamError> {
+        let (store, budget, at) = (self.shared.store.clone(), self.shared.budget.clone(), self.at);
+        let read = web::block(move || read_chunk(&store, at, end, &budget));
+        let (chunk, at) = read.await.map_err(|_| StreamError::Cancelled)??;
+        self.at = at;
+        Ok(Some(chunk).filter(|chunk| !chunk.bytes.is_empty()))
     }
 }
 
-/// Frames from height `next` to below `end` or the head, at most a chunk; and the height after them.
-fn read_chunk(store: &Store, next: u64, end: u64) -> Result<(Bytes, u64), StreamError> {
+/// Frames from `at` to below `end` or the head, at most a chunk; and where the stream stands after them.
+fn read_chunk(
+    store: &Store,
+    mut at: Position,
+    end: u64,
+    budget: &StreamBudget,
+) -> Result<(Chunk, Position), StreamError> {
     let snapshot = store.snapshot()?;
-    let end = end.min(snapshot.head().height.saturating_add(1)).min(next.saturating_add(CHUNK_BLOCKS));
-    let mut piece = BytesMut::new();
-    let mut height = next;
-    while height < end {
-        let canonical = snapshot.block_bytes(height)?.ok_or(StreamError::Missing { height })?.0;
-        if !piece.is_empty() && piece.len() + canonical.len() > CHUNK_BYTES {
-            break;
-        }
-        push_frame(&mut piece, &canonical);
-        height += 1;
+    let end = end.min(snapshot.head().height.saturating_add(1)).min(at.height.saturating_add(CHUNK_BLOCKS));
+    if at.height >= end {
+        return Ok((Chunk::default(), at));
     }
-    Ok((piece.freeze(), height))
+    let mut room = budget.serve(CHUNK_BYTES);
+    let most = if room.is_some() { CHUNK_BYTES } else { FREE_BYTES };
+    let mut bytes = BytesMut::new();
+    while at.height < end && bytes.len() < most {
+        at = push_part(&snapshot, at, most, &mut bytes)?;
+    }
+    if let Some(room) = &mut room {
+        room.shrink_to(bytes.len());
+    }
+    Ok((Chunk { bytes: bytes.freeze(), _room: room }, at))
 }
 
-fn push_frame(piece: &mut BytesMut, canonical: &Bytes) {
-    piece.extend_from_slice(&frame_prefix(canonical));
-    piece.extend_from_slice(canonical);
+/// As much of the frame at `at` as fits; and where the stream stands after that.
+fn push_part(snapshot: &Snapshot, at: Position, most: usize, bytes: &mut BytesMut) -> Result<Position, StreamError> {
+    let Position { height, offset } = at;
+    let free = most.saturating_sub(bytes.len());
+    let part = snapshot.block_part(height, offset, free)?.ok_or(StreamError::Missing { height })?;
+    if offset == 0 {
+        bytes.extend_from_slice(&frame_prefix(part.length));
+    }
+    bytes.extend_from_slice(&part.bytes);
+    let sent = offset.saturating_add(part.bytes.len());
+    Ok(match sent < part.length {
+        true => Position { height, offset: sent },
+        false => Position::before(height.saturating_add(1)),
+    })
 }
 
 /// The signed `genesis.json`, byte for byte. Holds its place until its end.

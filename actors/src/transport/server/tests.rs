@@ -1,5 +1,6 @@
 //! Real servers and clients on this machine's loopback.
 
+use super::stream::CHUNK_BYTES;
 use super::*;
 use crate::broadcaster::{BroadcastBlock, BroadcastCountsRequest, ForwardOutcome, RelayBlock};
 use crate::callboard::{Delivery, Kind, Origin};
@@ -11,7 +12,7 @@ use crate::transport::genesis_fetch::{check_genesis, fetch_genesis};
 use crate::transport::hello::HelloError;
 use crate::transport::sessions::STREAMS_PER_NODE;
 use crate::transport::testing::{TestChain, TestNode, accepted, client, genesis, identity, session_at};
-use crate::transport::wire::{MAX_TRANSACTIONS_BYTES, PeerAddress, SESSION_HEADER, TransactionResult};
+use crate::transport::wire::{MAX_TRANSACTIONS_BYTES, PeerAddress, SESSION_HEADER, TIME_HEADER, TransactionResult};
 use alloy_consensus::Transaction as _;
 use bytes::Bytes;
 use callboard_chain::transaction::decode_transaction;
@@ -243,6 +244,48 @@ async fn reader_that_stopped_costs_nobody_else_and_loses_nothing() {
 }
 
 #[actix_rt::test]
+async fn many_readers_that_stand_still_hold_no_more_than_the_memory_for_streams_and_an_honest_one_gets_on() {
+    const BLOCKS: u64 = 24;
+    let mut chain = TestChain::new();
+    chain.grow_long(BLOCKS);
+    // Two whole chunks for all that are served.
+    let budget = StreamBudget::of(4 * CHUNK_BYTES, 2 * CHUNK_BYTES, SILENCE);
+    let store = chain.store.clone();
+    let node = TestNode::start_with("127.0.0.1:0", 1, &chain.genesis, store, None, budget.clone()).await;
+    let mut slow = Vec::new();
+    for reader in 2..8 {
+        let mut stream = node.greet(reader, &chain.genesis).await.follow(0, SILENCE).await.unwrap();
+        take(&mut stream, 1).await;
+        slow.push(stream);
+    }
+    let served = |budget: &StreamBudget| budget.waits()[0];
+    tokio::time::timeout(SILENCE, async {
+        // What the system keeps between the two is full, and memory is used up.
+        while served(&budget) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("they hold what they may");
+    let mut honest = node.greet(9, &chain.genesis).await.blocks(0, BLOCKS + 1).await.unwrap();
+    for height in 0..=BLOCKS {
+        assert_eq!(honest.next_block().await.unwrap(), Some(chain.bytes(height).0), "block {height}");
+    }
+    assert!(budget.highest() <= 2 * CHUNK_BYTES, "{} bytes were held", budget.highest());
+    // Whoever stood still goes on where it stood, in whatever parts the block comes.
+    for height in 1..=BLOCKS {
+        assert_eq!(slow[0].next_block().await.unwrap(), Some(chain.bytes(height).0), "block {height}");
+    }
+    drop((slow, honest));
+    let given_back = async {
+        while budget.held() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await; // the server hears of it on its own threads
+        }
+    };
+    tokio::time::timeout(SILENCE, given_back).await.expect("all is given back");
+}
+
+#[actix_rt::test]
 async fn streams_of_a_node_are_bounded_and_the_oldest_ends() {
     let chain = TestChain::new();
     let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
@@ -261,6 +304,35 @@ async fn streams_of_a_node_are_bounded_and_the_oldest_ends() {
     assert_eq!(first.next_block().await.unwrap(), None);
     let waiting = tokio::time::timeout(Duration::from_millis(10), others.next_block()).await;
     assert!(waiting.is_err(), "another node's stream goes on");
+}
+
+#[actix_rt::test]
+async fn the_clock_of_a_node_that_dialled_this_one_is_measured_while_it_asks() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let us = identity(2, &chain.genesis).node_id();
+    let ask = |time: Option<String>| {
+        let request = reqwest::Client::new().get(node.url.route("status"));
+        let request = request.header(SESSION_HEADER, session.token().to_hex());
+        let request = time.into_iter().fold(request, |request, time| request.header(TIME_HEADER, time));
+        async move { assert_eq!(request.send().await.unwrap().status(), 200) }
+    };
+    for _ in 0..5 {
+        ask(None).await;
+        ask(Some("half past nine".to_owned())).await;
+    }
+    assert_eq!(node.sessions.clock_of(us), None, "who does not say it is not measured");
+    for _ in 0..5 {
+        session.status().await.unwrap();
+    }
+    let skew = node.sessions.clock_of(us).expect("measured");
+    assert!(skew.abs() < 5.0, "{skew}");
+    for _ in 0..5 {
+        ask(Some((wall_millis() + 60_000).to_string())).await;
+    }
+    let skew = node.sessions.clock_of(us).expect("measured");
+    assert!((55.0..61.0).contains(&skew), "{skew}");
 }
 
 #[actix_rt::test]

@@ -7,6 +7,7 @@ mod tests;
 
 pub(crate) use allowance::Work;
 
+use super::clock::{ClockSample, ClockSkew};
 use super::{AddressRange, NodeId, hello::HelloError, hello::Party, hello::Token};
 use allowance::Allowances;
 use alloy_primitives::B256;
@@ -68,6 +69,8 @@ struct Table {
 struct Entry {
     guest: Guest,
     used: Instant,
+    /// By what it says while it asks.
+    clock: ClockSkew,
 }
 
 /// A node that has a session here.
@@ -153,7 +156,7 @@ impl Sessions {
         table.boots.on_hello(now, node_id, guest.party.boot_id)?;
         table.make_room(node_id);
         table.turned_away.retain(|away| away.party.node_id != node_id);
-        table.sessions.insert(keccak256(token), Entry { guest, used: now });
+        table.sessions.insert(keccak256(token), Entry { guest, used: now, clock: ClockSkew::default() });
         Ok(Token(token))
     }
 
@@ -235,6 +238,20 @@ impl Sessions {
     pub(crate) fn is_kept(&self, node_id: NodeId) -> bool {
         let table = self.0.lock();
         table.reserved.contains(&node_id) || table.admission.allow.contains(&node_id)
+    }
+
+    /// A node that has a session says its time.
+    pub(crate) fn on_clock(&self, node_id: NodeId, sample: ClockSample) {
+        let mut table = self.0.lock();
+        let of_node = table.sessions.values_mut().filter(|entry| entry.guest.party.node_id == node_id);
+        of_node.for_each(|entry| entry.clock.add(sample));
+    }
+
+    /// How far a node's clock is ahead of ours, seconds, by its own word; `None` where that is not known.
+    pub fn clock_of(&self, node_id: NodeId) -> Option<f64> {
+        let table = self.0.lock();
+        let mut of_node = table.sessions.values().filter(|entry| entry.guest.party.node_id == node_id);
+        of_node.find_map(|entry| entry.clock.seconds())
     }
 
     /// The nodes that have a session, each once.

@@ -65,7 +65,7 @@ impl Bench {
             accounts,
             callboard: callboard.clone(),
         };
-        mailbox.start(move |_| TxPool::new(config, BaseFeePolicy::Zero, ports, pool_metrics));
+        mailbox.start(move |_| TxPool::new(config, BaseFeePolicy::Zero, 0, ports, pool_metrics));
         (Self { accepted, proposer, events, callboard, metrics }, inboxes)
     }
 }
@@ -178,7 +178,7 @@ async fn the_proposer_hears_of_the_first_pending_transaction_and_again_after_eac
     }
     assert_eq!(bench.proposer.next().await, PendingChanged { pending: true });
     assert!(bench.proposer.try_next().is_none(), "told once");
-    pool.stored.ask(BlocksStored { blocks: Arc::new([]) }, SOON).await.expect("answered");
+    pool.stored.ask(BlocksStored { blocks: Arc::new([]), next_base_fee: 0 }, SOON).await.expect("answered");
     assert_eq!(bench.proposer.next().await, PendingChanged { pending: true });
 }
 

@@ -152,3 +152,19 @@ fn a_transaction_says_what_it_waits_for() {
     let Some(Waiting::Nonces { missing }) = pool.waiting(free(1, 58).hash()) else { panic!("it waits for nonces") };
     assert_eq!((missing.len(), missing[0].clone()), (8, 7..=9));
 }
+
+#[test]
+fn a_transaction_below_the_base_fee_waits_for_it_and_so_do_those_behind_it() {
+    let mut pool = zero();
+    let account = AccountState { nonce: 0, balance: U256::MAX };
+    let caps = [(0, 9), (1, 7), (2, 9)].map(|(nonce, cap)| transaction(1, nonce, cap, 0, 0));
+    for held in &caps {
+        pool.on_submit(NOW, held.clone(), sender(1), account).expect("held");
+    }
+    let waiting = |pool: &State| caps.each_ref().map(|held| pool.waiting(held.hash()).expect("held"));
+    pool.on_base_fee(7);
+    assert_eq!(waiting(&pool), [Waiting::Ready, Waiting::Ready, Waiting::Ready]);
+    pool.on_base_fee(8);
+    let fee = || Waiting::BaseFee { nonce: 1, cap: 7, base_fee: 8 };
+    assert_eq!(waiting(&pool), [Waiting::Ready, fee(), fee()]);
+}
