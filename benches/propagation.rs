@@ -8,11 +8,15 @@
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/forge.rs"]
 mod forge;
+#[expect(dead_code, reason = "other benches use the rest")]
+#[path = "common/statistics.rs"]
+mod statistics;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use serde_json::json;
+use statistics::quantile;
 use std::time::{Duration, Instant};
 use support::node::Node;
 use support::until;
@@ -41,9 +45,8 @@ fn main() {
     println!("{blocks} blocks of one transfer, from durable on the authority to durable on the last of four followers");
     println!("{:<8}  {:>10}  {:>10}  {:>10}", "network", "median ms", "p99 ms", "largest");
     for (name, seeds) in NETWORKS {
-        let mut delays = delays(seeds, blocks);
-        delays.sort_by(f64::total_cmp);
-        let at = |share: f64| delays[((delays.len() - 1) as f64 * share).round() as usize];
+        let delays = delays(seeds, blocks);
+        let at = |share: f64| quantile(delays.iter().copied(), share);
         println!("{name:<8}  {:>10.0}  {:>10.0}  {:>10.0}", at(0.5), at(0.99), at(1.0));
     }
     let FullLoad { transactions, seconds, said, lacked } = full_load();

@@ -17,6 +17,9 @@ mod forge;
 #[expect(dead_code, reason = "other benches use the rest")]
 #[path = "common/process.rs"]
 mod process;
+#[expect(dead_code, reason = "other benches use the rest")]
+#[path = "common/statistics.rs"]
+mod statistics;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
@@ -24,6 +27,7 @@ mod support;
 use connection::Connection;
 use futures_util::future::join_all;
 use serde_json::json;
+use statistics::quantile;
 use std::time::{Duration, Instant};
 use support::chain;
 use support::node::Node;
@@ -134,10 +138,7 @@ impl Figures {
 
     /// A quantile, ms.
     fn at(&self, share: f64) -> f64 {
-        let mut sorted = self.micros.clone();
-        sorted.sort_unstable();
-        let place = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-        sorted.get(place).map_or(f64::NAN, |micros| f64::from(*micros) / 1_000.0)
+        quantile(self.micros.iter().map(|micros| f64::from(*micros)), share) / 1_000.0
     }
 
     /// How much of all processors the client took.

@@ -13,6 +13,8 @@ mod connection;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/it/forge.rs"]
 mod forge;
+#[path = "../common/statistics.rs"]
+mod statistics;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
@@ -22,6 +24,7 @@ use alloy_primitives::{Address, hex};
 use connection::Connection;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
+use statistics::{median, quantile};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 use support::chain::{Failure, Wallet};
@@ -72,10 +75,14 @@ fn main() -> Result<(), Failure> {
             figure(|run| run.refused),
             format!(
                 "{:.0}, {:.0}",
-                figure(|run| quantile(&run.loaded, 0.5)),
-                figure(|run| quantile(&run.loaded, 0.99))
+                figure(|run| quantile(run.loaded.iter().copied(), 0.5)),
+                figure(|run| quantile(run.loaded.iter().copied(), 0.99))
             ),
-            format!("{:.0}, {:.0}", figure(|run| quantile(&run.alone, 0.5)), figure(|run| quantile(&run.alone, 0.99))),
+            format!(
+                "{:.0}, {:.0}",
+                figure(|run| quantile(run.alone.iter().copied(), 0.5)),
+                figure(|run| quantile(run.alone.iter().copied(), 0.99))
+            ),
         );
     }
     if let [ours, other] = &nodes[..] {
@@ -244,15 +251,4 @@ fn number(value: &Value) -> Result<u64, Failure> {
     let digits =
         value.as_str().and_then(|text| text.strip_prefix("0x")).ok_or_else(|| format!("no number: {value}"))?;
     Ok(u64::from_str_radix(digits, 16)?)
-}
-
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    quantile(&values.into_iter().collect::<Vec<_>>(), 0.5)
-}
-
-fn quantile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
 }

@@ -2,7 +2,7 @@
 
 use crate::catch_up::Stand;
 use crate::connection::Connection;
-use crate::figures::median;
+use crate::statistics::median;
 use crate::support::chain::Failure;
 use crate::support::node::Node;
 use crate::workload::ALL;

@@ -92,22 +92,15 @@ impl Stand {
         });
         let seconds = began.elapsed().as_secs_f64();
         let (late, peak) = process::memory(pid);
-        let run = Run {
-            seconds,
-            blocks: end - first,
-            recovery: 0.0,
-            peak,
-            early,
-            late,
-            threads: process::cpu_by_thread(pid),
-            serving: process::cpu(server) - served,
-            stages: follower.status()["stages"].as_array().cloned().unwrap_or_default(),
-        };
+        let (threads, serving) = (process::cpu_by_thread(pid), process::cpu(server) - served);
+        let stages = follower.status()["stages"].as_array().cloned().unwrap_or_default();
         if follower.hash(end) != self.authority.hash(end) {
             return Err(format!("{}: the follower has another block {end}", self.workload.name).into());
         }
+        // The cores are to be free for the second measurement.
         drop(follower);
-        Ok(Run { recovery: f64::midpoint(before, recovery::per_second()), ..run })
+        let recovery = f64::midpoint(before, recovery::per_second());
+        Ok(Run { seconds, blocks: end - first, recovery, peak, early, late, threads, serving, stages })
     }
 }
 

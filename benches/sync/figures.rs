@@ -1,18 +1,12 @@
 //! What is printed.
 
 use crate::catch_up::Run;
+use crate::statistics::median;
 use crate::workload::Workload;
 use std::collections::BTreeMap;
 
 /// Threads and stages that took less of a run are not worth a word, seconds.
 const LITTLE: f64 = 0.02;
-
-/// The middle one.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
 
 /// What the columns are.
 pub(crate) fn print_head() {

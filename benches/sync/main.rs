@@ -27,6 +27,8 @@ mod process;
 mod quick;
 mod recovery;
 mod restart;
+#[path = "../common/statistics.rs"]
+mod statistics;
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;

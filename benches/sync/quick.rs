@@ -1,7 +1,8 @@
 //! The small workloads, held against the ratios that are kept beside this file.
 
 use crate::catch_up::Stand;
-use crate::figures::{self, median};
+use crate::figures;
+use crate::statistics::median;
 use crate::support::chain::Failure;
 use crate::workload::{QUICK, Workload};
 use crate::{RUNS, catch_up};

@@ -1,6 +1,6 @@
 //! From the start of a process to its readiness, after an orderly stop and after SIGKILL, with few and with many blocks.
 
-use crate::figures::median;
+use crate::statistics::median;
 use crate::support::chain::Failure;
 use crate::support::node::Node;
 use crate::support::until;

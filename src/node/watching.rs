@@ -5,7 +5,7 @@ use crate::configuration::{AlertsSection, Configuration};
 use callboard_actors::importer::Refusals;
 use callboard_actors::monitor::{ActorReading, Alarm, Limits, Notices, Readings, Sender, Watch, Watching, Webhook};
 use callboard_actors::send::ActorRegistry;
-use callboard_actors::sync_coordinator::SyncReport;
+use callboard_actors::sync_coordinator::{STALE_HEARTBEATS, SyncReport};
 use callboard_actors::tx_pool::PoolMetrics;
 use callboard_chain::SealedGenesis;
 use std::collections::BTreeSet;
@@ -20,8 +20,6 @@ use tokio::task::JoinHandle;
 const ASK_DISK_EVERY: Duration = Duration::from_secs(1);
 /// What is kept where the disk does not say.
 const UNKNOWN: u64 = u64::MAX;
-/// Without `alerts.head_age_s`, a head may be this many heartbeats old: as long as a node stays ready with it.
-const HEAD_AGE_HEARTBEATS: u64 = 3;
 
 /// The alarms that the operator has switched off.
 pub(super) fn muted(alerts: &AlertsSection) -> BTreeSet<Alarm> {
@@ -32,7 +30,8 @@ pub(super) fn muted(alerts: &AlertsSection) -> BTreeSet<Alarm> {
 
 fn limits(configuration: &Configuration, heartbeat_seconds: u64) -> Limits {
     let head_age = match configuration.alerts.head_age_s {
-        0 => heartbeat_seconds.saturating_mul(HEAD_AGE_HEARTBEATS),
+        // As long as a node stays ready with its head.
+        0 => heartbeat_seconds.saturating_mul(STALE_HEARTBEATS),
         seconds => seconds,
     };
     Limits {
