@@ -339,9 +339,10 @@ fn no_genesis() -> ImportError {
 fn import_error(failure: &ImportFailure) -> ImportError {
     let kind = match failure {
         ImportFailure::Confirm(ConfirmError::Gap { .. }) => ImportErrorKind::ParentUnknown,
-        ImportFailure::NotRouted { .. } | ImportFailure::Busy { .. } | ImportFailure::Stopping { .. } => {
-            ImportErrorKind::Busy
-        }
+        ImportFailure::NotRouted { .. }
+        | ImportFailure::NoNews { .. }
+        | ImportFailure::Busy { .. }
+        | ImportFailure::Stopping { .. } => ImportErrorKind::Busy,
         ImportFailure::Refused(_) | ImportFailure::Confirm(_) | ImportFailure::GivenUp { .. } => {
             ImportErrorKind::Invalid
         }

@@ -19,12 +19,12 @@ pub use refusals::{MAX_LISTED, Refusals, Refused};
 pub use seals::{Meeting, SealWatch};
 
 use crate::block_span;
-use crate::callboard::{Callboard, Delivery, Kind, Phase, Provenance};
+use crate::callboard::{Callboard, Delivery, Kind, Path, Phase, Provenance};
 use crate::confirmed_state::{ImportBlock, ImportError, Imported};
 use crate::monitor::{Metrics, StageMeter};
 use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
-use crate::sync_coordinator::{KnownHead, OwnBlockMet, UnconfirmableMet};
+use crate::sync_coordinator::{KnownHead, LiveFloor, OwnBlockMet, UnconfirmableMet};
 use crate::transport::SealedHead;
 use crate::verifier::{VerificationError, Verifier};
 use alloy_primitives::{B256, Bytes};
@@ -32,6 +32,7 @@ use callboard_chain::live::ConfirmError;
 use callboard_chain::verify::VerifyError;
 use callboard_chain::{Blame, Block, Check, Verified};
 use callboard_store::{Head, NodeStore, StorageError};
+use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -79,6 +80,22 @@ pub enum ImportFailure {
         /// The highest block that was kept.
         after: u64,
     },
+    /// A follower that knows a living head, or whose seeds may still show one, takes old blocks only from where they lead
+    /// there.
+    #[error(
+        "block {height} {hash} is of {timestamp}, and what is brought unasked is not taken where it is older than \
+         {older_than}: it may be of a branch that nobody extends. If it is of the living one, it is fetched"
+    )]
+    NoNews {
+        /// Its height.
+        height: u64,
+        /// Its hash.
+        hash: B256,
+        /// Its time, in unix seconds.
+        timestamp: u64,
+        /// Three heartbeats ago.
+        older_than: u64,
+    },
     /// ConfirmedState has too much to do, or is too slow. Try again; the block may have been imported all the same.
     #[error("the node is busy: {reason}")]
     Busy {
@@ -100,7 +117,7 @@ impl ImportFailure {
             Self::NotRouted { .. } => Blame::Nobody,
             Self::Refused(error) => error.blame(),
             Self::Confirm(error) => error.blame(),
-            Self::GivenUp { .. } | Self::Busy { .. } | Self::Stopping { .. } => Blame::Nobody,
+            Self::GivenUp { .. } | Self::NoNews { .. } | Self::Busy { .. } | Self::Stopping { .. } => Blame::Nobody,
         }
     }
 
@@ -111,6 +128,7 @@ impl ImportFailure {
             Self::Refused(error) => error.check(),
             Self::Confirm(error) => error.check(),
             Self::GivenUp { .. } => "givenUp",
+            Self::NoNews { .. } => "news",
             Self::Busy { .. } => "busy",
             Self::Stopping { .. } => "stopping",
         }
@@ -121,7 +139,8 @@ impl ImportFailure {
         match self {
             Self::Refused(error) => Some(error.failed()),
             Self::Confirm(error) => error.failed(),
-            Self::NotRouted { .. } | Self::GivenUp { .. } | Self::Busy { .. } | Self::Stopping { .. } => None,
+            Self::NotRouted { .. } | Self::GivenUp { .. } | Self::NoNews { .. } => None,
+            Self::Busy { .. } | Self::Stopping { .. } => None,
         }
     }
 
@@ -129,7 +148,7 @@ impl ImportFailure {
     pub fn is_sealed(&self) -> bool {
         match self {
             Self::Refused(VerifyError::Decode(_) | VerifyError::Seal(_)) => false,
-            Self::Refused(_) | Self::Confirm(_) | Self::GivenUp { .. } => true,
+            Self::Refused(_) | Self::Confirm(_) | Self::GivenUp { .. } | Self::NoNews { .. } => true,
             Self::NotRouted { .. } | Self::Busy { .. } | Self::Stopping { .. } => false,
         }
     }
@@ -141,6 +160,9 @@ impl ImportFailure {
             Self::Confirm(error) => error.expected_and_actual(),
             Self::NotRouted { phase, .. } => ("a phase that imports".to_owned(), phase.to_string()),
             Self::GivenUp { hash, .. } => ("a block that was not given up".to_owned(), hash.to_string()),
+            Self::NoNews { timestamp, older_than, .. } => {
+                (format!("a time from {older_than} on"), timestamp.to_string())
+            }
             Self::Busy { reason } => ("a node with time for it".to_owned(), reason.clone()),
             Self::Stopping { reason } => ("a running node".to_owned(), reason.clone()),
         }
@@ -212,6 +234,8 @@ pub struct Importer {
     own_blocks: Option<OwnBlocks>,
     /// Hears of every sealed block that cannot be confirmed.
     faults: Arc<OnceLock<Inbox<UnconfirmableMet>>>,
+    /// What a follower takes of what it did not ask for.
+    live_floor: Arc<Mutex<Option<LiveFloor>>>,
     /// Counts the time in which blocks wait for the disk.
     waits: Arc<OnceLock<Arc<StageMeter>>>,
 }
@@ -228,8 +252,25 @@ impl Importer {
         own_blocks: Option<OwnBlocks>,
     ) -> Self {
         let Records { refusals, passports } = records;
-        let (faults, waits) = (Arc::default(), Arc::default());
-        Self { callboard, verifier, confirmed_state, head, refusals, passports, seals, own_blocks, faults, waits }
+        let (faults, live_floor, waits) = (Arc::default(), Arc::default(), Arc::default());
+        Self {
+            callboard,
+            verifier,
+            confirmed_state,
+            head,
+            refusals,
+            passports,
+            seals,
+            own_blocks,
+            faults,
+            live_floor,
+            waits,
+        }
+    }
+
+    /// From now on, and until this is called again, blocks that are brought unasked and that `floor` holds back are not taken.
+    pub fn set_live_floor(&self, floor: Option<LiveFloor>) {
+        *self.live_floor.lock() = floor;
     }
 
     /// From now on the time in which a block waits because ConfirmedState is ahead of the disk counts as that stage's
@@ -372,7 +413,9 @@ impl Importer {
     /// it is sealing now ends before this returns, and a restart does not make it forget. What it gave up knowingly it
     /// does not take back.
     async fn hold_proposing(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
-        let Some(own) = &self.own_blocks else { return self.check_not_given_up(block) };
+        let Some(own) = &self.own_blocks else {
+            return self.check_not_given_up(block).and(self.check_news(block, provenance));
+        };
         let (met, height) = (SealedHead::of(block), block.height());
         match self.seals.meet(&met, provenance.peer)? {
             Meeting::Ahead { may_extend: true } => {}
@@ -393,10 +436,24 @@ impl Importer {
 
     /// On a follower. What its operator rolled back, and nobody else, may still be in its chain: where that failed.
     fn check_not_given_up(&self, block: &Block) -> Result<(), ImportFailure> {
-        let (height, hash) = (block.height(), block.hash());
-        let met = KnownHead { height, hash, timestamp: block.header().timestamp };
+        let met = KnownHead::from(block);
+        let (height, hash) = (met.height, met.hash);
         match self.seals.given_up().after(&met) {
             Some(after) if !self.seals.has(height, hash)? => Err(ImportFailure::GivenUp { height, hash, after }),
+            _ => Ok(()),
+        }
+    }
+
+    /// On a follower. A range is asked for only where it leads to the living head; what is pushed or streamed live comes from
+    /// anybody.
+    fn check_news(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
+        let (met, floor) = (KnownHead::from(block), *self.live_floor.lock());
+        let is_unasked = matches!(provenance.path, Path::Push | Path::Live);
+        match floor.filter(|floor| is_unasked && floor.holds_back(&met)) {
+            Some(LiveFloor { older_than, .. }) if !self.seals.has(met.height, met.hash)? => {
+                let KnownHead { height, hash, timestamp } = met;
+                Err(ImportFailure::NoNews { height, hash, timestamp, older_than })
+            }
             _ => Ok(()),
         }
     }

@@ -249,6 +249,34 @@ async fn an_authority_that_meets_its_own_seal_stops_sealing_before_it_takes_the_
 }
 
 #[actix_rt::test]
+async fn an_old_block_that_nobody_asked_for_is_not_taken_where_a_living_head_is_known() {
+    let mut bench = Bench::new(Phase::CatchingUp, imported).await;
+    let peer = NodeId::of(&key(7));
+    let time = bench.block.header().timestamp;
+    let brought = async |bench: &Bench, provenance| {
+        let verified = bench.importer.verify(bench.block.bytes().clone(), provenance).await.unwrap();
+        bench.importer.import_verified(verified, provenance).await
+    };
+    bench.importer.set_live_floor(Some(LiveFloor { older_than: time + 1, living: None }));
+    for provenance in [Provenance::pushed(peer), Provenance::live(peer)] {
+        let failure = brought(&bench, provenance).await.unwrap_err();
+        assert_eq!((failure.check(), failure.blame(), failure.is_sealed()), ("news", Blame::Nobody, true));
+        let expected = (format!("a time from {} on", time + 1), time.to_string());
+        assert_eq!(failure.expected_and_actual(), expected);
+    }
+    assert!(bench.asked.try_next().is_none());
+    written(&bench, |all| all.iter().any(|refused| refused.check == "news")).await;
+    // A range is asked for where it leads to the living head, and an operator knows what it posts.
+    for provenance in [Provenance::peer(peer), Provenance::OPERATOR] {
+        assert!(brought(&bench, provenance).await.unwrap().imported);
+    }
+    for floor in [Some(LiveFloor { older_than: time, living: None }), None] {
+        bench.importer.set_live_floor(floor);
+        assert!(brought(&bench, Provenance::pushed(peer)).await.unwrap().imported);
+    }
+}
+
+#[actix_rt::test]
 async fn a_sealed_block_that_cannot_be_confirmed_is_told_whatever_brought_it_and_a_bad_peers_block_is_not() {
     const NOBODY: [u64; 0] = [];
     let wrong_gas = |_: &ImportBlock| {

@@ -140,10 +140,12 @@ impl SyncCoordinator {
             let (through, bytes) = fetch.progress.so_far();
             self.state.on_came(*id, through, bytes);
         }
-        for effect in event(&mut self.state, now, wall_seconds()) {
+        let wall = wall_seconds();
+        for effect in event(&mut self.state, now, wall) {
             self.apply(effect, ctx);
         }
         self.pipeline.advance(self.state.front());
+        self.tools.importer.set_live_floor(self.state.live_floor(now, wall));
         self.alarms.set(Alarm::Stalled, (self.state.phase() == Phase::Stalled).then(|| self.reason()));
         self.alarms
             .set(Alarm::Diverged, self.state.divergence().map(|found| DivergenceReport::from(found).to_string()));

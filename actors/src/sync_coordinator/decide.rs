@@ -87,7 +87,9 @@ impl State {
             self.search = None;
             self.peers.pause(now, asked.peer);
         }
-        self.comparison.take_if(|comparison| is_late(&comparison.asked, now));
+        if let Some(late) = self.comparison.take_if(|comparison| is_late(&comparison.asked, now)) {
+            self.peers.pause(now, late.asked.peer);
+        }
         if self.search.is_none() {
             self.search = self.next_search(now);
             // A difference in block 1 needs no question.
@@ -179,24 +181,21 @@ impl State {
         if self.live.is_some() {
             return;
         }
-        self.give_up_what_stands_still(now, effects);
-        match self.peers.goal(now, self.imported()) {
+        self.fetched_blindly &= !self.window.is_empty();
+        if self.is_fetched_blindly(wall) {
+            self.fetched_blindly = false;
+            effects.extend(self.drop_fetched());
+        }
+        self.give_up_what_stands_still(now, wall, effects);
+        match self.goal(now, wall) {
             Some(goal) if self.may_be_dead(&goal, now, wall) => {}
             Some(goal) => {
+                self.fetched_blindly |= self.is_blind(&goal, wall);
                 self.compare_peers(now, &goal, effects);
                 self.fetch_ranges(now, &goal, effects);
             }
             None => self.follow(now, effects),
         }
-    }
-
-    /// Of what the first peer to answer shows, a follower that starts takes only a living branch before the others have had
-    /// the time to answer: once it is on a dead one, only its operator gets it back.
-    fn may_be_dead(&self, goal: &Target, now: Duration, wall: u64) -> bool {
-        self.setup.role == Role::Follower
-            && self.setup.has_seeds
-            && !self.start_wait_is_over(now)
-            && self.is_stale(goal.head.timestamp, wall)
     }
 
     fn give_live_up(&mut self, now: Duration, effects: &mut Vec<Effect>) {
@@ -206,14 +205,14 @@ impl State {
         }
     }
 
-    fn give_up_what_stands_still(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+    fn give_up_what_stands_still(&mut self, now: Duration, wall: u64, effects: &mut Vec<Effect>) {
         self.watch_front(now);
         let Some(awaited) = self.window.awaited() else { return };
         let since = self.progress_at.max(self.front_asked_at);
         if now.saturating_sub(since) > self.setup.stall_after {
             effects.extend(stop(self.window.give_up(awaited.peer)));
             self.peers.pause(now, awaited.peer);
-        } else if self.is_kept_waiting(&awaited) && self.could_be_taken_over(now, awaited.peer) {
+        } else if self.is_kept_waiting(&awaited) && self.could_be_taken_over(now, wall, awaited.peer) {
             effects.extend(stop(self.window.give_up(awaited.peer)));
             self.peers.on_slow(now, awaited.peer);
             self.hand_overs = self.hand_overs.saturating_add(1).min(MAX_PATIENCE_DOUBLINGS);
@@ -241,8 +240,8 @@ impl State {
     }
 
     /// Whether somebody else, who has not kept us waiting lately, has the front and nothing better to do.
-    fn could_be_taken_over(&self, now: Duration, from: NodeId) -> bool {
-        let Some(goal) = self.peers.goal(now, self.imported()) else { return false };
+    fn could_be_taken_over(&self, now: Duration, wall: u64, from: NodeId) -> bool {
+        let Some(goal) = self.goal(now, wall) else { return false };
         let front = self.window.front();
         self.peers.usable(now).any(|(peer, view)| {
             peer != from
@@ -314,7 +313,7 @@ impl State {
     }
 
     /// The highest block of the confirmed state, durable or not.
-    fn imported(&self) -> u64 {
+    pub(super) fn imported(&self) -> u64 {
         self.window.front().saturating_sub(1)
     }
 

@@ -5,6 +5,7 @@ use crate::callboard::{Phase, Role};
 use crate::transport::{NodeId, SealedHead};
 use actix::Message;
 use alloy_primitives::B256;
+use callboard_chain::Block;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -131,6 +132,12 @@ impl KnownHead {
     /// authority that went back to an old backup is lower than those that have followed it before.
     pub(super) fn rank(&self) -> (u64, u64) {
         (self.timestamp, self.height)
+    }
+}
+
+impl From<&Block> for KnownHead {
+    fn from(block: &Block) -> Self {
+        Self { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp }
     }
 }
 

@@ -8,6 +8,7 @@ mod decide;
 mod give_back;
 mod given_up;
 mod guests;
+mod living;
 mod messages;
 mod order;
 mod peers;
@@ -27,6 +28,7 @@ mod window;
 pub use actor::{Ports, SyncCoordinator};
 pub use give_back::GivenBack;
 pub use given_up::GivenUp;
+pub use living::LiveFloor;
 pub use messages::{
     Answer, DamageFound, Divergence, Effect, ExpectedGuests, FetchEnd, FetchId, ForeignGenesis, GuestStatus, ImportEnd,
     KnownHead, OtherBlockMet, OwnBlockMet, PeerFigures, QuestionId, Setup, Standing, Target, UnconfirmableMet, Witness,

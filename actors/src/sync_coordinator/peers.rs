@@ -93,7 +93,12 @@ impl Peers {
         })
     }
 
-    /// A connected peer.
+    /// What is known of a connected peer.
+    pub(super) fn get(&self, peer: NodeId) -> Option<&PeerView> {
+        self.connected.get(&peer)
+    }
+
+    /// The same, to be changed.
     pub(super) fn get_mut(&mut self, peer: NodeId) -> Option<&mut PeerView> {
         self.connected.get_mut(&peer)
     }
@@ -158,12 +163,13 @@ impl Peers {
         self.iter().filter(move |(_, view)| !view.differs && view.paused_until <= now)
     }
 
-    /// The newest sealed head above `height` that could be fetched now, of the peers that failed least: whoever shows
-    /// the newest head and sends nothing must not keep the node from what others have.
-    pub(super) fn goal(&self, now: Duration, height: u64) -> Option<Target> {
+    /// The newest sealed head above `height` that could be fetched now, of the peers that may lead there and failed least:
+    /// whoever shows the newest head and sends nothing must not keep the node from what others have.
+    pub(super) fn goal(&self, now: Duration, height: u64, may_lead: impl Fn(&PeerView) -> bool) -> Option<Target> {
         let is_above = |view: &PeerView| view.head.is_some_and(|head| head.height > height);
-        let least = self.usable(now).filter(|(_, view)| is_above(view)).map(|(_, view)| view.failures).min()?;
-        newest(self.usable(now).filter(|(_, view)| view.failures == least), height)
+        let able = || self.usable(now).filter(|(_, view)| is_above(view) && may_lead(view));
+        let least = able().map(|(_, view)| view.failures).min()?;
+        newest(able().filter(|(_, view)| view.failures == least), height)
     }
 
     /// Up to which height a peer's blocks lead to `goal`, as far as is known.

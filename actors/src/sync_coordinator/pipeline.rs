@@ -233,6 +233,6 @@ async fn judge(importer: &Importer, peer: NodeId, block: &FetchedBlock, failure:
     if importer.durable(common).await.is_err() {
         return ImportEnd::NotNow { peer };
     }
-    let block = KnownHead { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp };
+    let block = KnownHead::from(block);
     ImportEnd::OtherChain { peer, block, ours }
 }

@@ -72,6 +72,8 @@ pub struct State {
     /// The highest block with this authority's own seal that was handed to it and that it lacked.
     pub(super) own_block: u64,
     pub(super) window: Window,
+    /// Some of what is fetched was asked for while no living head was known.
+    pub(super) fetched_blindly: bool,
     pub(super) live: Option<Live>,
     /// When the last block was imported, or the node fell behind.
     pub(super) progress_at: Duration,
@@ -116,6 +118,7 @@ impl State {
             peers_answered: false,
             target: None,
             own_block: 0,
+            fetched_blindly: false,
             live: None,
             progress_at: now,
             front_asked_at: now,
@@ -145,6 +148,9 @@ impl State {
 
     /// A session ended.
     pub fn on_peer_lost(&mut self, now: Duration, wall: u64, peer: NodeId) -> Vec<Effect> {
+        if self.owes_something(peer) {
+            self.peers.pause(now, peer);
+        }
         self.peers.remove(peer);
         self.verdict.withdraw(now, peer);
         self.forget_questions_to(peer);
@@ -301,7 +307,7 @@ impl State {
         if let Some(asked) = self.search_asked.take_if(|asked| asked.id == id) {
             self.on_search_answer(now, asked, answer);
         } else if let Some(comparison) = self.comparison.take_if(|comparison| comparison.asked.id == id) {
-            self.on_comparison(comparison, answer);
+            self.on_comparison(now, comparison, answer);
         } else if let Some(asked) = self.branch_asked.take_if(|asked| asked.id == id) {
             effects.extend(self.on_branch_answer(now, asked.peer, answer));
         }
@@ -436,12 +442,23 @@ impl State {
         }
     }
 
-    fn on_comparison(&mut self, comparison: Comparison, answer: Answer) {
+    fn on_comparison(&mut self, now: Duration, comparison: Comparison, answer: Answer) {
         let Comparison { asked, peer, head } = comparison;
+        if matches!(answer, Answer::Failed) {
+            self.peers.pause(now, asked.peer);
+        }
         let same = matches!(answer, Answer::Block { theirs, .. } if theirs.hash == head.hash);
         if let Some(view) = self.peers.get_mut(peer) {
             view.compared = Some(Compared { with: asked.peer, head, same });
         }
+    }
+
+    /// Whether the peer has been asked for something and has not answered. Who hangs up then has failed us, as much as who
+    /// is silent: or else a peer that shows the newest head and hangs up whenever it is asked would be asked again and again.
+    fn owes_something(&self, peer: NodeId) -> bool {
+        let comparison = self.comparison.map(|comparison| comparison.asked);
+        let mut asked = [self.search_asked, comparison, self.branch_asked].into_iter().flatten();
+        self.window.fetches_of(peer) > 0 || asked.any(|asked| asked.peer == peer)
     }
 
     fn forget_questions_to(&mut self, peer: NodeId) {

@@ -41,6 +41,8 @@ pub(crate) enum Guard {
     SealedBlocks,
     /// A sealed block that differs from ours reaches the sync coordinator.
     Differences,
+    /// What is brought unasked is not taken where it is older than what the living head allows.
+    LivingBranch,
     /// Nothing panics.
     NoPanic,
 }

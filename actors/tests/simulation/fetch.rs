@@ -4,6 +4,7 @@ use super::env::{Env, Guard};
 use super::network::Message;
 use super::node::Node;
 use alloy_primitives::{B256, Bytes};
+use callboard_actors::callboard::Provenance;
 use callboard_actors::confirmed_state;
 use callboard_actors::peer_discovery::Offence;
 use callboard_actors::sync_coordinator::{
@@ -182,7 +183,8 @@ impl Node {
         if let Some(fetch) = self.fetch_of(from, stream) {
             fetch.next = height + 1;
         }
-        self.running().pipeline.put(fetch.peer, block);
+        let provenance = if is_live { Provenance::live(fetch.peer) } else { Provenance::peer(fetch.peer) };
+        self.running().pipeline.put(provenance, block);
         self.hand_over(env);
         if matches!(fetch.what, What::Range(_, through) if through == height) {
             self.end(stream, None, env);

@@ -1,10 +1,10 @@
 //! Importing: blocks that were fetched, in height order, and blocks that somebody pushed.
 
-use super::env::Env;
+use super::env::{Env, Guard};
 use super::fetch::Trouble;
 use super::node::{Node, known};
 use alloy_primitives::Bytes;
-use callboard_actors::callboard::{Delivery, Kind, Phase, Provenance};
+use callboard_actors::callboard::{Delivery, Kind, Path, Phase, Provenance};
 use callboard_actors::confirmed_state::{self, ImportError};
 use callboard_actors::sync_coordinator::{ImportEnd, Staging};
 use callboard_actors::transport::NodeId;
@@ -15,9 +15,9 @@ use callboard_chain::{Blame, Block, Verified};
 /// Blocks between fetching and executing.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    staging: Staging<(NodeId, Verified<Block>)>,
+    staging: Staging<(Provenance, Verified<Block>)>,
     /// Taken out, and waiting for the disk to keep up.
-    held: Option<(u64, NodeId, Verified<Block>)>,
+    held: Option<(u64, Provenance, Verified<Block>)>,
     /// Why it does not go on until everything is dropped; told when the block at this height is durable.
     end: Option<(u64, ImportEnd, Option<String>)>,
     is_broken: bool,
@@ -31,8 +31,8 @@ impl Pipeline {
         Self { staging, held: None, end: None, is_broken: false, imported: height }
     }
 
-    pub(crate) fn put(&mut self, peer: NodeId, block: Verified<Block>) {
-        self.staging.put(block.value().height(), (peer, block));
+    pub(crate) fn put(&mut self, provenance: Provenance, block: Verified<Block>) {
+        self.staging.put(block.value().height(), (provenance, block));
     }
 
     pub(crate) fn advance(&mut self, front: u64) {
@@ -44,11 +44,11 @@ impl Pipeline {
         (self.held, self.end, self.is_broken) = (None, None, false);
     }
 
-    fn next(&mut self) -> Option<(u64, NodeId, Verified<Block>)> {
+    fn next(&mut self) -> Option<(u64, Provenance, Verified<Block>)> {
         if self.is_broken {
             return None;
         }
-        let staged = || self.staging.take().map(|(height, (peer, block))| (height, peer, block));
+        let staged = || self.staging.take().map(|(height, (provenance, block))| (height, provenance, block));
         self.held.take().or_else(staged)
     }
 }
@@ -59,19 +59,21 @@ enum NotImported {
     Backlogged,
     NotRouted,
     GivenUp,
+    NoNews,
 }
 
 impl Node {
     /// Imports what has come and is next, as far as the disk keeps up.
     pub(crate) fn hand_over(&mut self, env: &mut Env) {
-        while let Some((height, peer, block)) = self.running().pipeline.next() {
-            match self.import(block.clone(), Provenance::peer(peer), env) {
+        while let Some((height, provenance, block)) = self.running().pipeline.next() {
+            let Some(peer) = provenance.peer else { continue };
+            match self.import(block.clone(), provenance, env) {
                 Ok(()) | Err(NotImported::Confirm(ConfirmError::Known { .. })) => {
                     let pipeline = &mut self.running().pipeline;
                     pipeline.imported = pipeline.imported.max(height);
                 }
                 Err(NotImported::Backlogged) => {
-                    self.running().pipeline.held = Some((height, peer, block));
+                    self.running().pipeline.held = Some((height, provenance, block));
                     break;
                 }
                 Err(NotImported::GivenUp) => {
@@ -79,7 +81,9 @@ impl Node {
                     let end = ImportEnd::OtherChain { peer, block: known(block.value()), ours: None };
                     self.break_off(common, end, None);
                 }
-                Err(NotImported::NotRouted) => self.break_off(0, ImportEnd::NotNow { peer }, None),
+                Err(NotImported::NotRouted | NotImported::NoNews) => {
+                    self.break_off(0, ImportEnd::NotNow { peer }, None)
+                }
                 Err(NotImported::Confirm(error)) => self.judge(peer, block.value(), error, env),
             }
         }
@@ -138,17 +142,26 @@ impl Node {
         if self.disk.hash(met.height) != Some(met.hash) && self.running().given_up.after(&met).is_some() {
             return Err(NotImported::GivenUp);
         }
+        let (now, wall) = (self.uptime(env), self.wall(env).as_secs());
+        let floor = self.running().sync.live_floor(now, wall).filter(|_| !env.is_removed(Guard::LivingBranch));
+        let is_unasked = matches!(provenance.path, Path::Push | Path::Live);
+        if is_unasked && floor.is_some_and(|floor| floor.holds_back(&met)) {
+            return Err(NotImported::NoNews);
+        }
         self.hold_proposing(block.value(), env);
-        let now = self.uptime(env);
         let process = self.running();
         if !process.callboard.deliveries(provenance.origin, Kind::Block).contains(&Delivery::ImportBlock) {
             return Err(NotImported::NotRouted);
         }
-        match process.confirmed.on_import(now, block, provenance, &mut |_| {}) {
-            Ok((_, Some(confirmed_state::Effect::Store { batch, origins }))) => self.store(batch, origins, env),
-            Ok((_, None)) => {}
+        let value = block.value().clone();
+        let effect = match process.confirmed.on_import(now, block, provenance, &mut |_| {}) {
+            Ok((_, effect)) => effect,
             Err(ImportError::Backlogged { .. }) => return Err(NotImported::Backlogged),
             Err(ImportError::Confirm(error)) => return Err(NotImported::Confirm(error)),
+        };
+        env.properties.imports(env.now, self.place, self.wall(env), &value);
+        if let Some(confirmed_state::Effect::Store { batch, origins }) = effect {
+            self.store(batch, origins, env);
         }
         Ok(())
     }
@@ -183,7 +196,7 @@ impl Node {
         match env.verify_block(&block) {
             Ok(block) => {
                 self.saw(block.value(), env);
-                self.import(block, Provenance::peer(peer), env).ok();
+                self.import(block, Provenance::pushed(peer), env).ok();
             }
             Err(error) if error.blame() == Blame::Peer => {
                 self.blame(peer, Trouble::Forged(error.to_string()), env);

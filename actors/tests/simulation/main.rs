@@ -154,6 +154,12 @@ fn importing_a_block_without_the_authoritys_seal_is_noticed() {
 }
 
 #[test]
+fn taking_an_old_block_from_whoever_brings_it_is_noticed() {
+    let beside_a_dead_branch = (0..4_000).filter(|seed| Kind::of(*seed) == Kind::DeadBranch);
+    notices(Guard::LivingBranch, "was shown a living head", beside_a_dead_branch);
+}
+
+#[test]
 fn overlooking_a_block_that_differs_is_noticed() {
     notices(Guard::Differences, "says it is in sync, and differs", 0..60);
 }

@@ -270,6 +270,7 @@ impl Node {
             self.disk.commit(&batch);
             for block in &batch.blocks {
                 env.properties.durable(self.place, block.value().height(), block.value().hash());
+                env.publish(block.value());
             }
         }
         if let Some((built, seal)) = process.sealing.filter(|_| env.rng.chance(500)) {
@@ -396,5 +397,5 @@ impl Node {
 
 /// A block of our own chain, as the sync coordinator knows it.
 pub(crate) fn known(block: &Block) -> KnownHead {
-    KnownHead { height: block.height(), hash: block.hash(), timestamp: block.header().timestamp }
+    KnownHead::from(block)
 }

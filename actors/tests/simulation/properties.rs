@@ -4,7 +4,7 @@ use super::chain::HEARTBEAT;
 use super::env::is_stale;
 use alloy_primitives::B256;
 use callboard_actors::callboard::Phase;
-use callboard_actors::sync_coordinator::{Divergence, STALE_HEARTBEATS};
+use callboard_actors::sync_coordinator::{Divergence, KnownHead, STALE_HEARTBEATS};
 use callboard_actors::transport::NodeId;
 use callboard_chain::Block;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ struct OfNode {
     shown: BTreeMap<(u64, B256), Shown>,
     /// The newest of them, by time and height.
     newest: (u64, u64),
+    /// The newest head that peers have shown of a branch that is not dead, by its time.
+    living: Option<(KnownHead, Duration)>,
     /// Phases since the node last got on.
     phases: Vec<Phase>,
 }
@@ -121,6 +123,7 @@ impl Properties {
         let node = self.nodes.entry(place).or_default();
         node.shown.clear();
         node.newest = (0, 0);
+        node.living = None;
         node.phases.clear();
         self.kept(place, stored);
     }
@@ -152,6 +155,30 @@ impl Properties {
         if (timestamp, height) > node.newest {
             node.newest = (timestamp, height);
             node.phases.clear();
+        }
+    }
+
+    /// A peer showed its head.
+    pub(crate) fn shown_head(&mut self, now: Duration, place: usize, head: KnownHead) {
+        let living = &mut self.nodes.entry(place).or_default().living;
+        if !self.dead_branch.contains(&head.hash) && living.is_none_or(|(newest, _)| newest.timestamp < head.timestamp)
+        {
+            *living = Some((head, now));
+        }
+    }
+
+    /// No follower that was shown a living head takes the first block of a dead branch.
+    pub(crate) fn imports(&mut self, now: Duration, place: usize, wall: Duration, block: &Block) {
+        let is_first =
+            self.dead_branch.contains(&block.hash()) && !self.dead_branch.contains(&block.header().parent_hash);
+        let Some((head, at)) = self.nodes.entry(place).or_default().living.filter(|_| is_first) else { return };
+        let was_ahead = head.height >= block.height() && now.saturating_sub(at) > TIME_TO_DECIDE;
+        if was_ahead && !is_stale(head.timestamp, wall) && place != AUTHORITY {
+            let KnownHead { height, hash, .. } = head;
+            self.violate(format!(
+                "node {place} was shown a living head, {hash} at {height}, and takes {} of a dead branch",
+                block.hash()
+            ));
         }
     }
 

@@ -201,6 +201,7 @@ impl Node {
     fn on_head(&mut self, peer: NodeId, head: &SealedHead, env: &mut Env) {
         let head = KnownHead::from(head);
         self.meet(head, env);
+        env.properties.shown_head(env.now, self.place, head);
         let ours = self.disk.hash(head.height);
         let ours = if env.is_removed(Guard::Differences) { ours.and(Some(head.hash)) } else { ours };
         self.tell(env, |sync, now, wall| sync.on_peer_head(now, wall, peer, head, ours));

@@ -3,6 +3,7 @@ mod catching_up;
 mod following;
 mod given_up;
 mod hand_over;
+mod living;
 mod searching;
 mod staging;
 mod verdict;

@@ -103,10 +103,12 @@ fn a_search_ends_when_its_peer_goes_and_begins_again_when_it_is_back() {
     assert_eq!(asked(&mut node), None);
     node.tell(|state, now, wall| state.on_answer(now, wall, first, Answer::Failed));
     node.connect(2, other(9, WALL));
+    assert_eq!(asked(&mut node), None, "it has hung up instead of answering, and is left alone for a moment");
+    node.at(1);
     let second = asked(&mut node).expect("another question");
     // Nobody answers: it is given up, and after a pause tried again.
-    node.at(11);
-    assert_eq!(asked(&mut node), None);
     node.at(12);
+    assert_eq!(asked(&mut node), None);
+    node.at(13);
     assert_ne!(asked(&mut node).expect("a third question"), second);
 }

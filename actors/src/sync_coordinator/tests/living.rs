@@ -1,0 +1,147 @@
+//! While a living head is known, a follower takes nothing that does not lead there; and whoever owes it something and hangs
+//! up is asked last.
+
+use super::{Node, STALE, WALL, hash, head, other, peer, secs, setup};
+use crate::callboard::Role;
+use crate::sync_coordinator::{Answer, Effect, FetchEnd, FetchId, KnownHead, LiveFloor, Setup};
+use crate::transport::NodeId;
+
+/// A branch that nobody extends.
+fn dead(height: u64) -> KnownHead {
+    other(height, WALL - 5 * STALE)
+}
+
+/// The head of our chain that was sealed long ago: of a peer that is behind.
+fn old(height: u64) -> KnownHead {
+    KnownHead { timestamp: WALL - 5 * STALE, ..head(height) }
+}
+
+/// A follower whose own head, at block 3, is old.
+fn late() -> Node {
+    Node::new(Setup { head: KnownHead { timestamp: WALL - 10 * STALE, ..head(3) }, ..setup(Role::Follower, 3) })
+}
+
+fn only_range(node: &Node) -> (FetchId, NodeId) {
+    let ranges = node.ranges();
+    let [(id, of, 4, _)] = ranges[..] else { panic!("{ranges:?}") };
+    (id, of)
+}
+
+#[test]
+fn a_follower_that_knows_a_living_head_waits_for_it_and_fetches_no_dead_branch_meanwhile() {
+    let mut node = late();
+    node.connect(1, head(80)).connect(2, dead(60));
+    for _ in 0..4 {
+        let (id, of) = only_range(&node);
+        assert_eq!(of, peer(1));
+        node.take();
+        node.ended(id, None, FetchEnd::Failed);
+        assert_eq!(node.ranges(), [], "the other peer, who never failed, shows a dead branch");
+        let later = node.now.as_secs() + 16;
+        node.at(later);
+    }
+    // Nor when it is gone.
+    node.take();
+    node.lost(1).at(170);
+    assert_eq!((node.ranges(), node.state.target().map(|target| target.head)), (vec![], Some(head(80))));
+    // Nobody has extended that head for three heartbeats: what is there is fetched.
+    node.at(STALE + 1);
+    assert_eq!(only_range(&node).1, peer(2));
+}
+
+#[test]
+fn what_was_asked_for_before_anybody_showed_a_living_head_is_dropped_then() {
+    let mut node = late();
+    node.connect(1, dead(60));
+    let (id, of) = only_range(&node);
+    assert_eq!(of, peer(1));
+    node.take();
+    node.came(id, 30, 3_000).connect(2, head(80));
+    let effects = node.take();
+    assert!(effects.contains(&Effect::StopFetch { id }) && effects.contains(&Effect::DropStaged), "{effects:?}");
+    let asked: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::FetchRange { peer, from, .. } => Some((*peer, *from)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, [(peer(2), 4)]);
+    // Once: what is asked for now leads to it.
+    node.at(1);
+    assert!(!node.take().contains(&Effect::DropStaged));
+}
+
+#[test]
+fn a_peer_that_is_behind_helps_where_it_is_known_to_be_on_the_living_branch() {
+    let mut node = late();
+    node.connect(1, head(2_000)).connect(2, old(900));
+    assert!(node.ranges().iter().all(|(_, of, ..)| *of == peer(1)), "{:?}", node.ranges());
+    let question = node.effects.iter().find_map(|effect| match effect {
+        Effect::AskBlock { id, peer: of, height: 900 } if *of == peer(1) => Some(*id),
+        _ => None,
+    });
+    let id = question.expect("the two are compared");
+    node.take();
+    let answer = Answer::Block { theirs: old(900), parent: hash(899), ours: None };
+    node.tell(|state, now, wall| state.on_answer(now, wall, id, answer));
+    assert!(node.ranges().iter().any(|(_, of, ..)| *of == peer(2)), "{:?}", node.ranges());
+}
+
+#[test]
+fn old_blocks_that_nobody_asked_for_are_held_back_only_while_a_living_head_is_known_or_may_be_shown() {
+    let mut node = late();
+    let floor = |node: &Node| node.state.live_floor(node.now, node.wall());
+    assert_eq!(floor(&node), None, "nothing is known");
+    node.connect(1, dead(60));
+    assert_eq!(floor(&node), None, "it is all there is");
+    node.connect(2, head(80));
+    let expected = LiveFloor { older_than: WALL - STALE, living: Some(head(80)) };
+    assert_eq!(floor(&node), Some(expected));
+    assert!(expected.holds_back(&dead(4)) && !expected.holds_back(&head(4)));
+    node.at(STALE + 1);
+    assert_eq!(floor(&node), None, "it is stale by now");
+    let starts = Node::new(Setup { has_seeds: true, ..setup(Role::Follower, 3) });
+    assert_eq!(floor(&starts), Some(LiveFloor { older_than: WALL - STALE, living: None }));
+    // What an authority is brought is its own.
+    let mut authority = Node::new(Setup { has_seeds: true, ..setup(Role::Authority, 3) });
+    authority.connect(2, head(80));
+    assert_eq!(floor(&authority), None);
+}
+
+#[test]
+fn a_peer_that_is_silent_when_it_is_asked_to_compare_and_hangs_up_is_asked_last() {
+    let mut node = late();
+    node.connect(1, KnownHead { timestamp: WALL + 1, ..head(200) }).connect(2, head(190));
+    for _ in 0..3 {
+        let asked = node.ranges();
+        if asked.iter().all(|(_, of, ..)| *of == peer(2)) {
+            return;
+        }
+        node.take();
+        // Its session breaks before the fetch itself is known to have failed, and it comes back at once.
+        let later = node.now.as_secs() + 3;
+        node.lost(1).connect(1, KnownHead { timestamp: WALL + 1, ..head(200) }).at(later);
+    }
+    panic!("it is asked again and again: {:?}", node.ranges());
+}
+
+#[test]
+fn a_comparison_that_is_not_answered_is_a_failure_of_who_was_asked() {
+    for late_answer in [false, true] {
+        let mut node = late();
+        node.connect(1, head(2_000)).connect(2, old(900));
+        let question = node.effects.iter().find_map(|effect| match effect {
+            Effect::AskBlock { id, .. } => Some(*id),
+            _ => None,
+        });
+        let id = question.expect("the two are compared");
+        if late_answer {
+            node.now = secs(11);
+            node.tell(crate::sync_coordinator::State::on_tick);
+        } else {
+            node.tell(|state, now, wall| state.on_answer(now, wall, id, Answer::Failed));
+        }
+        assert!(!node.state.peers.is_usable(node.now, peer(1)) && node.state.peers.is_usable(node.now, peer(2)));
+    }
+}
