@@ -198,10 +198,13 @@ impl State {
         }
     }
 
+    /// Where the next block has come and is not imported yet, this node is the slow one.
     fn give_live_up(&mut self, now: Duration, effects: &mut Vec<Effect>) {
         if let Some(live) = self.live.take() {
             effects.extend(stop([live.id]));
-            self.peers.on_stream_failed(now, live.peer);
+            if live.came.is_none_or(|came| came < self.window.front()) {
+                self.peers.on_stream_failed(now, live.peer);
+            }
         }
     }
 
@@ -307,7 +310,7 @@ impl State {
         }
         if let Some(peer) = self.peers.live_source(now) {
             let id = self.next_id();
-            self.live = Some(Live { id, peer });
+            self.live = Some(Live { id, peer, came: None });
             effects.push(Effect::FollowLive { id, peer, from: self.window.front() });
         }
     }

@@ -27,6 +27,8 @@ pub const STALE_HEARTBEATS: u64 = 3;
 pub(super) struct Live {
     pub(super) id: FetchId,
     pub(super) peer: NodeId,
+    /// The last block that has come on it.
+    pub(super) came: Option<u64>,
 }
 
 /// A question that waits for its answer.
@@ -204,6 +206,9 @@ impl State {
     /// Of a fetch that goes on, the blocks through the height `through` have come and are kept, and `bytes` in all.
     /// Nothing is decided: told before the next event.
     pub fn on_came(&mut self, id: FetchId, through: Option<u64>, bytes: u64) {
+        if let Some(live) = self.live.as_mut().filter(|live| live.id == id) {
+            live.came = through;
+        }
         self.window.came(id, through, bytes);
     }
 

@@ -283,8 +283,13 @@ fn odd(reason: String) -> Trouble {
     Trouble { reason, fault: PeerFault::Odd }
 }
 
-/// A frame that is none is a forgery; anything else is how a connection breaks.
+/// A frame that is none is a forgery; where this node has no memory for more the session stands; anything else is how a
+/// connection breaks.
 fn broken(error: &CallError) -> Trouble {
-    let fault = if error.blame() == Blame::Peer { PeerFault::Forged } else { PeerFault::Broken };
+    let fault = match error.blame() {
+        Blame::Peer => PeerFault::Forged,
+        _ if error.is_ours() => PeerFault::Ours,
+        _ => PeerFault::Broken,
+    };
     Trouble { reason: error.to_string(), fault }
 }

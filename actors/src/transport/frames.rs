@@ -66,6 +66,11 @@ impl FrameDecoder {
         self.buffer.len()
     }
 
+    /// Bytes of the frame that has begun, with its prefix, as far as that is known by now.
+    pub fn begun(&self) -> usize {
+        self.announced().ok().flatten().map_or(0, |length| length.saturating_add(LENGTH_BYTES))
+    }
+
     /// Whether a frame has begun and is not complete.
     pub fn is_inside_frame(&self) -> bool {
         !self.buffer.is_empty()
@@ -164,7 +169,10 @@ mod tests {
         assert_eq!(decoder.next_frame(), Err(FrameError::TooLong { expected: 100, actual: u64::from(u32::MAX) }));
 
         let mut decoder = FrameDecoder::new(100);
-        decoder.push(&encode(&[vec![7; 100]]));
+        decoder.push(&encode(&[vec![7; 100]])[..3]);
+        assert_eq!(decoder.begun(), 0, "its length is not known yet");
+        decoder.push(&encode(&[vec![7; 100]])[3..]);
+        assert_eq!(decoder.begun(), 104);
         assert_eq!(decode(&mut decoder).unwrap(), [vec![7; 100]], "the limit itself is allowed");
     }
 

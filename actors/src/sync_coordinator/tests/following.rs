@@ -117,3 +117,16 @@ fn who_serves_ranges_and_streams_nothing_does_not_stay_the_one_that_is_followed(
     }
     assert_eq!((streaming, node.state.head().height), (peer(3), 26));
 }
+
+#[test]
+fn a_stream_that_brought_the_next_block_is_not_blamed_for_the_time_that_this_node_takes_to_execute_it() {
+    for came in [Some(11), None] {
+        let mut node = Node::following(10);
+        let followed = node.state.live.expect("a stream");
+        node.at(10).durable(head(10)).shows(1, head(11));
+        node.state.on_came(followed.id, came, 1_000);
+        node.at(13);
+        assert!(node.state.live.is_none(), "a block of the largest size may take that long");
+        assert_eq!(node.state.peers.is_usable(node.now, peer(1)), came.is_some());
+    }
+}

@@ -1,7 +1,7 @@
 //! Blocks as they come from a peer.
 
 use super::{CallError, body::Answer};
-use crate::transport::budget::{ReadRoom, StreamBudget};
+use crate::transport::budget::{FREE_BYTES, ReadRoom, StreamBudget};
 use crate::transport::frames::{FrameDecoder, max_frame};
 use bytes::Bytes;
 use std::{
@@ -63,10 +63,13 @@ impl BlockStream {
         }
     }
 
-    /// A peer owes nothing while this node has no memory for it.
+    /// A peer owes nothing while this node has no memory for it. For a long block memory is taken once, and for all of it:
+    /// streams that each hold a part of what they need would wait for each other.
     async fn make_room(&mut self, more: usize) -> Result<(), CallError> {
         self.answer.pause();
-        let made = self.room.grow_to(self.decoder.buffered().saturating_add(more)).await;
+        let come = self.decoder.buffered().saturating_add(more);
+        let needed = if come > FREE_BYTES { come.max(self.decoder.begun()) } else { come };
+        let made = self.room.grow_to(needed).await;
         self.answer.resume();
         made.map_err(|no_room| self.answer.fail(no_room))
     }

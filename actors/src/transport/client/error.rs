@@ -90,6 +90,11 @@ impl CallError {
         }
     }
 
+    /// Whether it is this node that could not go on.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self.problem, Problem::NoRoom(_))
+    }
+
     /// The refusal's code, where the peer refused.
     pub fn refusal_code(&self) -> Option<&str> {
         match &self.problem {
