@@ -44,7 +44,7 @@ const REFUSED_BYTES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("ref
 /// Height → JSON record.
 const EVIDENCE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("evidence");
 /// Height and hash of a block of another branch that the operator knows.
-const ACCEPTED: TableDefinition<'_, (u64, [u8; 32]), ()> = TableDefinition::new("accepted_forks");
+pub(crate) const ACCEPTED: TableDefinition<'_, (u64, [u8; 32]), ()> = TableDefinition::new("accepted_forks");
 /// Name → height.
 const BOOKMARKS: TableDefinition<'_, &str, u64> = TableDefinition::new("bookmarks");
 

@@ -3,7 +3,7 @@
 //! not seal over, and what it must not take back. A follower, too, remembers the branches that its operator gave up.
 
 use crate::StorageError;
-use crate::node::{NodeStore, SealedHeader, decode, encode};
+use crate::node::{ACCEPTED, NodeStore, SealedHeader, decode, encode};
 use alloy_primitives::B256;
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -127,8 +127,8 @@ impl NodeStore {
         table.iter()?.map(|entry| decode("given_up", entry?.1.value())).collect()
     }
 
-    /// Forgets every branch with this block that a follower gave up; whether there was one. What an authority gave up stays
-    /// so: its new blocks stand in the place of those.
+    /// Forgets every branch with this block that a follower gave up, and that it was accepted as dead; whether there was one.
+    /// What an authority gave up stays so: its new blocks stand in the place of those.
     pub fn take_back(&self, height: u64, hash: B256) -> Result<bool, StorageError> {
         self.write(|write| {
             let mut table = write.open_table(GIVEN_UP)?;
@@ -143,7 +143,8 @@ impl NodeStore {
             for number in &found {
                 table.remove(number)?;
             }
-            Ok(!found.is_empty())
+            let was_accepted = write.open_table(ACCEPTED)?.remove((height, hash.0))?.is_some();
+            Ok(!found.is_empty() || was_accepted)
         })
     }
 

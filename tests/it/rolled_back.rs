@@ -87,7 +87,7 @@ fn a_follower_that_was_rolled_back_meets_the_old_chain_first_and_ends_on_the_oth
 
 #[test]
 fn who_accepts_the_other_chain_as_dead_gives_nothing_of_their_own_up_in_a_later_rollback() {
-    let Twins { right, wrong, mut follower, chain, twin } = twins();
+    let Twins { right, mut wrong, mut follower, chain, twin } = twins();
     until("where the chains part is said", SOON, || {
         (follower.status()["divergence"]["lastCommonHeight"] == 5).then_some(())
     });
@@ -95,8 +95,22 @@ fn who_accepts_the_other_chain_as_dead_gives_nothing_of_their_own_up_in_a_later_
     follower.run(&["chain", "accept", "6", &chain[5].to_string()]).succeeded();
     let done = follower.run(&["chain", "rollback", "--to", "4", "--json"]).succeeded();
     assert_eq!(serde_json::from_str::<Value>(&done).expect("JSON")["givenUp"], json!(null));
-    follower.start().reaches(7);
+    // The dead branch is the first to be met, and all there is: what is common is taken, and no more.
+    wrong.stop();
+    follower.start().reaches(5);
+    sees_the_other_as(&follower, "accepted");
+    assert_eq!(follower.height(), 5);
+    wrong.start();
+    follower.reaches(7);
     assert_eq!((follower.hash(7), wrong.height(), right.height()), (twin[1].hash(), 7, 8));
+    // He was wrong, and says so: above its head that branch may be fetched again.
+    follower.stop();
+    follower.run(&["chain", "rollback", "--to", "5"]).succeeded();
+    let done = follower.run(&["chain", "accept", "6", &chain[5].to_string()]).succeeded();
+    assert!(done.contains("not given up any more"), "{done}");
+    wrong.stop();
+    follower.start().reaches(8);
+    assert_eq!(follower.hash(8), chain[7]);
 }
 
 #[test]

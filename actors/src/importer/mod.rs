@@ -70,7 +70,8 @@ pub enum ImportFailure {
     /// It does not extend the confirmed state.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
-    /// This authority sealed it, or this follower's operator rolled it back, and gave it up knowingly.
+    /// This authority sealed it, or this follower's operator rolled it back or accepted its branch as dead, and gave it up
+    /// knowingly.
     #[error("block {height} {hash} is of the branch that this node gave up above block {after}; it is not taken back")]
     GivenUp {
         /// Its height.
@@ -434,11 +435,11 @@ impl Importer {
         Ok(())
     }
 
-    /// On a follower. What its operator rolled back, and nobody else, may still be in its chain: where that failed.
+    /// On a follower. What its operator gave up may still be in its chain: where the rollback failed.
     fn check_not_given_up(&self, block: &Block) -> Result<(), ImportFailure> {
         let met = KnownHead::from(block);
         let (height, hash) = (met.height, met.hash);
-        match self.seals.given_up().after(&met) {
+        match self.seals.is_unwanted(&met) {
             Some(after) if !self.seals.has(height, hash)? => Err(ImportFailure::GivenUp { height, hash, after }),
             _ => Ok(()),
         }

@@ -59,6 +59,8 @@ struct Inner {
     /// On an authority: the highest block that its high-water file knew at the start.
     high_water: Option<u64>,
     given_up: GivenUp,
+    /// Blocks of branches that the operator knows to be dead.
+    accepted: BTreeSet<(u64, B256)>,
     alarms: Alarms,
     pairs: Gauge,
     seen: Mutex<Seen>,
@@ -135,6 +137,7 @@ impl SealWatch {
             chain,
             commitment,
             given_up: GivenUp::new(kept.given_up()?),
+            accepted: kept.accepted_forks()?,
             kept,
             guard,
             high_water,
@@ -172,6 +175,13 @@ impl SealWatch {
     /// What this authority, or this follower's operator, gave up.
     pub fn given_up(&self) -> &GivenUp {
         &self.0.given_up
+    }
+
+    /// On a follower: whether the operator has said of this block that it is not to be in our chain, by a rollback that gave
+    /// it up or by accepting its branch as dead; the highest block that may be kept beside it.
+    pub(super) fn is_unwanted(&self, block: &KnownHead) -> Option<u64> {
+        let is_accepted = self.0.accepted.contains(&(block.height, block.hash));
+        self.0.given_up.after(block).or_else(|| is_accepted.then(|| block.height.saturating_sub(1)))
     }
 
     /// Whether this block is in the chain.

@@ -34,9 +34,11 @@ impl State {
     }
 
     /// The living head above ours, where one was shown. It counts until it is stale, also when who showed it fails or is
-    /// gone: who shows it and sends nothing holds a follower up no longer than that.
+    /// gone: who shows it and sends nothing holds a follower up no longer than that. Where this node is diverged it may be
+    /// of the other branch, and what extends ours is taken.
     pub(super) fn living(&self, wall: u64) -> Option<KnownHead> {
-        let head = self.target.filter(|_| self.setup.role == Role::Follower)?.head;
+        let may_follow = self.setup.role == Role::Follower && self.verdict.divergence().is_none();
+        let head = self.target.filter(|_| may_follow)?.head;
         (!self.is_stale(head.timestamp, wall)).then_some(head)
     }
 

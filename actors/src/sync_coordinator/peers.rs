@@ -25,6 +25,8 @@ pub(super) struct PeerView {
     pub(super) agrees: bool,
     /// It shows a branch that differs from ours.
     pub(super) differs: bool,
+    /// It has brought a block that the operator has accepted as dead, above this height.
+    pub(super) dead_above: Option<u64>,
     /// How its chain compares with that of another peer.
     pub(super) compared: Option<Compared>,
     /// On another branch: the head at which it was last looked at again.

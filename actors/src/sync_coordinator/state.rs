@@ -358,6 +358,9 @@ impl State {
     /// A branch that was given up needs no search. Where somebody has extended it since, it is one like any
     /// other: then it begins where it was given up, and while our head is that block no search would find it.
     fn look_for_what_was_given_up(&mut self, now: Duration, peer: NodeId, seen: KnownHead) {
+        if let Some(after) = self.holds_what_is_dead(peer, seen) {
+            return self.verdict.give_up(peer, after);
+        }
         let Some(after) = self.setup.given_up.after(&seen) else { return self.verdict.look_anew(peer) };
         let shown = self.peers.get_mut(peer).and_then(|view| view.head).or_else(|| self.guests.head_of(peer));
         let newest = shown.filter(|head| head.rank() > seen.rank());
@@ -371,6 +374,17 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Above our head a peer's block that the operator has accepted as dead is nothing that a search could find. Whoever has
+    /// shown it keeps it for as long as it is connected: a node changes its chain only while it is stopped.
+    fn holds_what_is_dead(&mut self, peer: NodeId, seen: KnownHead) -> Option<u64> {
+        let is_dead = self.setup.accepted.contains(&(seen.height, seen.hash));
+        let view = self.peers.get_mut(peer)?;
+        if is_dead {
+            view.dead_above = seen.height.checked_sub(1);
+        }
+        view.dead_above.filter(|after| *after >= self.head.height)
     }
 
     pub(super) fn on_agreement(&mut self, now: Duration, peer: NodeId) {

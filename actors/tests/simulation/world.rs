@@ -294,7 +294,14 @@ impl World {
             return self.ends_on_other_branch(place);
         }
         let says_why = self.waits_for_operator() && self.says_so(place) || self.meets_the_rival(place);
-        self.is_level(place) || (self.is_at_the_end(place) && says_why)
+        self.is_level(place) || ((self.is_at_the_end(place) || self.waits_for_the_rival(place)) && says_why)
+    }
+
+    /// It is shown the rival's head, the only living one, by somebody who sends no blocks. So it does not know that they
+    /// are of another branch, and takes nothing old.
+    fn waits_for_the_rival(&self, place: usize) -> bool {
+        let is_dead = is_stale(self.nodes[0].disk.header().timestamp, self.env.wall(0));
+        self.story.kind == Kind::Rival && is_dead && self.nodes[place].phase() == Some(Phase::Stalled)
     }
 
     /// Whether the node says that it is in sync, and is.

@@ -44,7 +44,7 @@ fn take_back(args: &AcceptArgs, store: &NodeStore, head: u64) -> Result<(), CliE
     if !store.take_back(height, hash).map_err(CliError::failed)? {
         return Err(CliError::usage(format!(
             "this chain ends at block {head}, so nothing at {height} differs from it, and no rollback has given {hash} \
-             up; give the height and hash that `callboard_syncStatus` shows as the divergence"
+             up, nor was it accepted as dead; give the height and hash that `callboard_syncStatus` shows as the divergence"
         )));
     }
     let value = json!({ "height": height, "takenBack": hash });

@@ -186,6 +186,9 @@ fn accepted_forks_are_bounded_and_there_after_a_restart() {
     let store = NodeStore::open(folder.path().join("node.redb")).unwrap();
     let expected = (0..MAX_ACCEPTED).map(|height| (height, B256::repeat_byte(1))).collect();
     assert_eq!(store.accepted_forks().unwrap(), expected);
+    assert!(store.take_back(7, B256::repeat_byte(1)).unwrap(), "it was not meant");
+    assert!(!store.take_back(7, B256::repeat_byte(1)).unwrap());
+    assert!(!store.accepted_forks().unwrap().contains(&(7, B256::repeat_byte(1))));
 }
 
 #[test]

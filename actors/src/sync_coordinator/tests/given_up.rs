@@ -60,6 +60,28 @@ fn a_given_up_branch_that_was_extended_is_a_divergence_that_begins_where_it_was_
     assert_eq!(node.ranges(), [], "nothing of it is fetched again");
 }
 
+#[test]
+fn a_branch_that_was_accepted_as_dead_is_not_taken_by_a_follower_that_was_rolled_back_below_it() {
+    let accepted = [(6, other_hash(6))].into();
+    let mut node = Node::new(Setup { accepted, ..setup(Role::Follower, 4) });
+    // That it holds the dead block is known only when that comes, and is refused.
+    node.connect(1, other(8, WALL));
+    let (id, ..) = *node.ranges().first().expect("it may extend ours");
+    node.take();
+    node.ended(id, Some(8), FetchEnd::Done).imported(5).durable(head(5));
+    let end = ImportEnd::OtherChain { peer: peer(1), block: other(6, WALL), ours: None };
+    node.tell(|state, now, wall| state.on_import_failed(now, wall, end));
+    for seconds in [1, 11, 30] {
+        node.shows(1, other(8, WALL)).at(seconds);
+        let standing = node.state.peers().find(|figures| figures.peer == peer(1)).expect("it is connected").standing;
+        assert_eq!((standing, node.ranges(), node.live()), (Standing::Accepted, vec![], vec![]));
+        assert_eq!(node.state.divergence(), None, "its operator has decided");
+    }
+    node.connect(2, head(7));
+    let asked: Vec<_> = node.ranges().into_iter().map(|(_, peer, from, _)| (peer, from)).collect();
+    assert_eq!(asked, [(peer(2), 6)]);
+}
+
 /// A follower with seeds whose own head is old, at block 3.
 fn starts() -> Node {
     let old = KnownHead { timestamp: WALL - 10 * STALE, ..head(3) };

@@ -145,3 +145,23 @@ fn a_comparison_that_is_not_answered_is_a_failure_of_who_was_asked() {
         assert!(!node.state.peers.is_usable(node.now, peer(1)) && node.state.peers.is_usable(node.now, peer(2)));
     }
 }
+
+#[test]
+fn a_follower_that_is_diverged_goes_on_with_its_own_branch_whoever_shows_the_newest_head() {
+    let mut node = late();
+    // Both are alive, and nobody who shows the other one sends anything of it.
+    node.connect(1, other(3, WALL));
+    for _ in 0..4 {
+        for question in node.take() {
+            node.serve(&question, &|_, height| if height == 3 { other(3, WALL) } else { head(height) });
+        }
+    }
+    assert!(node.state.divergence().is_some());
+    node.connect(2, head(80)).connect(3, old(60));
+    for number in [2, 3] {
+        let (id, of) = only_range(&node);
+        assert_eq!(of, peer(number), "whoever failed least, and then who shows most");
+        node.take();
+        node.ended(id, None, FetchEnd::Failed);
+    }
+}
