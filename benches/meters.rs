@@ -19,7 +19,7 @@ use callboard_actors::block_store::{self, BlockStore, CommitMetrics};
 use callboard_actors::callboard::{Callboard, Phase, Provenance, Role};
 use callboard_actors::confirmed_state::{self, CommitPolicy, ConfirmedState, State};
 use callboard_actors::guard::StorageGuard;
-use callboard_actors::importer::{Importer, Records, SealWatch};
+use callboard_actors::importer::{Executors, Importer, Records, SealWatch};
 use callboard_actors::monitor::{Alarms, Metrics, Stages};
 use callboard_actors::send::{ActorRegistry, Mailbox, Timed};
 use callboard_actors::verifier::Verifier;
@@ -141,7 +141,8 @@ async fn importer(is_timed: bool, genesis: &SealedGenesis) -> Result<(Importer, 
         StorageGuard::default(),
     )?;
     let verifier = Verifier::start(1, config.clone(), stages.verify.clone())?;
-    let importer = Importer::new(callboard.clone(), verifier, state.inbox(), durable, records, seals, None);
+    let executors = Executors { block: state.inbox(), blocks: state.inbox() };
+    let importer = Importer::new(callboard.clone(), verifier, executors, durable, records, seals, None);
     importer.measure_waits_by(stages.execute.clone());
 
     let ports = block_store::Ports {

@@ -11,7 +11,7 @@ use callboard_actors::callboard::Role;
 use callboard_actors::confirmed_state::{self, ConfirmedState};
 use callboard_actors::event_stream::{self, EventMetrics, EventStream};
 use callboard_actors::guard::{StopOrder, StorageGuard};
-use callboard_actors::importer::{Importer, OwnBlocks, Passports, Records, SealWatch};
+use callboard_actors::importer::{Executors, Importer, OwnBlocks, Passports, Records, SealWatch};
 use callboard_actors::monitor::{Alarm, Alarms, Monitor};
 use callboard_actors::peer_discovery::{
     self, PeerDiscovery, PeerReport, PeersRequest, chain_identity, clock_alarm, future_head_alarm,
@@ -62,13 +62,16 @@ const REMEMBERED_DAMAGE: &str = "the stored chain was found damaged before this 
 /// How often `callboard_peers` is brought up to date.
 const PEERS_EVERY: Duration = Duration::from_millis(500);
 
+/// The threads of actors, as `top -H` and profiles show them: at most 15 bytes each. The last one is all others'.
+const THREADS: [&str; 5] = ["ConfirmedState", "BlockStore", "Proposer", "EventStream", "actors"];
+
 type ConfirmedStateActor = ConfirmedState<LatestState>;
 
 /// A node whose actors run.
 pub(super) struct RunningNode {
     peer_server: PeerServer,
     order: StopOrder,
-    threads: Vec<Arbiter>,
+    threads: [Arbiter; 5],
     webhook: Option<JoinHandle<()>>,
 }
 
@@ -111,7 +114,7 @@ impl RunningNode {
         let webhook = watching::tell_webhook(shared, &parts.chain.genesis)?;
         parts.report_failures_to(&shared.storage);
         shared.callboard.set_role(role);
-        let threads: Vec<Arbiter> = (0..5).map(|_| Arbiter::new()).collect();
+        let threads = THREADS.map(named_thread);
         let mailboxes = Mailboxes::open(shared, &threads, role).await?;
         let order = mailboxes.stop_order();
 
@@ -126,7 +129,7 @@ impl RunningNode {
         let importer = Importer::new(
             shared.callboard.clone(),
             verifier,
-            mailboxes.confirmed_state.inbox(),
+            Executors { block: mailboxes.confirmed_state.inbox(), blocks: mailboxes.confirmed_state.inbox() },
             head,
             records,
             parts.seal_watch(shared)?,
@@ -324,10 +327,8 @@ impl Parts {
 }
 
 impl Mailboxes {
-    async fn open(shared: &Shared, threads: &[Arbiter], role: Role) -> Result<Self, NodeError> {
-        let [state, disk, proposing, telling, rest] = threads else {
-            return Err(NodeError::Threads("a node needs five actor threads".to_owned()));
-        };
+    async fn open(shared: &Shared, threads: &[Arbiter; 5], role: Role) -> Result<Self, NodeError> {
+        let [state, disk, proposing, telling, rest] = threads;
         let registry = &shared.registry;
         let failed = |error: callboard_actors::send::OpenMailboxError| NodeError::Threads(error.to_string());
         macro_rules! open {
@@ -596,6 +597,14 @@ fn accounts(store: &Store) -> Result<ReadAccount, NodeError> {
         let account = latest.account(address)?.unwrap_or_default();
         Ok(AccountState { nonce: account.nonce, balance: account.balance })
     }))
+}
+
+/// actix names all its threads alike in what the system shows of a name.
+fn named_thread(name: &'static str) -> Arbiter {
+    let thread = Arbiter::new();
+    // Linux's way to name the thread that writes; elsewhere, or where it is not allowed, the thread keeps its name.
+    thread.spawn_fn(move || _ = std::fs::write("/proc/thread-self/comm", name));
+    thread
 }
 
 fn boot_id() -> Result<BootId, NodeError> {

@@ -33,6 +33,8 @@ pub(crate) struct Forge {
     store: Store,
     writer: StoreWriter,
     live: LiveState<LatestState>,
+    /// Besides those of [`Self::new`].
+    accounts: u64,
     _folder: tempfile::TempDir,
 }
 
@@ -46,29 +48,37 @@ impl Forge {
     pub(crate) fn with_name(name: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         // Blocks are a second apart, and none is to lie in the future.
-        Self::over(config(name), now - 1_000)
+        Self::over(config(name), now - 1_000, 0)
+    }
+
+    /// The same as [`Self::new`], with this many accounts besides.
+    pub(crate) fn with_accounts(count: u64) -> Self {
+        let timestamp = Self::new().genesis.block().header().timestamp;
+        Self::over(config("forge"), timestamp, count)
     }
 
     /// The same, of a chain whose configuration differs in this.
     pub(crate) fn with(change: impl FnOnce(&mut ChainConfig)) -> Self {
         let mut config = config("forge");
         change(&mut config);
-        Self::over(config, Self::new().genesis.block().header().timestamp)
+        Self::over(config, Self::new().genesis.block().header().timestamp, 0)
     }
 
     /// A chain on which everything is as it was the last time, times and hashes included. Its blocks are old.
     pub(crate) fn at(timestamp: u64) -> Self {
-        Self::over(config("forge"), timestamp)
+        Self::over(config("forge"), timestamp, 0)
     }
 
     /// Another chain over the same block 0.
     pub(crate) fn twin(&self) -> Self {
-        Self::over(self.genesis.config().clone(), self.genesis.block().header().timestamp)
+        Self::over(self.genesis.config().clone(), self.genesis.block().header().timestamp, self.accounts)
     }
 
-    fn over(config: ChainConfig, timestamp: u64) -> Self {
+    fn over(config: ChainConfig, timestamp: u64, accounts: u64) -> Self {
         let rich = GenesisAccount { balance: dev::balance(), ..GenesisAccount::default() };
-        let alloc: BTreeMap<_, _> = (0..4).map(|index| (dev::key(index).address(), rich.clone())).collect();
+        let mut alloc: BTreeMap<_, _> = (0..4).map(|index| (dev::key(index).address(), rich.clone())).collect();
+        let numbered = |number: u64| Address::from_word(U256::from((1u128 << 100) + u128::from(number)).into());
+        alloc.extend((0..accounts).map(|number| (numbered(number), rich.clone())));
         let genesis = Genesis { config: config.clone(), timestamp, alloc }.with_predeploys();
         let genesis = SealedGenesis::seal(genesis, &authority()).expect("a genesis");
         let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
@@ -84,7 +94,7 @@ impl Forge {
         let (store, writer) = Store::create(path, &StoreConfig::default(), new).expect("created");
         let base = store.latest().expect("readable");
         let live = LiveState::new(Arc::new(config), base, genesis.block().header().clone());
-        Self { genesis, store, writer, live, _folder: folder }
+        Self { genesis, store, writer, live, accounts, _folder: folder }
     }
 
     /// A follower of this chain that has its genesis from a file and knows nobody.

@@ -24,6 +24,7 @@ mod gaps;
 mod gossip;
 mod import_limit;
 mod large;
+mod live_speed;
 mod manual_sync;
 mod message_graph;
 mod messages;

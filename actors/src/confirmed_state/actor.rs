@@ -1,10 +1,11 @@
 //! *Role*: executes blocks and owns the state after the highest confirmed one.
-//! *Owns*: the confirmed state in memory, ahead of disk. *Receives*: ImportBlock, BuildBlock, SealBlock, BatchStored,
-//! CommitPace. *Sends*: StoreBatch to the block store.
-//! *When behind*: refuses ImportBlock as backlogged; the importer waits for the disk.
+//! *Owns*: the confirmed state in memory, ahead of disk. *Receives*: ImportBlock, ImportBlocks, BuildBlock, SealBlock,
+//! BatchStored, CommitPace. *Sends*: StoreBatch to the block store.
+//! *When behind*: refuses blocks as backlogged; the importer waits for the disk.
 //! *On failure*: state that cannot be read panics with a plain sentence; the death guard stops the node.
 
-use super::messages::{BatchStored, BuildBlock, CommitPace, ImportBlock, Imported, SealBlock};
+use super::error::ImportError;
+use super::messages::{BatchStored, BuildBlock, CommitPace, ImportBlock, ImportBlocks, Imported, SealBlock};
 use super::state::{Effect, State};
 use crate::block_store::StoreBatch;
 use crate::guard::Stop;
@@ -89,27 +90,25 @@ impl<R: DurableState + Unpin + 'static> Handler<Timed<ImportBlock>> for Confirme
     type Result = ();
 
     fn handle(&mut self, message: Timed<ImportBlock>, ctx: &mut Context<Self>) {
-        message.answer(ctx, |ImportBlock { block, provenance }, _| {
-            let transactions = block.value().transactions().len() as u64;
-            let now = self.now();
-            let mut busy = None;
-            let mut begin = |step| {
-                busy.take();
-                busy = Some(match step {
-                    Step::Execute => self.execute.busy(transactions),
-                    Step::Root => self.root.busy(1),
-                });
-            };
-            let imported = self.state.on_import(now, block, provenance, &mut begin);
-            drop(busy);
-            let (confirmed, effect) = match imported {
-                Ok(done) => done,
-                Err(error) if error.is_fatal() => self.fatal(&error),
-                Err(error) => return Err(error),
-            };
-            tracing::debug!(actor = "ConfirmedState", transactions, "block executed");
-            self.apply(effect);
-            Ok(Imported { height: confirmed.value().height(), hash: confirmed.value().hash() })
+        message.answer(ctx, |block, _| self.import(block));
+    }
+}
+
+impl<R: DurableState + Unpin + 'static> Handler<Timed<ImportBlocks>> for ConfirmedState<R> {
+    type Result = ();
+
+    fn handle(&mut self, message: Timed<ImportBlocks>, ctx: &mut Context<Self>) {
+        message.answer(ctx, |ImportBlocks { blocks }, _| {
+            let mut answers = Vec::with_capacity(blocks.len());
+            for (block, span) in blocks {
+                let answer = span.in_scope(|| self.import(block));
+                let ends = answer.as_ref().is_err_and(|error| !error.is_known());
+                answers.push(answer);
+                if ends {
+                    break;
+                }
+            }
+            answers
         });
     }
 }
@@ -178,6 +177,29 @@ impl<R: DurableState + Unpin + 'static> Handler<Timed<Stop>> for ConfirmedState<
 }
 
 impl<R: DurableState + Unpin + 'static> ConfirmedState<R> {
+    fn import(&mut self, ImportBlock { block, provenance }: ImportBlock) -> Result<Imported, ImportError> {
+        let transactions = block.value().transactions().len() as u64;
+        let now = self.now();
+        let mut busy = None;
+        let mut begin = |step| {
+            busy.take();
+            busy = Some(match step {
+                Step::Execute => self.execute.busy(transactions),
+                Step::Root => self.root.busy(1),
+            });
+        };
+        let imported = self.state.on_import(now, block, provenance, &mut begin);
+        drop(busy);
+        let (confirmed, effect) = match imported {
+            Ok(done) => done,
+            Err(error) if error.is_fatal() => self.fatal(&error),
+            Err(error) => return Err(error),
+        };
+        tracing::debug!(actor = "ConfirmedState", transactions, "block executed");
+        self.apply(effect);
+        Ok(Imported { height: confirmed.value().height(), hash: confirmed.value().hash() })
+    }
+
     /// Ends once nothing is left to hand over. While a batch is on its way, the rest waits for its answer.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         match self.state.on_stop() {

@@ -23,6 +23,11 @@ impl ImportError {
         matches!(self, Self::Confirm(error) if error.is_fatal())
     }
 
+    /// Whether blocks that stand on this one may be tried all the same: it is there already.
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::Confirm(ConfirmError::Known { .. }))
+    }
+
     /// Who is at fault.
     pub fn blame(&self) -> Blame {
         match self {

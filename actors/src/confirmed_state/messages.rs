@@ -7,6 +7,7 @@ use alloy_primitives::B256;
 use callboard_chain::live::{BuildError, Built, Proposal, SealCandidateError};
 use callboard_chain::{Block, Seal, Verified};
 use std::time::Instant;
+use tracing::Span;
 
 /// Execute a block from outside and make it the head. Asked by the importer. Answered once it is executed; it is
 /// durable when the store's head reaches its height. Behind: [`ImportError::Backlogged`].
@@ -17,6 +18,16 @@ pub struct ImportBlock {
     pub block: Verified<Block>,
     /// Where it came from.
     pub provenance: Provenance,
+}
+
+/// Execute consecutive blocks from outside, each as [`ImportBlock`] does, and stop at the first that is neither taken nor
+/// known. Asked by the importer while it catches up; as many as are little work. Answered with what became of each
+/// block, in order, through the one that was stopped at; of those after it nothing is said, and nothing was done.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<Result<Imported, ImportError>>")]
+pub struct ImportBlocks {
+    /// The blocks, each with the span that what is done for it is done within.
+    pub blocks: Vec<(ImportBlock, Span)>,
 }
 
 /// An imported block.

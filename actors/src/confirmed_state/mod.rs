@@ -9,5 +9,5 @@ mod tests;
 
 pub use actor::{ConfirmedState, Ports};
 pub use error::ImportError;
-pub use messages::{BatchStored, BuildBlock, CommitPace, ImportBlock, Imported, SealBlock};
+pub use messages::{BatchStored, BuildBlock, CommitPace, ImportBlock, ImportBlocks, Imported, SealBlock};
 pub use state::{CommitPolicy, Effect, State, TRIE_NODES_IN_MEMORY};

@@ -5,6 +5,7 @@
 mod connected;
 mod difference;
 mod explain;
+mod in_order;
 mod ledger;
 mod passports;
 mod refusals;
@@ -14,13 +15,14 @@ mod tests;
 
 pub use connected::Connected;
 pub use explain::{ConfirmedBlock, Explanation, Rejection};
+pub use in_order::Next;
 pub use passports::{MAX_PASSPORTS, Moment, Passport, Passports, Served};
 pub use refusals::{MAX_LISTED, Refusals, Refused};
 pub use seals::{Meeting, SealWatch};
 
 use crate::block_span;
 use crate::callboard::{Callboard, Delivery, Kind, Path, Phase, Provenance};
-use crate::confirmed_state::{ImportBlock, ImportError, Imported};
+use crate::confirmed_state::{ImportBlock, ImportBlocks, ImportError, Imported};
 use crate::monitor::{Metrics, StageMeter};
 use crate::proposer::HoldProposing;
 use crate::send::{AskError, Inbox};
@@ -222,12 +224,21 @@ impl Records {
     }
 }
 
+/// Where ConfirmedState takes blocks.
+#[derive(Debug, Clone)]
+pub struct Executors {
+    /// One.
+    pub block: Inbox<ImportBlock>,
+    /// Several small ones.
+    pub blocks: Inbox<ImportBlocks>,
+}
+
 /// Imports blocks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Importer {
     callboard: Callboard,
     verifier: Verifier,
-    confirmed_state: Inbox<ImportBlock>,
+    confirmed_state: Executors,
     head: watch::Receiver<Head>,
     refusals: Refusals,
     passports: Passports,
@@ -246,7 +257,7 @@ impl Importer {
     pub fn new(
         callboard: Callboard,
         verifier: Verifier,
-        confirmed_state: Inbox<ImportBlock>,
+        confirmed_state: Executors,
         head: watch::Receiver<Head>,
         records: Records,
         seals: SealWatch,
@@ -324,17 +335,50 @@ impl Importer {
     /// Verifies a block that is to be imported later. A refusal is recorded.
     pub async fn verify(&self, bytes: Bytes, provenance: Provenance) -> Result<Verified<Block>, ImportFailure> {
         let received = Moment::now();
-        match self.verifier.verify(bytes.clone()).await.map_err(ImportFailure::from) {
-            Ok(block) => {
-                self.passports.verified(block.value(), provenance, received, self.durable_head().height);
-                Ok(block)
-            }
-            Err(failure) => {
-                self.refusals.record(&failure, provenance, &bytes);
-                self.meet_refused(&failure, &bytes, provenance);
-                Err(failure)
+        let verdict = self.verifier.verify(bytes.clone()).await.map_err(ImportFailure::from);
+        self.on_verdict(verdict, &bytes, provenance, received)
+    }
+
+    /// As [`Self::verify`], for small blocks that came together, each within its span. The verdicts are in their order
+    /// and end with the first that is a sender's fault: nothing that comes after a forgery is looked at.
+    pub async fn verify_each(
+        &self,
+        blocks: Vec<(Bytes, Span)>,
+        provenance: Provenance,
+    ) -> Vec<Result<Verified<Block>, ImportFailure>> {
+        let received = Moment::now();
+        let verdicts = match self.verifier.verify_each(blocks.clone()).await {
+            Ok(verdicts) => verdicts,
+            Err(stopped) => return vec![Err(stopped.into())],
+        };
+        let mut judged = Vec::with_capacity(blocks.len());
+        for (verdict, (bytes, span)) in verdicts.into_iter().zip(blocks) {
+            let verdict = verdict.map_err(ImportFailure::from);
+            let verdict = span.in_scope(|| self.on_verdict(verdict, &bytes, provenance, received));
+            let is_forged = verdict.as_ref().is_err_and(|failure| failure.blame() == Blame::Peer);
+            judged.push(verdict);
+            if is_forged {
+                break;
             }
         }
+        judged
+    }
+
+    fn on_verdict(
+        &self,
+        verdict: Result<Verified<Block>, ImportFailure>,
+        bytes: &Bytes,
+        provenance: Provenance,
+        received: Moment,
+    ) -> Result<Verified<Block>, ImportFailure> {
+        match &verdict {
+            Ok(block) => self.passports.verified(block.value(), provenance, received, self.durable_head().height),
+            Err(failure) => {
+                self.refusals.record(failure, provenance, bytes);
+                self.meet_refused(failure, bytes, provenance);
+            }
+        }
+        verdict
     }
 
     /// What fails after the seal was checked is still under the authority's seal.
@@ -394,29 +438,27 @@ impl Importer {
         }
         let value = block.value().clone();
         let outcome = self.execute(block, provenance).await;
-        match &outcome {
-            Ok(Outcome { imported: true, .. }) => self.passports.executed(value.height(), value.hash()),
-            Ok(_) => {}
-            Err(failure) => {
-                // One that was not judged may be imported all the same.
-                if failure.failed().is_some() {
-                    self.passports.refused(value.hash(), provenance);
-                }
-                self.refusals.record(failure, provenance, value.bytes());
-                self.meet(&value, provenance);
-                self.tell_fault(&value, failure);
-            }
+        if let Err(failure) = &outcome {
+            self.on_refused(&value, provenance, failure);
         }
         outcome
+    }
+
+    fn on_refused(&self, block: &Block, provenance: Provenance, failure: &ImportFailure) {
+        // One that was not judged may be imported all the same.
+        if failure.failed().is_some() {
+            self.passports.refused(block.hash(), provenance);
+        }
+        self.refusals.record(failure, provenance, block.bytes());
+        self.meet(block, provenance);
+        self.tell_fault(block, failure);
     }
 
     /// An authority that meets its own seal on a block it lacks seals nothing more until it has that block: whatever
     /// it is sealing now ends before this returns, and a restart does not make it forget. What it gave up knowingly it
     /// does not take back.
     async fn hold_proposing(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
-        let Some(own) = &self.own_blocks else {
-            return self.check_not_given_up(block).and(self.check_news(block, provenance));
-        };
+        let Some(own) = &self.own_blocks else { return self.check_wanted(block, provenance) };
         let (met, height) = (SealedHead::of(block), block.height());
         match self.seals.meet(&met, provenance.peer)? {
             Meeting::Ahead { may_extend: true } => {}
@@ -435,7 +477,13 @@ impl Importer {
         Ok(())
     }
 
-    /// On a follower. What its operator gave up may still be in its chain: where the rollback failed.
+    /// On a follower: what the block is by itself does not say whether it is to be in this chain.
+    fn check_wanted(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
+        self.check_not_given_up(block)?;
+        self.check_news(block, provenance)
+    }
+
+    /// What its operator gave up may still be in its chain: where the rollback failed.
     fn check_not_given_up(&self, block: &Block) -> Result<(), ImportFailure> {
         let met = KnownHead::from(block);
         let (height, hash) = (met.height, met.hash);
@@ -445,7 +493,7 @@ impl Importer {
         }
     }
 
-    /// On a follower. A range is asked for only where it leads to the living head; what is pushed or streamed live comes from
+    /// A range is asked for only where it leads to the living head; what is pushed or streamed live comes from
     /// anybody.
     fn check_news(&self, block: &Block, provenance: Provenance) -> Result<(), ImportFailure> {
         let (met, floor) = (KnownHead::from(block), *self.live_floor.lock());
@@ -464,23 +512,35 @@ impl Importer {
         loop {
             let durable = self.head.borrow().height;
             let message = ImportBlock { block: block.clone(), provenance };
-            return match self.confirmed_state.ask(message, EXECUTE_DEADLINE).await? {
-                Ok(Imported { height, hash }) => {
-                    self.callboard.count(provenance.origin, Kind::Block, Delivery::ImportBlock);
-                    Ok(Outcome { imported: true, height, hash })
-                }
+            return match self.confirmed_state.block.ask(message, EXECUTE_DEADLINE).await? {
                 Err(ImportError::Backlogged { .. }) => {
-                    let _stalled = self.waits.get().map(StageMeter::stalled);
-                    self.moved_past(durable).await?;
+                    self.wait_for_disk(durable).await?;
                     continue;
                 }
-                Err(ImportError::Confirm(ConfirmError::Known { .. })) => {
-                    self.callboard.count(provenance.origin, Kind::Block, Delivery::IgnoreBlock);
-                    Ok(Outcome { imported: false, height, hash })
-                }
-                Err(ImportError::Confirm(error)) => Err(error.into()),
+                Err(ImportError::Confirm(error)) => self.conclude(Err(error), (height, hash), provenance),
+                Ok(imported) => self.conclude(Ok(imported), (height, hash), provenance),
             };
         }
+    }
+
+    /// Counts and notes what became of the block of this height and hash.
+    fn conclude(
+        &self,
+        answer: Result<Imported, ConfirmError>,
+        (height, hash): (u64, B256),
+        provenance: Provenance,
+    ) -> Result<Outcome, ImportFailure> {
+        let imported = match answer {
+            Ok(_) => true,
+            Err(ConfirmError::Known { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let delivery = if imported { Delivery::ImportBlock } else { Delivery::IgnoreBlock };
+        self.callboard.count(provenance.origin, Kind::Block, delivery);
+        if imported {
+            self.passports.executed(height, hash);
+        }
+        Ok(Outcome { imported, height, hash })
     }
 
     /// Waits until the block at `height` is durable.

@@ -1,5 +1,7 @@
 //! What becomes of a block on its way in; ConfirmedState is a probe.
 
+mod in_order;
+
 use super::*;
 use crate::callboard::{Origin, Role};
 use crate::guard::StorageGuard;
@@ -30,13 +32,16 @@ impl Bench {
         answer: impl FnMut(&ImportBlock) -> Result<Imported, ImportError> + Send + 'static,
     ) -> Self {
         let mut chain = StoredChain::new(genesis(1337, 30_000_000));
-        let block = chain.seal(&[]);
+        let sealed = chain.seal(&[]);
         let (head, durable) = watch::channel(chain.store.snapshot().unwrap().head());
         let callboard = Callboard::new(Role::Follower);
         callboard.set_phase(phase);
         let config = chain.genesis.config().clone().into();
         let verifier = Verifier::start(1, config, StageMeter::new("verify", 1)).unwrap();
-        let (confirmed_state, asked) = probe(answer).await;
+        let (block, asked) = probe(answer).await;
+        let (blocks, _) =
+            probe(|blocks: &ImportBlocks| panic!("blocks are imported one by one here: {blocks:?}")).await;
+        let confirmed_state = Executors { block, blocks };
         let store = NodeStore::open(chain.folder.path().join("node.redb")).unwrap();
         let metrics = Metrics::new();
         let records = Records::new(store.clone(), &metrics);
@@ -53,7 +58,7 @@ impl Bench {
         )
         .unwrap();
         let importer = Importer::new(callboard.clone(), verifier, confirmed_state, durable, records, seals, None);
-        Self { importer, callboard, asked, head, store, alarms, block, chain }
+        Self { importer, callboard, asked, head, store, alarms, block: sealed, chain }
     }
 
     fn import(&self, bytes: &Bytes) -> tokio::task::JoinHandle<Result<Outcome, ImportFailure>> {

@@ -4,6 +4,7 @@
 //! The core ([`State`]) is a state machine over events and time. What it fetches waits in a [`Staging`] until its turn.
 
 mod actor;
+mod batch;
 mod decide;
 mod give_back;
 mod given_up;

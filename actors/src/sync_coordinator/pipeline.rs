@@ -1,9 +1,10 @@
 //! Between fetching and executing: the blocks that wait, and the task that imports them one after the other.
 
+use super::batch::{Weight, take_batch};
 use super::messages::{ImportEnd, KnownHead};
 use super::staging::Staging;
 use crate::callboard::Provenance;
-use crate::importer::{ImportFailure, Importer};
+use crate::importer::{ImportFailure, Importer, Next};
 use crate::send::Inbox;
 use crate::transport::NodeId;
 use actix::Message;
@@ -11,6 +12,7 @@ use callboard_chain::live::ConfirmError;
 use callboard_chain::verify::{HeaderError, VerifyError};
 use callboard_chain::{Blame, Block, Verified};
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
@@ -91,6 +93,13 @@ impl Drop for Held {
     }
 }
 
+impl Shared {
+    fn has_room(&self, height: u64) -> bool {
+        let is_full = self.bytes.held.load(Ordering::Acquire) >= MAX_BYTES;
+        self.staging.lock().has_room(height, is_full)
+    }
+}
+
 impl Pipeline {
     /// Above the durable head at `height`.
     pub(super) fn new(height: u64) -> Self {
@@ -105,11 +114,12 @@ impl Pipeline {
 
     /// Waits until the block of this height may be brought.
     pub(super) async fn room(&self, height: u64) {
-        self.wait_for(|shared| {
-            let is_full = shared.bytes.held.load(Ordering::Acquire) >= MAX_BYTES;
-            shared.staging.lock().has_room(height, is_full).then_some(())
-        })
-        .await;
+        self.wait_for(|shared| shared.has_room(height).then_some(())).await;
+    }
+
+    /// Whether the block of this height may be brought now.
+    pub(super) fn has_room(&self, height: u64) -> bool {
+        self.0.has_room(height)
     }
 
     /// Counts the bytes of a block that has come.
@@ -153,19 +163,16 @@ impl Pipeline {
     /// Imports what comes, in height order, for as long as the node runs.
     pub(super) async fn hand_over(self, importer: Importer, told: Inbox<HandedOver>) {
         loop {
-            let (run, height, fetched) = self.next().await;
-            let (peer, provenance, block) = (fetched.peer, fetched.provenance, &fetched.block);
-            match import(&importer, provenance, block).instrument(fetched.span.clone()).await {
+            let (run, batch) = self.next().await;
+            match self.import(&importer, run, batch).await {
                 Ok(()) => {
-                    self.0.imported.fetch_max(height, Ordering::AcqRel);
-                    drop(fetched);
                     if !self.0.staging.lock().is_waiting() {
                         told.signal(HandedOver { run, end: None, blame: None });
                     }
                 }
-                Err(failure) => {
+                Err((fetched, failure)) => {
                     let blame = (failure.blame() == Blame::Peer).then(|| failure.to_string());
-                    let end = judge(&importer, peer, block, failure).await;
+                    let end = judge(&importer, fetched.peer, &fetched.block, failure).await;
                     drop(fetched);
                     told.signal(HandedOver { run, end: Some(end), blame });
                     self.wait_for(|shared| (shared.run.load(Ordering::Acquire) != run).then_some(())).await;
@@ -174,13 +181,39 @@ impl Pipeline {
         }
     }
 
-    /// The block whose turn it is, and the run it belongs to: both under one lock, so that a block that was fetched
-    /// after everything was forgotten is never taken for one from before.
-    async fn next(&self) -> (u64, u64, Fetched) {
+    /// Imports these blocks in their order, for as long as nothing is forgotten meanwhile; or up to one that is not
+    /// imported, which comes back with the reason. Of those after it none is tried.
+    async fn import(
+        &self,
+        importer: &Importer,
+        run: u64,
+        batch: Vec<(u64, Fetched)>,
+    ) -> Result<(), (Fetched, ImportFailure)> {
+        let mut batch = VecDeque::from(batch);
+        while self.run() == run && !batch.is_empty() {
+            let (imported, failure) = import_next(importer, batch.make_contiguous()).await;
+            for (height, _) in batch.drain(..imported) {
+                self.0.imported.fetch_max(height, Ordering::AcqRel);
+            }
+            if let Some(failure) = failure
+                && let Some((_, fetched)) = batch.pop_front()
+            {
+                return Err((fetched, failure));
+            }
+        }
+        Ok(())
+    }
+
+    /// The blocks whose turn it is, small ones together, and the run they belong to: both under one lock, so that a
+    /// block that was fetched after everything was forgotten is never taken for one from before.
+    async fn next(&self) -> (u64, Vec<(u64, Fetched)>) {
         self.wait_for(|shared| {
             let mut staging = shared.staging.lock();
-            let (height, fetched) = staging.take()?;
-            Some((shared.run.load(Ordering::Acquire), height, fetched))
+            let batch = take_batch(&mut staging, |fetched| match &fetched.block {
+                FetchedBlock::Verified(block) => Some(Weight::of(block.value())),
+                FetchedBlock::Unconfirmable(..) => None,
+            });
+            (!batch.is_empty()).then(|| (shared.run.load(Ordering::Acquire), batch))
         })
         .await
     }
@@ -197,13 +230,22 @@ impl Pipeline {
     }
 }
 
-async fn import(importer: &Importer, provenance: Provenance, block: &FetchedBlock) -> Result<(), ImportFailure> {
-    let (block, error) = match block {
+/// How many of these were imported, from the first on, and why the next one is not, if it is known.
+async fn import_next(importer: &Importer, batch: &[(u64, Fetched)]) -> (usize, Option<ImportFailure>) {
+    if let [(_, Fetched { block: FetchedBlock::Unconfirmable(block, error), span, .. }), ..] = batch {
+        let refused = refuse(importer, block, error).instrument(span.clone()).await;
+        return (usize::from(refused.is_ok()), refused.err());
+    }
+    let verified = batch.iter().map_while(|(_, Fetched { block, provenance, span, .. })| match block {
         FetchedBlock::Verified(block) => {
-            return importer.import_verified(block.clone(), provenance).await.map(drop);
+            Some(Next { block: block.clone(), provenance: *provenance, span: span.clone() })
         }
-        FetchedBlock::Unconfirmable(block, error) => (block, error),
-    };
+        FetchedBlock::Unconfirmable(..) => None,
+    });
+    importer.import_next(verified.collect()).await
+}
+
+async fn refuse(importer: &Importer, block: &Block, error: &VerifyError) -> Result<(), ImportFailure> {
     // It only matters if it stands on our chain.
     let below = block.height().saturating_sub(1);
     importer.durable(below).await?;

@@ -41,9 +41,14 @@ impl<B> Staging<B> {
         Some((height, block))
     }
 
+    /// The block at the front, if it has come. It stays.
+    pub fn front(&self) -> Option<&B> {
+        self.blocks.get(&self.front)
+    }
+
     /// Whether the block at the front has come.
     pub fn is_waiting(&self) -> bool {
-        self.blocks.contains_key(&self.front)
+        self.front().is_some()
     }
 
     /// Everything below `front` is imported, by whatever way.

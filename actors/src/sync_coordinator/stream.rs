@@ -1,6 +1,7 @@
 //! One stream of blocks from one peer: fetched in order, verified ahead on all cores, kept until their turn. And one
 //! block, for comparing chains.
 
+use super::batch::{Batch, Weight};
 use super::messages::{FetchEnd, FetchId, QuestionId};
 use super::order::{OutOfOrder, out_of_order};
 use super::pipeline::{Fetched, FetchedBlock, Held, Pipeline};
@@ -17,7 +18,6 @@ use futures_util::{Stream, StreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tracing::Instrument;
 
 /// What a stream needs of the node.
 #[derive(Clone)]
@@ -171,39 +171,45 @@ async fn bring(
     // A range has an end, and what is live has none.
     let provenance = if through.is_some() { Provenance::peer(peer) } else { Provenance::live(peer) };
     let verified = frames(tools, pipeline, blocks, from, through)
-        .map(|frame| verify(&tools.importer, peer, provenance, frame))
+        .map(|frames| verify(&tools.importer, peer, provenance, frames))
         .buffered(tools.importer.verifies_at_once());
     let mut verified = std::pin::pin!(verified);
     let (mut last, mut expected) = (None, from);
-    while let Some(fetched) = verified.next().await {
-        let fetched = match fetched {
-            Ok(fetched) => fetched,
-            Err(trouble) => return (last, Some(trouble)),
-        };
-        let actual = fetched.block.block().height();
-        let durable = tools.importer.durable_head().height;
-        if let Some(wrong) = out_of_order(through.is_none(), expected, actual, durable) {
-            let reason = format!("{} sent block {actual} where block {expected} was asked for", session.url());
-            let fault = if wrong == OutOfOrder::Lost { PeerFault::Odd } else { PeerFault::Forged };
-            return (last, Some(Trouble { reason, fault }));
+    while let Some(batch) = verified.next().await {
+        for fetched in batch {
+            let fetched = match fetched {
+                Ok(fetched) => fetched,
+                Err(trouble) => return (last, Some(trouble)),
+            };
+            let actual = fetched.block.block().height();
+            let durable = tools.importer.durable_head().height;
+            if let Some(wrong) = out_of_order(through.is_none(), expected, actual, durable) {
+                let reason = format!("{} sent block {actual} where block {expected} was asked for", session.url());
+                let fault = if wrong == OutOfOrder::Lost { PeerFault::Odd } else { PeerFault::Forged };
+                return (last, Some(Trouble { reason, fault }));
+            }
+            fetched.span.in_scope(|| tracing::debug!(actor = "SyncCoordinator", %peer, "block fetched"));
+            pipeline.put(actual, fetched);
+            progress.came(actual);
+            last = Some(actual);
+            expected = actual.saturating_add(1);
         }
-        fetched.span.in_scope(|| tracing::debug!(actor = "SyncCoordinator", %peer, "block fetched"));
-        pipeline.put(actual, fetched);
-        progress.came(actual);
-        last = Some(actual);
-        expected = actual.saturating_add(1);
     }
     (last, None)
 }
 
-/// The blocks as they come, through the height `through`; each is read when it has room.
+/// A block's bytes, which count as waiting.
+type Frame = (Bytes, Held);
+
+/// The blocks as they come, through the height `through`; each is read when it has room. Small ones that have come
+/// together go on together.
 fn frames(
     tools: &Tools,
     pipeline: &Pipeline,
     blocks: BlockStream,
     from: u64,
     through: Option<u64>,
-) -> impl Stream<Item = Result<(Bytes, Held), CallError>> {
+) -> impl Stream<Item = Result<Vec<Frame>, CallError>> {
     let (fetch, pipeline) = (tools.fetch.clone(), pipeline.clone());
     stream::unfold((Some(blocks), from), move |(blocks, height)| {
         let (fetch, pipeline) = (fetch.clone(), pipeline.clone());
@@ -216,32 +222,63 @@ fn frames(
             let busy = through.map(|_| fetch.busy(1));
             let next = blocks.next_block().await;
             drop(busy.unwrap_or_else(|| fetch.busy(1)));
-            let next_height = height.saturating_add(1);
             match next {
-                Ok(Some(bytes)) => {
-                    let held = pipeline.hold(bytes.len());
-                    Some((Ok((bytes.into(), held)), (Some(blocks), next_height)))
+                Ok(Some(first)) => {
+                    let frames = gather(&pipeline, &mut blocks, first, (height, through));
+                    let next_height = height.saturating_add(frames.len() as u64);
+                    Some((Ok(frames), (Some(blocks), next_height)))
                 }
                 Ok(None) => None,
-                Err(error) => Some((Err(error), (None, next_height))),
+                Err(error) => Some((Err(error), (None, height))),
             }
         }
     })
+}
+
+/// The block at `height`, and those right after it that have come as well and are small.
+fn gather(
+    pipeline: &Pipeline,
+    blocks: &mut BlockStream,
+    first: bytes::Bytes,
+    (height, through): (u64, Option<u64>),
+) -> Vec<Frame> {
+    let (mut batch, mut next) = (Batch::default(), height.saturating_add(1));
+    batch.add(Weight::of_bytes(first.len()));
+    let held = pipeline.hold(first.len());
+    let mut frames = vec![(first.into(), held)];
+    while through.is_none_or(|through| next <= through)
+        && pipeline.has_room(next)
+        && let Some(bytes) = blocks.ready_block(batch.room())
+    {
+        batch.add(Weight::of_bytes(bytes.len()));
+        let held = pipeline.hold(bytes.len());
+        frames.push((bytes.into(), held));
+        next = next.saturating_add(1);
+    }
+    frames
 }
 
 async fn verify(
     importer: &Importer,
     peer: NodeId,
     provenance: Provenance,
-    frame: Result<(Bytes, Held), CallError>,
-) -> Result<Fetched, Trouble> {
-    let (bytes, held) = frame.map_err(|error| broken(&error))?;
-    let span = importer.block_span();
-    let block = match importer.verify(bytes.clone(), provenance).instrument(span.clone()).await {
-        Ok(block) => FetchedBlock::Verified(block),
-        Err(failure) => against_a_rule(bytes, failure)?,
+    frames: Result<Vec<Frame>, CallError>,
+) -> Vec<Result<Fetched, Trouble>> {
+    let frames = match frames {
+        Ok(frames) => frames,
+        Err(error) => return vec![Err(broken(&error))],
     };
-    Ok(Fetched { peer, provenance, block, span, _held: held })
+    let (blocks, held): (Vec<_>, Vec<_>) =
+        frames.into_iter().map(|(bytes, held)| ((bytes, importer.block_span()), held)).unzip();
+    let verdicts = importer.verify_each(blocks.clone(), provenance).await;
+    let fetched = |((verdict, (bytes, span)), held)| {
+        let block = match verdict {
+            Ok(block) => FetchedBlock::Verified(block),
+            Err(failure) => against_a_rule(bytes, failure)?,
+        };
+        Ok(Fetched { peer, provenance, block, span, _held: held })
+    };
+    verdicts.into_iter().zip(blocks).zip(held).map(fetched).collect()
 }
 
 /// A sealed block that breaks a rule is nobody's forgery: it waits for its turn like any other.

@@ -86,6 +86,12 @@ impl FrameDecoder {
         Ok(Some(self.buffer.split_to(length).freeze()))
     }
 
+    /// The length of the next whole frame; `None` where it is not whole, or none.
+    pub fn ready(&self) -> Option<usize> {
+        let length = self.announced().ok().flatten()?;
+        (self.buffer.len() - LENGTH_BYTES >= length).then_some(length)
+    }
+
     /// To be asked when the stream has ended: was that between two frames?
     pub fn finish(&self) -> Result<(), FrameError> {
         if self.buffer.is_empty() {

@@ -16,7 +16,7 @@ pub use error::{BuildError, ConfirmError, SealCandidateError};
 use crate::execution::{Executed, execute_block};
 use crate::proof::receipts_root;
 use crate::trie::{StateTrie, TrieError, TrieUpdates};
-use crate::verify::verify_child;
+use crate::verify::verify_child_of;
 use crate::{Block, BlockChanges, ChainConfig, Confirmed, Receipt, StateReader, TrieReader, Verified};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bloom};
@@ -122,7 +122,7 @@ impl<R: DurableState> LiveState<R> {
         begin(Step::Execute);
         self.check_trie()?;
         self.check_position(block.value())?;
-        verify_child(block.value().header(), &self.head, &self.config)?;
+        verify_child_of(block.value().header(), &self.head, self.head_hash, &self.config)?;
         self.discard_candidate()?;
         let view = View { overlay: &self.overlay, base: &self.base };
         let executed = execute_block(&view, &self.config, &block).map_err(ConfirmError::Execution)?;

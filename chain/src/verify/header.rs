@@ -114,11 +114,21 @@ pub fn verify_header(header: &Header, config: &ChainConfig) -> Result<(), Header
 
 /// Checks every field of a header that its parent decides. The caller has verified both headers by themselves.
 pub fn verify_child(header: &Header, parent: &Header, config: &ChainConfig) -> Result<(), HeaderError> {
+    verify_child_of(header, parent, header_hash(parent), config)
+}
+
+/// The same where the parent's hash is known: hashing it again is a good part of what an empty block costs.
+pub(crate) fn verify_child_of(
+    header: &Header,
+    parent: &Header,
+    parent_hash: B256,
+    config: &ChainConfig,
+) -> Result<(), HeaderError> {
     let (expected, actual) = (parent.number.saturating_add(1), header.number);
     if expected != actual {
         return Err(HeaderError::Number { expected, actual });
     }
-    let (expected, actual) = (header_hash(parent), header.parent_hash);
+    let (expected, actual) = (parent_hash, header.parent_hash);
     if expected != actual {
         return Err(HeaderError::ParentHash { expected, actual });
     }

@@ -5,8 +5,8 @@ mod error;
 mod header;
 
 pub use error::{HeaderError, VerifyError};
-pub(crate) use header::constants_at;
 pub use header::{EMPTY_REQUESTS_HASH, child_header, mix_hash, next_base_fee, verify_child, verify_header};
+pub(crate) use header::{constants_at, verify_child_of};
 
 use crate::{
     Block, ChainConfig, Verified,

@@ -1,6 +1,7 @@
 //! A peer in the test's own process: honest in everything, but for the one lie it is told to tell.
 
 use super::http::{OPEN_HEAD, Request, answer, frame, ok};
+use crate::forge::Forge;
 use crate::support::node::Node;
 use alloy_primitives::Bytes;
 use callboard_actors::callboard::Role;
@@ -94,6 +95,13 @@ impl Chain {
         let genesis = SealedGenesis::from_json(&authority.peer_get("genesis")).expect("a genesis");
         let block = |height| Block::decode(authority.block(height)).expect("a block");
         Self { genesis, blocks: (0..=authority.height()).map(block).collect() }
+    }
+
+    /// Everything that a test has sealed so far.
+    pub(super) fn forged(forge: &Forge) -> Self {
+        let genesis = forge.genesis.clone();
+        let blocks = std::iter::once(genesis.block().clone()).chain(forge.blocks()).collect();
+        Self { genesis, blocks }
     }
 
     pub(super) fn head(&self) -> &Block {

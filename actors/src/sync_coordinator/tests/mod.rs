@@ -1,4 +1,5 @@
 mod authority;
+mod batch;
 mod catching_up;
 mod following;
 mod given_up;

@@ -37,6 +37,13 @@ impl BlockStream {
         next
     }
 
+    /// The next block's bytes, where all of them have come already and are at most `most`. What is wrong with them
+    /// [`Self::next_block`] says.
+    pub fn ready_block(&mut self, most: usize) -> Option<Bytes> {
+        self.decoder.ready().filter(|length| *length <= most)?;
+        self.decoder.next_frame().ok().flatten()
+    }
+
     /// Bytes that have come, also of blocks that are not whole yet; grows while the stream is read.
     pub fn received(&self) -> Arc<AtomicU64> {
         self.received.clone()
