@@ -40,6 +40,8 @@ pub(crate) enum Limit {
     Connections,
     /// Subscriptions of a connection.
     Subscriptions,
+    /// Filters that are installed.
+    Filters,
     /// Requests a second from one address.
     Requests,
     /// Requests at once from one address.
@@ -61,7 +63,7 @@ pub(crate) enum Limit {
 impl Limit {
     /// Every bound.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Body,
         Self::BodyTime,
         Self::ImportBody,
@@ -76,6 +78,7 @@ impl Limit {
         Self::CallTime,
         Self::Connections,
         Self::Subscriptions,
+        Self::Filters,
         Self::Requests,
         Self::Burst,
         Self::Imports,
@@ -103,6 +106,7 @@ impl Limit {
             Self::CallTime => "call_time",
             Self::Connections => "connections",
             Self::Subscriptions => "subscriptions",
+            Self::Filters => "filters",
             Self::Requests => "requests",
             Self::Burst => "burst",
             Self::Imports => "imports",
@@ -128,6 +132,7 @@ impl Limit {
             Self::CallTime => Some("rpc.call_ms"),
             Self::Connections => Some("rpc.max_connections"),
             Self::Subscriptions => Some("rpc.max_subscriptions"),
+            Self::Filters => Some("rpc.max_filters"),
             Self::Requests => Some("rpc.limit.requests_per_second"),
             Self::Burst => Some("rpc.limit.burst"),
             Self::Imports => Some("rpc.limit.import_blocks_per_second"),

@@ -3,6 +3,7 @@
 mod blocks;
 mod calls;
 mod fees;
+mod filters;
 mod logs;
 mod node;
 mod param;
@@ -15,12 +16,13 @@ mod transactions;
 use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
 
+pub(crate) use filters::Filters;
 pub(crate) use logs::check_filter;
 pub(crate) use node::unavailable;
 pub(crate) use param::{Quantity, block_or_latest};
 pub(crate) use send::submit;
 
-/// Every method of this module. Filters and subscriptions are answered elsewhere or not at all.
+/// Every method of this module. Subscriptions are answered elsewhere.
 pub(crate) const METHODS: &[&str] = &[
     "web3_clientVersion",
     "web3_sha3",
@@ -45,6 +47,8 @@ pub(crate) const METHODS: &[&str] = &[
     "eth_getBlockTransactionCountByHash",
     "eth_getBlockTransactionCountByNumber",
     "eth_getCode",
+    "eth_getFilterChanges",
+    "eth_getFilterLogs",
     "eth_getLogs",
     "eth_getProof",
     "eth_getRawTransactionByHash",
@@ -59,8 +63,12 @@ pub(crate) const METHODS: &[&str] = &[
     "eth_getUncleCountByBlockHash",
     "eth_getUncleCountByBlockNumber",
     "eth_maxPriorityFeePerGas",
+    "eth_newBlockFilter",
+    "eth_newFilter",
+    "eth_newPendingTransactionFilter",
     "eth_sendRawTransaction",
     "eth_syncing",
+    "eth_uninstallFilter",
 ];
 
 /// Answers one of [`METHODS`].
@@ -101,6 +109,12 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
             blocks::uncle_count(frontend, params).await
         }
         "eth_getLogs" => logs::logs(frontend, params).await,
+        "eth_newFilter" => filters::new_logs(frontend, params).await,
+        "eth_newBlockFilter" => filters::new_blocks(frontend).await,
+        "eth_newPendingTransactionFilter" => filters::new_pending(frontend, params).await,
+        "eth_getFilterChanges" => filters::changes(frontend, params).await,
+        "eth_getFilterLogs" => filters::logs(frontend, params).await,
+        "eth_uninstallFilter" => filters::uninstall(frontend, params),
         "eth_getRawTransactionByHash" => transactions::raw(frontend, params).await,
         "eth_getTransactionByBlockHashAndIndex" | "eth_getTransactionByBlockNumberAndIndex" => {
             transactions::by_block(frontend, params).await

@@ -7,6 +7,7 @@ mod dashboard;
 mod envelope;
 mod eth;
 mod events;
+mod filters;
 mod guards;
 mod harness;
 mod history;

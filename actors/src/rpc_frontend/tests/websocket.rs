@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 const SOON: Duration = Duration::from_secs(20);
 
 /// A client that shows every message.
-struct Client(TcpStream);
+pub(super) struct Client(TcpStream);
 
 impl Client {
-    async fn open(harness: &Harness, path: &str) -> Self {
+    pub(super) async fn open(harness: &Harness, path: &str) -> Self {
         let (status, client) = Self::try_open(harness, path, "").await;
         assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
         client
@@ -86,7 +86,7 @@ impl Client {
         serde_json::from_slice(&text).unwrap()
     }
 
-    async fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(super) async fn call(&mut self, method: &str, params: Value) -> Value {
         self.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()).await;
         self.next().await
     }

@@ -153,9 +153,13 @@ impl Subscriptions {
     }
 }
 
-/// Ids cannot be guessed, so they say nothing about other connections.
 fn new_id() -> Result<String, RpcError> {
+    Ok(push::prefixed(&unguessable()?))
+}
+
+/// Bytes of an id that nobody can guess, so that it says nothing about others.
+pub(crate) fn unguessable() -> Result<[u8; 16], RpcError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| RpcError::internal("this machine gives no random numbers"))?;
-    Ok(push::prefixed(&bytes))
+    Ok(bytes)
 }
