@@ -26,6 +26,8 @@ pub(crate) enum Limit {
     BatchTime,
     /// Bytes of a genesis given out in one answer.
     Genesis,
+    /// Bytes of what the pool holds given out in one answer.
+    PoolContent,
     /// Blocks of a search for logs.
     LogRange,
     /// Logs found by a search.
@@ -63,7 +65,7 @@ pub(crate) enum Limit {
 impl Limit {
     /// Every bound.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Body,
         Self::BodyTime,
         Self::ImportBody,
@@ -71,6 +73,7 @@ impl Limit {
         Self::BatchAnswer,
         Self::BatchTime,
         Self::Genesis,
+        Self::PoolContent,
         Self::LogRange,
         Self::Logs,
         Self::LogBytes,
@@ -99,6 +102,7 @@ impl Limit {
             Self::BatchAnswer => "batch_answer",
             Self::BatchTime => "batch_time",
             Self::Genesis => "genesis",
+            Self::PoolContent => "pool_content",
             Self::LogRange => "log_range",
             Self::Logs => "logs",
             Self::LogBytes => "log_bytes",
@@ -124,7 +128,7 @@ impl Limit {
             Self::Body => Some("rpc.max_body_bytes"),
             Self::BodyTime => Some("rpc.body_ms"),
             Self::Batch => Some("rpc.max_batch"),
-            Self::BatchAnswer | Self::Genesis => Some("rpc.max_batch_answer_bytes"),
+            Self::BatchAnswer | Self::Genesis | Self::PoolContent => Some("rpc.max_batch_answer_bytes"),
             Self::LogRange => Some("rpc.max_log_blocks"),
             Self::Logs => Some("rpc.max_logs"),
             Self::LogBytes => Some("rpc.max_log_bytes"),

@@ -12,6 +12,7 @@ mod send;
 pub(crate) mod shape;
 mod state;
 mod transactions;
+mod txpool;
 
 use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
@@ -29,6 +30,9 @@ pub(crate) const METHODS: &[&str] = &[
     "net_version",
     "net_listening",
     "net_peerCount",
+    "txpool_content",
+    "txpool_contentFrom",
+    "txpool_inspect",
     "txpool_status",
     "eth_accounts",
     "eth_blobBaseFee",
@@ -51,6 +55,8 @@ pub(crate) const METHODS: &[&str] = &[
     "eth_getFilterLogs",
     "eth_getLogs",
     "eth_getProof",
+    "eth_getRawTransactionByBlockHashAndIndex",
+    "eth_getRawTransactionByBlockNumberAndIndex",
     "eth_getRawTransactionByHash",
     "eth_getStorageAt",
     "eth_getTransactionByBlockHashAndIndex",
@@ -67,6 +73,7 @@ pub(crate) const METHODS: &[&str] = &[
     "eth_newFilter",
     "eth_newPendingTransactionFilter",
     "eth_sendRawTransaction",
+    "eth_sendRawTransactionSync",
     "eth_syncing",
     "eth_uninstallFilter",
 ];
@@ -79,6 +86,9 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "net_version" => node::net_version(frontend),
         "net_listening" => node::listening(),
         "net_peerCount" => node::peer_count(frontend),
+        "txpool_content" => txpool::content(frontend).await,
+        "txpool_contentFrom" => txpool::content_from(frontend, params).await,
+        "txpool_inspect" => txpool::inspect(frontend).await,
         "txpool_status" => node::pool_status(frontend).await,
         "eth_accounts" => node::accounts(frontend),
         "eth_blockNumber" => node::block_number(frontend).await,
@@ -115,6 +125,9 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "eth_getFilterChanges" => filters::changes(frontend, params).await,
         "eth_getFilterLogs" => filters::logs(frontend, params).await,
         "eth_uninstallFilter" => filters::uninstall(frontend, params),
+        "eth_getRawTransactionByBlockHashAndIndex" | "eth_getRawTransactionByBlockNumberAndIndex" => {
+            transactions::raw_by_block(frontend, params).await
+        }
         "eth_getRawTransactionByHash" => transactions::raw(frontend, params).await,
         "eth_getTransactionByBlockHashAndIndex" | "eth_getTransactionByBlockNumberAndIndex" => {
             transactions::by_block(frontend, params).await
@@ -122,6 +135,7 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "eth_getTransactionByHash" => transactions::by_hash(frontend, params).await,
         "eth_getTransactionReceipt" => transactions::receipt(frontend, params).await,
         "eth_sendRawTransaction" => send::send_raw(frontend, params).await,
+        "eth_sendRawTransactionSync" => send::send_raw_sync(frontend, params).await,
         other => Err(RpcError::method_not_found(other)),
     }
 }

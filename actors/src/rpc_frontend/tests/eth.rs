@@ -93,6 +93,17 @@ async fn full_transactions_say_where_they_stand() {
         assert_eq!(&harness.result(method, params).await, call, "{method}");
     }
     assert_eq!(harness.result("eth_getTransactionByBlockNumberAndIndex", json!(["0x1", "0x2"])).await, Value::Null);
+    let raw = Bytes::from(alloy_eips::eip2718::Encodable2718::encoded_2718(&transactions[1]));
+    for (method, params, expected) in [
+        ("eth_getRawTransactionByHash", json!([call["hash"]]), json!(raw)),
+        ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x1", "0x1"]), json!(raw)),
+        ("eth_getRawTransactionByBlockHashAndIndex", json!([block["hash"], "0x1"]), json!(raw)),
+        ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x1", "0x2"]), Value::Null),
+        ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x9", "0x0"]), Value::Null),
+        ("eth_getRawTransactionByHash", json!([B256::ZERO]), Value::Null),
+    ] {
+        assert_eq!(harness.result(method, params).await, expected, "{method}");
+    }
     assert_eq!(harness.result("eth_getTransactionByHash", json!([B256::ZERO])).await, Value::Null);
     for (method, block, count) in [
         ("eth_getBlockTransactionCountByNumber", json!("0x1"), json!("0x2")),
@@ -227,6 +238,20 @@ async fn accounts_and_slots_are_proven_at_the_head_and_before_it() {
 }
 
 #[actix_web::test]
+async fn a_proof_that_reaches_too_far_back_is_refused_and_says_for_which_blocks_there_are_some() {
+    let mut chain = TestChain::new();
+    chain.extend_by(300);
+    let harness = Harness::over(&chain);
+    assert!(harness.result("eth_getProof", json!([CONTRACT, ["0x0"], "0x2c"])).await["accountProof"].is_array());
+    let (code, message) = harness.error("eth_getProof", json!([CONTRACT, ["0x0"], "0x2b"])).await;
+    let text = "the state of block 43 cannot be proven: proofs reach 256 blocks below the head 300";
+    assert_eq!((code, message.as_str()), (-32000, text));
+    let keys: Vec<_> = (0..1_024u64).map(|slot| json!(format!("{slot:#x}"))).collect();
+    let answer = harness.result("eth_getProof", json!([CONTRACT, keys, "latest"])).await;
+    assert_eq!(answer["storageProof"].as_array().unwrap().len(), 1_024);
+}
+
+#[actix_web::test]
 async fn a_block_that_is_not_known_is_an_error_where_the_standard_has_no_null() {
     let (chain, _) = busy_chain();
     let harness = Harness::over(&chain);
@@ -284,6 +309,52 @@ async fn logs_are_found_by_range_hash_address_and_topic() {
         assert_eq!(error.0, code, "{error:?}");
         assert!(error.1.starts_with(message), "{error:?}");
     }
+}
+
+#[actix_web::test]
+async fn logs_are_found_across_groups_of_blocks_that_are_passed_over() {
+    let mut chain = TestChain::new();
+    let mut expected = Vec::new();
+    for (empty, nonce) in [(62, 0), (0, 1), (130, 2), (70, 3), (3, 4)] {
+        chain.extend_by(empty);
+        expected.push(chain.extend(&[sign(dynamic(nonce), &user(4))]).height());
+    }
+    let harness = Harness::over(&chain);
+    let head = expected[4];
+    let topic = B256::with_last_byte(7);
+    for (from, to) in [(0, head), (0, 63), (63, 64), (64, 64), (65, 200), (expected[2], expected[3]), (head, head)] {
+        let within: Vec<_> = expected.iter().filter(|height| (from..=to).contains(*height)).collect();
+        for (filter, found) in
+            [(json!({}), true), (json!({ "topics": [topic] }), true), (json!({ "topics": [B256::ZERO] }), false)]
+        {
+            let mut filter = filter;
+            (filter["fromBlock"], filter["toBlock"]) = (format!("{from:#x}").into(), format!("{to:#x}").into());
+            let logs = harness.result("eth_getLogs", json!([filter])).await;
+            let heights: Vec<_> = logs.as_array().unwrap().iter().map(|log| log["blockNumber"].clone()).collect();
+            let expected: Vec<_> =
+                within.iter().filter(|_| found).map(|height| json!(format!("{height:#x}"))).collect();
+            assert_eq!(heights, expected, "{filter}");
+        }
+    }
+}
+
+/// What a search over the longest range costs: `cargo nextest run --run-ignored only -E 'test(rare_topic)' --no-capture`.
+#[actix_web::test]
+#[ignore = "a measurement: it makes 100,000 blocks"]
+async fn a_rare_topic_is_found_among_a_hundred_thousand_blocks() {
+    let mut chain = TestChain::new();
+    chain.extend_by(60_000);
+    chain.extend(&[sign(dynamic(0), &user(4))]);
+    chain.extend_by(39_990);
+    let harness = Harness::over(&chain);
+    let ask = async |topic: u8| {
+        let begun = std::time::Instant::now();
+        let filter = json!({ "fromBlock": "0x0", "topics": [B256::with_last_byte(topic)] });
+        let found = harness.result("eth_getLogs", json!([filter])).await.as_array().unwrap().len();
+        println!("{found} logs with topic {topic} among 100,000 blocks in {:?}", begun.elapsed());
+        found
+    };
+    assert_eq!((ask(7).await, ask(7).await, ask(8).await), (1, 1, 0));
 }
 
 #[actix_web::test]
