@@ -13,6 +13,7 @@ mod harness;
 mod history;
 mod hostile;
 mod limits;
+mod logs;
 mod members;
 mod own;
 mod pool;
