@@ -83,6 +83,16 @@ impl StoredChain {
     }
 }
 
+impl StoredChain {
+    /// Takes the chain back to the block at this height.
+    pub(crate) fn roll_back(&mut self, to: u64) {
+        self.writer.rollback(to).unwrap();
+        let header = self.store.snapshot().unwrap().header(to).unwrap().unwrap();
+        let config = Arc::new(self.genesis.config().clone());
+        self.live = LiveState::new(config, self.store.latest().unwrap(), header);
+    }
+}
+
 struct Nothing;
 
 impl TrieReader for Nothing {

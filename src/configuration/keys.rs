@@ -121,6 +121,7 @@ pub const KEYS: &[Key] = &[
     key("rpc.call_ms", CALL_TIME, "time of one call or search"),
     key("rpc.max_connections", COUNT, "open connections"),
     key("rpc.max_subscriptions", COUNT, "subscriptions of one WebSocket"),
+    key("rpc.max_filters", COUNT, "installed filters; one of many addresses and topics counts as several"),
     key("rpc.admin", Kind::AdminListener, "listener of the admin methods: false, true (127.0.0.1:8547) or IP:PORT"),
     key("rpc.limit.enabled", Kind::Flag, "limit requests by address"),
     key("rpc.limit.requests_per_second", RATE, "requests a second from one address"),

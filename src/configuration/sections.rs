@@ -177,6 +177,8 @@ pub struct RpcSection {
     pub max_connections: usize,
     /// Subscriptions of one WebSocket.
     pub max_subscriptions: usize,
+    /// Installed filters of a listener.
+    pub max_filters: usize,
     /// Listener of the admin methods.
     pub admin: Option<SocketAddr>,
     /// `[rpc.limit]`

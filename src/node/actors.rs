@@ -172,6 +172,7 @@ impl RunningNode {
                 pending_nonce: mailboxes.pool.inbox(),
                 pending: mailboxes.pool.inbox(),
                 drop: mailboxes.pool.inbox(),
+                content: mailboxes.pool.inbox(),
                 status: mailboxes.pool.inbox(),
                 fate: mailboxes.pool.inbox(),
                 refused: mailboxes.pool.inbox(),

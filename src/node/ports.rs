@@ -16,7 +16,7 @@ use callboard_actors::rpc_frontend::{
 };
 use callboard_actors::send::{ActorRegistry, Inbox};
 use callboard_actors::sync_coordinator::{DivergenceReport, HeadReport, SyncReport};
-use callboard_actors::tx_pool::Story;
+use callboard_actors::tx_pool::{Content, Story};
 use callboard_chain::live::ConfirmError;
 use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
@@ -270,6 +270,13 @@ impl PoolPort for NodePorts {
         match self.0.running.get() {
             Some(running) => running.pool.drop_transaction(hash),
             None => ready(Ok(false)).boxed(),
+        }
+    }
+
+    fn content(&self, sender: Option<Address>) -> BoxFuture<'static, Result<Content, PoolUnavailable>> {
+        match self.0.running.get() {
+            Some(running) => running.pool.content(sender),
+            None => ready(Ok(Content::default())).boxed(),
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) fn rpc(configuration: &Configuration) -> RpcConfig {
         call_time: Duration::from_millis(rpc.call_ms),
         max_connections: rpc.max_connections,
         max_subscriptions: rpc.max_subscriptions,
+        max_filters: rpc.max_filters,
         rate: rpc.limit.enabled.then(|| rate(&rpc.limit)),
         import_blocks_per_second: u32::try_from(rpc.limit.import_blocks_per_second).unwrap_or(u32::MAX),
         admin: rpc.admin.map_or(AdminSurface::Off, AdminSurface::At),

@@ -2,7 +2,7 @@
 
 use crate::codec::Head;
 use crate::tables::{HEAD, METADATA};
-use crate::{StorageError, StoreWriter, batch};
+use crate::{StorageError, StoreWriter, batch, blooms};
 use alloy_primitives::B256;
 use callboard_chain::trie::TrieUpdates;
 use callboard_chain::{Blame, Block, Confirmed};
@@ -86,6 +86,7 @@ impl StoreWriter {
         let head = self.extended_head(&batch.blocks)?;
         let write = self.begin()?;
         batch::write_blocks(&write, &batch.blocks)?;
+        blooms::write_blooms(&write, &batch.blocks)?;
         batch::write_indexes(&write, &batch.blocks)?;
         batch::write_state(&write, &batch.blocks)?;
         batch::write_history(&write, &batch.blocks)?;

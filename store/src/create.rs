@@ -4,7 +4,7 @@ use crate::batch;
 use crate::codec::Head;
 use crate::commit::write_head;
 use crate::tables::{self, *};
-use crate::{OpenError, StorageError, Store, StoreConfig, StoreWriter};
+use crate::{OpenError, StorageError, Store, StoreConfig, StoreWriter, blooms};
 use alloy_primitives::B256;
 use callboard_chain::trie::TrieUpdates;
 use callboard_chain::{Blame, Block, Confirmed};
@@ -128,6 +128,7 @@ pub(crate) fn fill(database: &Database, chain: NewChain<'_>) -> Result<(), Stora
     let write = database.begin_write()?;
     let genesis = std::slice::from_ref(chain.genesis);
     batch::write_blocks(&write, genesis)?;
+    blooms::write_blooms(&write, genesis)?;
     batch::write_indexes(&write, genesis)?;
     batch::write_state(&write, genesis)?;
     batch::write_history(&write, &[])?;

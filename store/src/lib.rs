@@ -12,6 +12,7 @@
 //! | [`prune`] | [`StoreWriter::prune_history`]: forget the state of old blocks |
 //! | [`snapshot`] | [`Snapshot`]: everything that can be read, as of one block |
 //! | [`address`] | look-up of transactions by address |
+//! | [`blooms`] | logs blooms over groups of blocks |
 //! | [`strays`] | rows of the look-up by address that belong to no block |
 //! | [`state`] | [`LatestState`]: the newest durable state, for the executor |
 //! | [`history`] | [`HistoricState`]: the state at an old block |
@@ -29,6 +30,7 @@
 
 pub mod address;
 mod batch;
+pub mod blooms;
 pub mod build;
 mod codec;
 pub mod commit;
@@ -57,6 +59,7 @@ pub mod told;
 mod view;
 
 pub use address::{AddressDifference, AddressEntry, AddressPage, AddressQuery, Direction, Role};
+pub use blooms::BLOOM_GROUP;
 pub use build::{BuildError, TrieBuild};
 pub use codec::Head;
 pub use commit::{CommitBatch, CommitError, Durable};

@@ -5,7 +5,7 @@ use crate::codec::{ChangeSet, Head};
 use crate::commit::write_head;
 use crate::keys::{self, TransactionLocation};
 use crate::tables::*;
-use crate::{BuildError, Snapshot, StorageError, StoreWriter, TrieBuild, history};
+use crate::{BuildError, Snapshot, StorageError, StoreWriter, TrieBuild, blooms, history};
 use alloy_primitives::{Address, B256, U256};
 use callboard_chain::trie::{StateTrie, TrieError, TrieUpdates};
 use callboard_chain::{Blame, BlockChanges};
@@ -230,6 +230,8 @@ fn remove_blocks(
         write.open_table(BLOCK_HASHES)?.remove(height)?;
         write.open_table(RECEIPTS)?.remove(height)?;
         write.open_table(SENDERS)?.remove(height)?;
+        // It is not whole any more.
+        write.open_table(BLOOMS)?.remove(blooms::group_of(height))?;
     }
     Ok(())
 }
@@ -237,6 +239,7 @@ fn remove_blocks(
 /// Whatever the look-ups list above a height, also what belongs to no block.
 fn remove_strays(write: &WriteTransaction, to: u64) -> Result<(), StorageError> {
     write.open_table(HEIGHTS)?.retain(|_, height| height <= to)?;
+    write.open_table(BLOOMS)?.retain(|group, _| blooms::last_of(group) <= to)?;
     let is_below = |location: TransactionLocation| location.height <= to;
     write.open_table(TRANSACTIONS)?.retain(|_, location| is_below(TransactionLocation::from_bytes(*location)))?;
     write.open_table(ADDRESSES)?.retain(|key, _| is_below(keys::entry_location(key)))?;

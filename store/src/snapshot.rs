@@ -7,7 +7,7 @@ use crate::tables::{CHAIN_ID, GENESIS_HASH};
 use crate::view::View;
 use crate::{AccountHistory, HistoricState, HistoryError, StorageError, history};
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_rlp::Decodable;
 use alloy_trie::Nibbles;
 use callboard_chain::{Account, Block, BlockChanges, Receipt, StateReadError, StateReader, Transaction, TrieReader};
@@ -90,6 +90,12 @@ impl Snapshot {
     /// Header of the block at `height`; `None` above the head.
     pub fn header(&self, height: u64) -> Result<Option<Header>, StorageError> {
         self.view.blocks.get(height)?.map(|bytes| decode_header(bytes.value())).transpose()
+    }
+
+    /// The logs bloom over the [`crate::BLOOM_GROUP`] blocks among which the one at `height` is; `None` where there is
+    /// none: the group is not whole yet, or it is older than these blooms.
+    pub fn group_bloom(&self, height: u64) -> Result<Option<Bloom>, StorageError> {
+        self.view.group_bloom(height)
     }
 
     /// The block at `height`; `None` above the head.
@@ -182,7 +188,7 @@ impl Snapshot {
 }
 
 /// Decodes the header out of canonical block bytes, without looking at the rest.
-fn decode_header(mut bytes: &[u8]) -> Result<Header, StorageError> {
+pub(crate) fn decode_header(mut bytes: &[u8]) -> Result<Header, StorageError> {
     let input = &mut bytes;
     alloy_rlp::Header::decode(input)
         .and_then(|_| Header::decode(input))

@@ -11,6 +11,7 @@
 //! | `addresses` | address (20) height (8) index (4) | role bits: 1 sender, 2 recipient, 4 created |
 //! | `senders` | height | sender (20) of each transaction |
 //! | `receipts` | height | RLP list of \[type, success, cumulative gas, logs\]; blooms are recomputed |
+//! | `blooms` | group of 64 blocks, once it is whole | hash of its last block (32), logs bloom of all (256) |
 //! | `accounts` | address (20) | account, see [`crate::codec`] |
 //! | `storage` | address (20) slot (32) | value without leading zero bytes; never empty |
 //! | `code` | code hash (32) | code; kept for ever, since history may refer to it |
@@ -31,6 +32,7 @@
 //! Metadata: `schema` (4), `chain_id` (8), `genesis_hash` (32), `genesis_length` (8), `head` (height 8, hash 32,
 //! timestamp 8, state root 32), `pruned_below` (8; states of blocks below it are gone).
 
+use crate::blooms::ROW_BYTES;
 use redb::TableDefinition;
 
 /// Version of this layout.
@@ -57,6 +59,7 @@ pub(crate) const ACCOUNT_HISTORY: TableDefinition<'_, &'static [u8; 28], Variabl
     TableDefinition::new("account_history");
 pub(crate) const STORAGE_HISTORY: TableDefinition<'_, &'static [u8; 60], Variable> =
     TableDefinition::new("storage_history");
+pub(crate) const BLOOMS: TableDefinition<'_, u64, &'static [u8; ROW_BYTES]> = TableDefinition::new("blooms");
 pub(crate) const CHANGE_SETS: TableDefinition<'_, u64, Variable> = TableDefinition::new("change_sets");
 pub(crate) const ACCOUNT_TRIE: TableDefinition<'_, Variable, Variable> = TableDefinition::new("account_trie");
 pub(crate) const STORAGE_TRIE: TableDefinition<'_, Variable, Variable> = TableDefinition::new("storage_trie");

@@ -1,14 +1,15 @@
 //! One read transaction with its tables open: what every reader is made of.
 
 use crate::StorageError;
+use crate::blooms::{self, ROW_BYTES};
 use crate::codec::{self, Head};
 use crate::keys::{self, TransactionLocation};
 use crate::snapshot::BlockPart;
 use crate::tables::{self, *};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_trie::Nibbles;
 use callboard_chain::{Account, Block, keccak256};
-use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableError};
 
 /// The database as of one commit.
 pub(crate) struct View {
@@ -21,6 +22,8 @@ pub(crate) struct View {
     pub(crate) addresses: ReadOnlyTable<Bytes32, u8>,
     pub(crate) senders: ReadOnlyTable<u64, Variable>,
     pub(crate) receipts: ReadOnlyTable<u64, Variable>,
+    /// A file of before there was this table has none until the next commit.
+    pub(crate) blooms: Option<ReadOnlyTable<u64, &'static [u8; ROW_BYTES]>>,
     pub(crate) accounts: ReadOnlyTable<Bytes20, Variable>,
     pub(crate) storage: ReadOnlyTable<&'static [u8; 52], Variable>,
     pub(crate) code: ReadOnlyTable<Bytes32, Variable>,
@@ -37,6 +40,14 @@ pub(crate) struct View {
 pub(crate) fn metadata(table: &ReadOnlyTable<&'static str, Variable>, name: &str) -> Result<Vec<u8>, StorageError> {
     let value = table.get(name)?.map(|value| value.value().to_vec());
     value.ok_or_else(|| StorageError::damaged("metadata", format!("no entry {name}")))
+}
+
+fn open_if_there<T>(table: Result<T, TableError>) -> Result<Option<T>, StorageError> {
+    match table {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl View {
@@ -56,6 +67,7 @@ impl View {
             addresses: read.open_table(ADDRESSES)?,
             senders: read.open_table(SENDERS)?,
             receipts: read.open_table(RECEIPTS)?,
+            blooms: open_if_there(read.open_table(BLOOMS))?,
             accounts: read.open_table(ACCOUNTS)?,
             storage: read.open_table(STORAGE)?,
             code: read.open_table(CODE)?,
@@ -94,6 +106,13 @@ impl View {
 
     pub(crate) fn block_hash(&self, height: u64) -> Result<Option<B256>, StorageError> {
         Ok(self.block_hashes.get(height)?.map(|hash| B256::new(*hash.value())))
+    }
+
+    pub(crate) fn group_bloom(&self, height: u64) -> Result<Option<Bloom>, StorageError> {
+        let group = blooms::group_of(height);
+        let Some(table) = &self.blooms else { return Ok(None) };
+        let Some((last, bloom)) = table.get(group)?.map(|row| blooms::decode_row(row.value())) else { return Ok(None) };
+        Ok((self.block_hash(blooms::last_of(group))? == Some(last)).then_some(bloom))
     }
 
     pub(crate) fn transaction_location(&self, hash: B256) -> Result<Option<TransactionLocation>, StorageError> {

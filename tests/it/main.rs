@@ -18,6 +18,7 @@ mod doctor;
 mod documents;
 mod equivocation;
 mod fake_node;
+mod filters;
 mod first_start;
 mod forge;
 mod gaps;

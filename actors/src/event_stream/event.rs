@@ -3,7 +3,7 @@
 use crate::callboard::RouteCount;
 use crate::sync_coordinator::SyncReport;
 use crate::tx_pool::PooledTransaction;
-use alloy_primitives::Log;
+use alloy_primitives::{B256, Log};
 use bytes::Bytes;
 use callboard_chain::Block;
 use callboard_store::Durable;
@@ -83,12 +83,20 @@ pub(crate) struct BlockForms {
     pub(crate) transaction_frames: OnceLock<Bytes>,
     pub(crate) head: OnceLock<Bytes>,
     pub(crate) logs: OnceLock<Vec<WrittenLog>>,
+    pub(crate) receipts: OnceLock<Vec<WrittenReceipt>>,
 }
 
 /// A log and how it is written.
 #[derive(Debug)]
 pub(crate) struct WrittenLog {
     pub(crate) log: Log,
+    pub(crate) text: Bytes,
+}
+
+/// A receipt and how it is written.
+#[derive(Debug)]
+pub(crate) struct WrittenReceipt {
+    pub(crate) hash: B256,
     pub(crate) text: Bytes,
 }
 

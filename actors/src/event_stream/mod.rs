@@ -15,8 +15,8 @@ pub(crate) mod state;
 pub(crate) mod tests;
 
 pub use actor::{EventStream, Look, Sources};
-pub(crate) use event::WrittenLog;
 pub use event::{BlockEvent, Event, PendingEvent, RoutesEvent, SyncEvent, Topic, Topics};
+pub(crate) use event::{WrittenLog, WrittenReceipt};
 pub use messages::{BlocksStored, SubscribeToEvents, TransactionPending};
 pub use metrics::EventMetrics;
 pub use queue::{Subscription, SubscriptionEnded};

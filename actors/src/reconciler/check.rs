@@ -262,6 +262,11 @@ pub fn check_block(snapshot: &Snapshot, config: &ChainConfig, height: u64) -> Re
     if snapshot.receipts(height)?.as_ref() != Some(&executed.receipts) {
         return Err(Fault::Stored { height, what: "receipts" });
     }
+    // A search for logs passes over this block where the bloom of its group says that it may.
+    let bloom = block.value().header().logs_bloom;
+    if snapshot.group_bloom(height)?.is_some_and(|group| !group.contains(&bloom)) {
+        return Err(Fault::Stored { height, what: "logs blooms of its group" });
+    }
     if snapshot.senders(height)?.as_deref() != Some(block.senders()) {
         return Err(Fault::Stored { height, what: "senders" });
     }

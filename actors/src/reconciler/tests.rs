@@ -8,6 +8,7 @@ use crate::testing::{StoredChain, genesis, key};
 use alloy_consensus::{SignableTransaction, TxLegacy};
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use callboard_chain::Transaction;
+use callboard_store::{Store, StoreConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,6 +193,39 @@ fn every_range_of_a_whole_chain_is_right() {
     }
     assert!(matches!(check_range(&chain, Some(5), Some(4)), Err(Fault::Range { from: 5, to: 4 })));
     assert!(check_range(&chain, None, Some(7)).unwrap_err().is_history());
+}
+
+#[test]
+fn a_bloom_by_which_a_search_would_pass_over_a_log_is_a_fault_of_its_block() {
+    let mut chain = StoredChain::new(genesis(1337, 30_000_000));
+    // PUSH0 PUSH0 LOG0 STOP, as code that is deployed by copying it.
+    let code: Bytes = vec![0x63, 0x5f, 0x5f, 0xa0, 0x00, 0x60, 0, 0x52, 0x60, 4, 0x60, 28, 0xf3].into();
+    chain.seal(&[call(0, TxKind::Create, 0, code)]);
+    chain.seal(&[call(1, TxKind::Call(key(9).address().create(0)), 0, Bytes::new())]);
+    for _ in 0..70 {
+        chain.seal(&[]);
+    }
+    chain.store();
+    let StoredChain { genesis, store, writer, live, folder } = chain;
+    check_block(&store.snapshot().unwrap(), genesis.config(), 2).unwrap();
+    drop((store, writer, live));
+    let path = folder.path().join("chain.redb");
+    let database = redb::Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let blooms = redb::TableDefinition::<u64, &[u8; 288]>::new("blooms");
+        let mut table = write.open_table(blooms).unwrap();
+        let mut row = *redb::ReadableTable::get(&table, 0).unwrap().unwrap().value();
+        row[32..].fill(0);
+        table.insert(0, &row).unwrap();
+    }
+    write.commit().unwrap();
+    drop(database);
+    let (store, _writer) = Store::open(&path, &StoreConfig::default(), None).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let fault = check_block(&snapshot, genesis.config(), 2).unwrap_err();
+    assert!(matches!(fault, Fault::Stored { height: 2, what: "logs blooms of its group" }), "{fault}");
+    check_block(&snapshot, genesis.config(), 3).unwrap();
 }
 
 #[test]

@@ -27,6 +27,9 @@ pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 500;
 /// Default bound of the subscriptions of a connection (reth's).
 pub(crate) const DEFAULT_MAX_SUBSCRIPTIONS: usize = 1_024;
 
+/// Default bound of filters: a client that polls has one or two, and with what each may hold they are some 20 MB.
+pub(crate) const DEFAULT_MAX_FILTERS: usize = 4_096;
+
 /// Configuration of the frontend: the `[rpc]` and `[rpc.limit]` sections.
 #[derive(Debug, Clone)]
 pub struct RpcConfig {
@@ -58,6 +61,8 @@ pub struct RpcConfig {
     pub max_connections: usize,
     /// Most subscriptions of one connection.
     pub max_subscriptions: usize,
+    /// Most filters; one of many addresses and topics counts as several.
+    pub max_filters: usize,
     /// Server threads.
     pub workers: usize,
     /// How often one address may ask; `None` is no limit.
@@ -110,6 +115,7 @@ impl Default for RpcConfig {
             call_time: DEFAULT_CALL_TIME,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_subscriptions: DEFAULT_MAX_SUBSCRIPTIONS,
+            max_filters: DEFAULT_MAX_FILTERS,
             workers: std::thread::available_parallelism().map_or(2, NonZeroUsize::get).min(4),
             rate: None,
             import_blocks_per_second: 0,

@@ -26,6 +26,8 @@ pub(crate) enum Limit {
     BatchTime,
     /// Bytes of a genesis given out in one answer.
     Genesis,
+    /// Bytes of what the pool holds given out in one answer.
+    PoolContent,
     /// Blocks of a search for logs.
     LogRange,
     /// Logs found by a search.
@@ -40,6 +42,8 @@ pub(crate) enum Limit {
     Connections,
     /// Subscriptions of a connection.
     Subscriptions,
+    /// Filters that are installed.
+    Filters,
     /// Requests a second from one address.
     Requests,
     /// Requests at once from one address.
@@ -61,7 +65,7 @@ pub(crate) enum Limit {
 impl Limit {
     /// Every bound.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Body,
         Self::BodyTime,
         Self::ImportBody,
@@ -69,6 +73,7 @@ impl Limit {
         Self::BatchAnswer,
         Self::BatchTime,
         Self::Genesis,
+        Self::PoolContent,
         Self::LogRange,
         Self::Logs,
         Self::LogBytes,
@@ -76,6 +81,7 @@ impl Limit {
         Self::CallTime,
         Self::Connections,
         Self::Subscriptions,
+        Self::Filters,
         Self::Requests,
         Self::Burst,
         Self::Imports,
@@ -96,6 +102,7 @@ impl Limit {
             Self::BatchAnswer => "batch_answer",
             Self::BatchTime => "batch_time",
             Self::Genesis => "genesis",
+            Self::PoolContent => "pool_content",
             Self::LogRange => "log_range",
             Self::Logs => "logs",
             Self::LogBytes => "log_bytes",
@@ -103,6 +110,7 @@ impl Limit {
             Self::CallTime => "call_time",
             Self::Connections => "connections",
             Self::Subscriptions => "subscriptions",
+            Self::Filters => "filters",
             Self::Requests => "requests",
             Self::Burst => "burst",
             Self::Imports => "imports",
@@ -120,7 +128,7 @@ impl Limit {
             Self::Body => Some("rpc.max_body_bytes"),
             Self::BodyTime => Some("rpc.body_ms"),
             Self::Batch => Some("rpc.max_batch"),
-            Self::BatchAnswer | Self::Genesis => Some("rpc.max_batch_answer_bytes"),
+            Self::BatchAnswer | Self::Genesis | Self::PoolContent => Some("rpc.max_batch_answer_bytes"),
             Self::LogRange => Some("rpc.max_log_blocks"),
             Self::Logs => Some("rpc.max_logs"),
             Self::LogBytes => Some("rpc.max_log_bytes"),
@@ -128,6 +136,7 @@ impl Limit {
             Self::CallTime => Some("rpc.call_ms"),
             Self::Connections => Some("rpc.max_connections"),
             Self::Subscriptions => Some("rpc.max_subscriptions"),
+            Self::Filters => Some("rpc.max_filters"),
             Self::Requests => Some("rpc.limit.requests_per_second"),
             Self::Burst => Some("rpc.limit.burst"),
             Self::Imports => Some("rpc.limit.import_blocks_per_second"),

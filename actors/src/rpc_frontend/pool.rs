@@ -4,8 +4,8 @@ use super::ports::{Pending, PoolPort, PoolStatus, PoolUnavailable, Submission, S
 use crate::callboard::Origin;
 use crate::send::{AskError, Inbox};
 use crate::tx_pool::{
-    self, DropReason, DropTransaction, PendingNonce, PendingTransaction, PoolError, Source, Story, SubmitTransaction,
-    TransactionFate, TransactionsRefused,
+    self, Content, DropReason, DropTransaction, PendingNonce, PendingTransaction, PoolContent, PoolError, Source,
+    Story, SubmitTransaction, TransactionFate, TransactionsRefused,
 };
 use alloy_primitives::{Address, B256};
 use futures_util::FutureExt;
@@ -27,6 +27,8 @@ pub struct PoolInboxes {
     pub pending: Inbox<PendingTransaction>,
     /// Takes transactions out.
     pub drop: Inbox<DropTransaction>,
+    /// All that is held.
+    pub content: Inbox<PoolContent>,
     /// Counts.
     pub status: Inbox<tx_pool::PoolStatus>,
     /// Where transactions are.
@@ -78,6 +80,11 @@ impl PoolPort for PoolInboxes {
     fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>> {
         let command = DropTransaction { hash, reason: DropReason::Operator, detail: None };
         let answer = self.drop.ask(command, ANSWER_WITHIN);
+        async move { Ok(answer.await?) }.boxed()
+    }
+
+    fn content(&self, sender: Option<Address>) -> BoxFuture<'static, Result<Content, PoolUnavailable>> {
+        let answer = self.content.ask(PoolContent { sender }, ANSWER_WITHIN);
         async move { Ok(answer.await?) }.boxed()
     }
 

@@ -3,7 +3,7 @@
 use crate::event_stream::{Event, Subscription, Topics};
 use crate::importer::{ConfirmedBlock, Explanation, Rejection};
 use crate::reconciler::VerifyState;
-use crate::tx_pool::Story;
+use crate::tx_pool::{Content, Story};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Blame, Transaction};
 use callboard_store::{Evidence, StorageError, Store};
@@ -120,6 +120,8 @@ pub trait PoolPort: Send + Sync {
     fn story(&self, hash: B256) -> BoxFuture<'static, Result<Option<Story>, PoolUnavailable>>;
     /// Takes the pending transaction with `hash` out; false where there is none.
     fn drop_transaction(&self, hash: B256) -> BoxFuture<'static, Result<bool, PoolUnavailable>>;
+    /// All that the pool holds, or all of one sender.
+    fn content(&self, sender: Option<Address>) -> BoxFuture<'static, Result<Content, PoolUnavailable>>;
     /// How much is pending.
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>>;
 }

@@ -1,6 +1,7 @@
 //! The HTTP server: one listener for JSON-RPC, REST and the dashboard.
 
 use super::config::{AdminSurface, RpcConfig};
+use super::eth::Filters;
 use super::gate::Gate;
 use super::guard::{Connection, guard};
 use super::metrics::RpcMetrics;
@@ -80,6 +81,7 @@ pub(crate) struct Frontend {
     pub(crate) gate: Gate,
     pub(crate) metrics: RpcMetrics,
     pub(crate) limits: SharedLimits,
+    pub(crate) filters: Arc<Filters>,
     pub(crate) connections: Arc<AtomicUsize>,
 }
 
@@ -148,7 +150,8 @@ impl RpcServer {
 }
 
 fn frontend(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics, limits: SharedLimits) -> web::Data<Frontend> {
-    web::Data::new(Frontend { config, ports, gate: Gate::new(), metrics, limits, connections: Arc::default() })
+    let filters = Arc::new(Filters::new(config.max_filters));
+    web::Data::new(Frontend { config, ports, gate: Gate::new(), metrics, limits, filters, connections: Arc::default() })
 }
 
 fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Server> {

@@ -77,6 +77,11 @@ impl View {
         self.snapshot.header(height).map_err(storage)?.ok_or_else(|| missing("header", height))
     }
 
+    /// The hash of the block at a height that is known.
+    pub(crate) fn hash(&self, height: u64) -> Result<B256, RpcError> {
+        self.snapshot.hash_of(height).map_err(storage)?.ok_or_else(|| missing("hash", height))
+    }
+
     /// The senders of a known block's transactions.
     pub(crate) fn senders(&self, height: u64) -> Result<Vec<Address>, RpcError> {
         self.snapshot.senders(height).map_err(storage)?.ok_or_else(|| missing("senders", height))

@@ -214,6 +214,11 @@ pub(super) fn dump(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
         )*};
     }
     table!(blocks, block_hashes, heights, transactions, addresses, senders, receipts, accounts, storage, code);
+    let blooms = view.blooms.as_ref().unwrap();
+    rows.extend(blooms.iter().unwrap().map(|row| {
+        let (key, value) = row.unwrap();
+        (format!("blooms {}", key.value()).into(), value.value().to_vec())
+    }));
     table!(account_history, storage_history, change_sets, account_trie, storage_trie, genesis, metadata);
     rows
 }

@@ -165,7 +165,8 @@ impl Fixture {
                 self.state.accounts.insert(change.address, after);
             }
         }
-        let receipts = transactions.iter().enumerate().map(|(index, _)| receipt(index, &senders[index])).collect();
+        let receipts: Vec<_> =
+            transactions.iter().enumerate().map(|(index, _)| receipt(index, &senders[index])).collect();
         let header = Header {
             number: self.next_height(),
             parent_hash: self.blocks.last().map_or(B256::ZERO, |parent| parent.value().hash()),
@@ -174,6 +175,7 @@ impl Fixture {
             extra_data: senders.len().to_be_bytes().to_vec().into(),
             transactions_root: keccak256(transactions.iter().flat_map(|one| one.tx_hash().0).collect::<Vec<_>>()),
             base_fee_per_gas: Some(0),
+            logs_bloom: receipts.iter().flat_map(|receipt| &receipt.logs).collect(),
             ..Header::default()
         };
         let block = Block::from_parts(header, transactions, Seal([7; 65]));

@@ -1,5 +1,6 @@
 //! Tests of the whole crate, against blocks whose changes are made up.
 
+mod blooms;
 mod crash;
 mod differential;
 mod files;

@@ -18,6 +18,13 @@ use callboard_store::HistoricState;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+/// Most accounts of the state overrides of one call.
+const MAX_OVERRIDDEN: usize = 1_000;
+/// Most slots of all of them together.
+const MAX_OVERRIDDEN_SLOTS: usize = 10_000;
+/// Most bytes of code of all of them together: the largest contracts are 24 KiB. All of it is hashed.
+const MAX_OVERRIDDEN_CODE: usize = 1 << 20;
+
 pub(super) async fn call(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let question = Question::parse(frontend, params)?;
     let output = frontend.compute(move |view| question.ask(&view, run_call)).await?;
@@ -96,6 +103,7 @@ impl Question {
     /// Request, block, state overrides, block overrides; all but the first may be left out.
     fn parse(frontend: &Frontend, params: &Params<'_>) -> Result<Self, RpcError> {
         let accounts: StateOverride = params.optional(2, "state overrides")?.unwrap_or_default();
+        check_overrides(&accounts)?;
         let overrides: Option<RpcBlockOverrides> = params.optional(3, "block overrides")?;
         Ok(Self {
             request: call_request(params.required(0, "transaction")?)?,
@@ -144,6 +152,26 @@ fn call_request(request: TransactionRequest) -> Result<CallRequest, RpcError> {
         access_list: request.access_list,
         authorization_list: request.authorization_list.unwrap_or_default(),
     })
+}
+
+/// Refuses state overrides that cost too much to lay over the state.
+fn check_overrides(accounts: &StateOverride) -> Result<(), RpcError> {
+    let slots = |account: &RpcAccountOverride| {
+        [&account.state, &account.state_diff].into_iter().flatten().map(|slots| slots.len()).sum::<usize>()
+    };
+    let code = |account: &RpcAccountOverride| account.code.as_ref().map_or(0, |code| code.len());
+    for (what, actual, most) in [
+        ("accounts", accounts.len(), MAX_OVERRIDDEN),
+        ("slots", accounts.values().map(slots).sum(), MAX_OVERRIDDEN_SLOTS),
+        ("bytes of code", accounts.values().map(code).sum(), MAX_OVERRIDDEN_CODE),
+    ] {
+        if actual > most {
+            let message =
+                format!("too many {what} in the state overrides: {actual} are given, at most {most} are allowed");
+            return Err(RpcError::invalid_params(message));
+        }
+    }
+    Ok(())
 }
 
 fn account_override(account: RpcAccountOverride) -> Result<AccountOverride, RpcError> {

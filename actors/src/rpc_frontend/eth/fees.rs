@@ -10,6 +10,7 @@ use alloy_consensus::Transaction as _;
 use alloy_eips::BlockId;
 use alloy_rpc_types_eth::FeeHistory;
 use callboard_chain::verify::next_base_fee;
+use serde_json::json as object;
 use std::time::{Duration, Instant};
 
 /// Most blocks of one fee history (geth's bound); more are cut to this, as geth does.
@@ -45,6 +46,11 @@ pub(super) async fn fee_history(frontend: &Frontend, params: &Params<'_>) -> Rpc
     let newest = block_or_latest(params, 1)?;
     let percentiles: Vec<f64> = params.optional(2, "reward percentiles")?.unwrap_or_default();
     check_percentiles(&percentiles)?;
+    if count == 0 {
+        frontend.chain()?;
+        // The standard demands both arrays; `FeeHistory` leaves out what is empty.
+        return json(object!({ "oldestBlock": Quantity::ZERO, "baseFeePerGas": [], "gasUsedRatio": [] }));
+    }
     let time = frontend.config.call_time;
     let collect = move |view: View| collect(&view, count.min(MAX_BLOCKS), newest, &percentiles, time);
     let history = frontend.compute(collect).await?;
@@ -72,11 +78,7 @@ fn collect(
 ) -> Result<FeeHistory, RpcError> {
     let newest = view.height(newest)?;
     let count = count.min(newest.saturating_add(1));
-    let mut history = FeeHistory::default();
-    if count == 0 {
-        return Ok(history);
-    }
-    history.oldest_block = newest + 1 - count;
+    let mut history = FeeHistory { oldest_block: (newest + 1).saturating_sub(count), ..FeeHistory::default() };
     let until = Instant::now() + time;
     let mut rewards = Vec::new();
     for height in history.oldest_block..=newest {

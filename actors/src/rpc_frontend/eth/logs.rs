@@ -1,13 +1,15 @@
-//! `eth_getLogs`: headers' blooms first, receipts only where a bloom says they may match.
+//! `eth_getLogs`: blooms first, of groups of blocks and then of blocks; receipts only where they say that a log may match.
 
 use super::shape;
 use crate::rpc_frontend::config::RpcConfig;
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::{Limit, Refusal};
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::View;
+use crate::rpc_frontend::view::{View, storage};
 use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::Bloom;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
+use callboard_store::BLOOM_GROUP;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -21,24 +23,59 @@ const TOPIC_BYTES: usize = 69;
 /// How much one search may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SearchBounds {
-    blocks: u64,
+    pub(crate) blocks: u64,
     logs: usize,
     bytes: usize,
     time: Duration,
 }
 
 impl SearchBounds {
-    fn of(config: &RpcConfig) -> Self {
+    pub(crate) fn of(config: &RpcConfig) -> Self {
         let (blocks, logs, bytes) = (config.max_log_blocks, config.max_logs, config.max_log_bytes);
         Self { blocks, logs, bytes, time: config.call_time }
     }
 }
 
+/// A place in the chain: the log with this number in the block at this height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) height: u64,
+    pub(crate) log: usize,
+}
+
+impl Position {
+    /// Before the first log of a block.
+    pub(crate) fn of_block(height: u64) -> Self {
+        Self { height, log: 0 }
+    }
+}
+
+/// What a search has found, in the order of the chain.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) logs: Vec<Log>,
+    /// Where it would go on, and the bound that ended it; `None` where it is through.
+    pub(crate) rest: Option<(Position, Refusal)>,
+}
+
 pub(super) async fn logs(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let filter: Filter = params.required(0, "filter")?;
     check_filter(&filter)?;
+    json(find(frontend, filter).await?)
+}
+
+/// All logs that a filter asks for, or the bound that it goes beyond.
+pub(crate) async fn find(frontend: &Frontend, filter: Filter) -> Result<Vec<Log>, RpcError> {
     let bounds = SearchBounds::of(&frontend.config);
-    json(frontend.compute(move |view| find(&view, &filter, bounds)).await?)
+    let find = move |view: View| {
+        let (from, to) = range(&view, &filter, bounds.blocks)?.into_inner();
+        let Found { logs, rest } = search(&view, &filter, Position::of_block(from), to, bounds)?;
+        match rest {
+            Some((_, refusal)) => Err(refusal.into()),
+            None => Ok(logs),
+        }
+    };
+    frontend.compute(find).await
 }
 
 /// Refuses a filter that costs too much to look for.
@@ -50,37 +87,102 @@ pub(crate) fn check_filter(filter: &Filter) -> Result<(), RpcError> {
     Ok(())
 }
 
-/// The logs that a filter asks for, in the order of the chain.
-pub(crate) fn find(view: &View, filter: &Filter, bounds: SearchBounds) -> Result<Vec<Log>, RpcError> {
+/// The logs from a place up to the block at `to` that match, as far as the bounds allow. The blocks of the range are the
+/// caller's to bound.
+pub(crate) fn search(
+    view: &View,
+    filter: &Filter,
+    from: Position,
+    to: u64,
+    bounds: SearchBounds,
+) -> Result<Found, RpcError> {
     let until = Instant::now() + bounds.time;
-    let (mut found, mut bytes) = (Vec::new(), 0_usize);
-    for height in range(view, filter, bounds.blocks)? {
+    let mut taken = Taken { logs: Vec::new(), bytes: 0, bounds };
+    let (mut at, mut groups) = (from, Groups::default());
+    while at.height <= to {
         if Instant::now() > until {
             let sentence = "query takes too long: narrow the block range or name an address";
-            return Err(Limit::CallTime.refuse(sentence).into());
+            return Ok(taken.until(at, Limit::CallTime.refuse(sentence)));
         }
-        if !filter.matches_bloom(view.header(height)?.logs_bloom) {
+        if let Some(next) = groups.pass_over(view, filter, at.height)? {
+            at = Position::of_block(next);
             continue;
         }
-        let (block, receipts) = (view.block(height)?, view.receipts(height)?);
-        for log in shape::logs(&block, &receipts).filter(|log| filter.matches(&log.inner)) {
-            bytes = bytes.saturating_add(json_bytes(&log));
-            found.push(log);
-            check(found.len(), bytes, bounds)?;
+        if let Some((next, refusal)) = taken.block(view, filter, at)? {
+            return Ok(taken.until(next, refusal));
         }
+        at = Position::of_block(at.height.saturating_add(1));
     }
-    Ok(found)
+    Ok(Found { logs: taken.logs, rest: None })
 }
 
-/// Looked at after each log: a single block may hold more than an answer.
-fn check(logs: usize, bytes: usize, bounds: SearchBounds) -> Result<(), Refusal> {
-    if logs > bounds.logs {
-        return Err(Limit::Logs.refuse(format!("query returned more than {} results: narrow it", bounds.logs)));
+/// Whether there may be a log that matches. Every log leaves its address in the bloom.
+fn may_match(filter: &Filter, bloom: Bloom) -> bool {
+    !bloom.is_zero() && filter.matches_bloom(bloom)
+}
+
+/// Passes over groups of blocks that hold no log that matches.
+#[derive(Default)]
+struct Groups {
+    /// The one that was looked at last.
+    looked_at: Option<u64>,
+}
+
+impl Groups {
+    /// Where to go on, where the rest of the group that the block at `height` is in can be passed over.
+    fn pass_over(&mut self, view: &View, filter: &Filter, height: u64) -> Result<Option<u64>, RpcError> {
+        let group = height / BLOOM_GROUP;
+        if self.looked_at.replace(group) == Some(group) {
+            return Ok(None);
+        }
+        let bloom = view.snapshot.group_bloom(height).map_err(storage)?;
+        let next = group.saturating_add(1).saturating_mul(BLOOM_GROUP);
+        Ok(bloom.filter(|bloom| !may_match(filter, *bloom)).map(|_| next))
     }
-    if bytes > bounds.bytes {
-        return Err(Limit::LogBytes.refuse(format!("query returned more than {} bytes: narrow it", bounds.bytes)));
+}
+
+/// What a search has taken so far.
+struct Taken {
+    logs: Vec<Log>,
+    bytes: usize,
+    bounds: SearchBounds,
+}
+
+impl Taken {
+    /// Takes the logs of a block; where they do not all fit, the first that does not, and the bound.
+    fn block(&mut self, view: &View, filter: &Filter, from: Position) -> Result<Option<(Position, Refusal)>, RpcError> {
+        if !may_match(filter, view.header(from.height)?.logs_bloom) {
+            return Ok(None);
+        }
+        let (block, receipts) = (view.block(from.height)?, view.receipts(from.height)?);
+        for (number, log) in shape::logs(&block, &receipts).enumerate().skip(from.log) {
+            if !filter.matches(&log.inner) {
+                continue;
+            }
+            if let Err(refusal) = self.take(log) {
+                return Ok(Some((Position { log: number, ..from }, refusal)));
+            }
+        }
+        Ok(None)
     }
-    Ok(())
+
+    /// Looked at for each log: a single block may hold more than an answer.
+    fn take(&mut self, log: Log) -> Result<(), Refusal> {
+        let (logs, bytes) = (self.bounds.logs, self.bounds.bytes);
+        if self.logs.len() >= logs {
+            return Err(Limit::Logs.refuse(format!("query returned more than {logs} results: narrow it")));
+        }
+        self.bytes = self.bytes.saturating_add(json_bytes(&log));
+        if self.bytes > bytes {
+            return Err(Limit::LogBytes.refuse(format!("query returned more than {bytes} bytes: narrow it")));
+        }
+        self.logs.push(log);
+        Ok(())
+    }
+
+    fn until(self, position: Position, refusal: Refusal) -> Found {
+        Found { logs: self.logs, rest: Some((position, refusal)) }
+    }
 }
 
 /// About how long a log is as JSON.

@@ -3,6 +3,7 @@
 mod blocks;
 mod calls;
 mod fees;
+mod filters;
 mod logs;
 mod node;
 mod param;
@@ -11,22 +12,27 @@ mod send;
 pub(crate) mod shape;
 mod state;
 mod transactions;
+mod txpool;
 
 use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
 
+pub(crate) use filters::Filters;
 pub(crate) use logs::check_filter;
 pub(crate) use node::unavailable;
 pub(crate) use param::{Quantity, block_or_latest};
 pub(crate) use send::submit;
 
-/// Every method of this module. Filters and subscriptions are answered elsewhere or not at all.
+/// Every method of this module. Subscriptions are answered elsewhere.
 pub(crate) const METHODS: &[&str] = &[
     "web3_clientVersion",
     "web3_sha3",
     "net_version",
     "net_listening",
     "net_peerCount",
+    "txpool_content",
+    "txpool_contentFrom",
+    "txpool_inspect",
     "txpool_status",
     "eth_accounts",
     "eth_blobBaseFee",
@@ -45,8 +51,12 @@ pub(crate) const METHODS: &[&str] = &[
     "eth_getBlockTransactionCountByHash",
     "eth_getBlockTransactionCountByNumber",
     "eth_getCode",
+    "eth_getFilterChanges",
+    "eth_getFilterLogs",
     "eth_getLogs",
     "eth_getProof",
+    "eth_getRawTransactionByBlockHashAndIndex",
+    "eth_getRawTransactionByBlockNumberAndIndex",
     "eth_getRawTransactionByHash",
     "eth_getStorageAt",
     "eth_getTransactionByBlockHashAndIndex",
@@ -59,8 +69,13 @@ pub(crate) const METHODS: &[&str] = &[
     "eth_getUncleCountByBlockHash",
     "eth_getUncleCountByBlockNumber",
     "eth_maxPriorityFeePerGas",
+    "eth_newBlockFilter",
+    "eth_newFilter",
+    "eth_newPendingTransactionFilter",
     "eth_sendRawTransaction",
+    "eth_sendRawTransactionSync",
     "eth_syncing",
+    "eth_uninstallFilter",
 ];
 
 /// Answers one of [`METHODS`].
@@ -71,6 +86,9 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "net_version" => node::net_version(frontend),
         "net_listening" => node::listening(),
         "net_peerCount" => node::peer_count(frontend),
+        "txpool_content" => txpool::content(frontend).await,
+        "txpool_contentFrom" => txpool::content_from(frontend, params).await,
+        "txpool_inspect" => txpool::inspect(frontend).await,
         "txpool_status" => node::pool_status(frontend).await,
         "eth_accounts" => node::accounts(frontend),
         "eth_blockNumber" => node::block_number(frontend).await,
@@ -101,6 +119,15 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
             blocks::uncle_count(frontend, params).await
         }
         "eth_getLogs" => logs::logs(frontend, params).await,
+        "eth_newFilter" => filters::new_logs(frontend, params).await,
+        "eth_newBlockFilter" => filters::new_blocks(frontend).await,
+        "eth_newPendingTransactionFilter" => filters::new_pending(frontend, params).await,
+        "eth_getFilterChanges" => filters::changes(frontend, params).await,
+        "eth_getFilterLogs" => filters::logs(frontend, params).await,
+        "eth_uninstallFilter" => filters::uninstall(frontend, params),
+        "eth_getRawTransactionByBlockHashAndIndex" | "eth_getRawTransactionByBlockNumberAndIndex" => {
+            transactions::raw_by_block(frontend, params).await
+        }
         "eth_getRawTransactionByHash" => transactions::raw(frontend, params).await,
         "eth_getTransactionByBlockHashAndIndex" | "eth_getTransactionByBlockNumberAndIndex" => {
             transactions::by_block(frontend, params).await
@@ -108,6 +135,7 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "eth_getTransactionByHash" => transactions::by_hash(frontend, params).await,
         "eth_getTransactionReceipt" => transactions::receipt(frontend, params).await,
         "eth_sendRawTransaction" => send::send_raw(frontend, params).await,
+        "eth_sendRawTransactionSync" => send::send_raw_sync(frontend, params).await,
         other => Err(RpcError::method_not_found(other)),
     }
 }

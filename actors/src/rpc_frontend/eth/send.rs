@@ -1,7 +1,10 @@
-//! `eth_sendRawTransaction`: what a transaction has to be before the pool is asked. The texts are those that
+//! `eth_sendRawTransaction`, and EIP-7966's way to wait for the receipt: what a transaction has to be before the pool is asked. The texts are those that
 //! Ethereum clients match.
 
 use super::node::unavailable;
+use super::param::Count;
+use super::transactions::receipt_of;
+use crate::event_stream::{Event, Subscription, Topic, Topics};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::ports::{Submission, SubmitError};
 use crate::rpc_frontend::server::Frontend;
@@ -11,10 +14,48 @@ use alloy_primitives::{B256, Bytes};
 use callboard_chain::keccak256;
 use callboard_chain::transaction::{DecodeTransactionError, decode_transaction, recover_sender, validate_transaction};
 use callboard_chain::verify::next_base_fee;
+use std::time::Duration;
 
 pub(super) async fn send_raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let bytes: Bytes = params.required(0, "signed transaction")?;
     json(submit(frontend, bytes).await?)
+}
+
+/// How long `eth_sendRawTransactionSync` waits (EIP-7966's recommendation), and at most: it holds its connection.
+const WAIT: Duration = Duration::from_secs(2);
+const WAIT_AT_MOST: Duration = Duration::from_secs(10);
+/// EIP-7966: the pool has the transaction, and no block has it yet.
+const NOT_CONFIRMED: i64 = 4;
+
+/// Sends, and answers with the receipt (EIP-7966).
+pub(super) async fn send_raw_sync(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    let bytes: Bytes = params.required(0, "signed transaction")?;
+    let asked: Option<Count> = params.optional(1, "timeout in milliseconds")?;
+    let wait = asked.map_or(WAIT, |Count(millis)| Duration::from_millis(millis)).min(WAIT_AT_MOST);
+    // Before the transaction is sent, so that no block is missed.
+    let subscribed = frontend.ports.events.subscribe(Topics::default().with(Topic::Blocks)).await;
+    let live = subscribed.map_err(|error| RpcError::unavailable(error.to_string()))?;
+    let hash = submit(frontend, bytes).await?;
+    // However the waiting ends, the database says whether a block has it.
+    let _ = tokio::time::timeout(wait, confirmed(&live, hash)).await;
+    match frontend.load(move |view| receipt_of(&view, hash)).await? {
+        Some(receipt) => json(receipt),
+        None => {
+            let message = format!("the transaction is in the pool and was in no block within {} ms", wait.as_millis());
+            Err(RpcError { data: Some(hash.to_string().into()), ..RpcError::new(NOT_CONFIRMED, message) })
+        }
+    }
+}
+
+/// Done when a block has the transaction, or no more events come.
+async fn confirmed(live: &Subscription<Event>, hash: B256) {
+    while let Ok(event) = live.next().await {
+        let Event::Blocks(blocks) = event else { continue };
+        let mut transactions = blocks.iter().flat_map(|event| event.block.value().transactions());
+        if transactions.any(|transaction| *transaction.tx_hash() == hash) {
+            return;
+        }
+    }
 }
 
 /// Checks a signed transaction and gives it to the pool. When this returns, the pool holds it.

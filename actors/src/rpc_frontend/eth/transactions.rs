@@ -9,7 +9,8 @@ use crate::rpc_frontend::view::View;
 use alloy_eips::BlockId;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bytes};
-use shape::RpcTransaction;
+use serde::Serialize;
+use shape::{RpcReceipt, RpcTransaction};
 
 pub(super) async fn by_hash(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let hash = params.required(0, "transaction hash")?;
@@ -38,14 +39,31 @@ pub(super) async fn raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     }
 }
 
+pub(super) async fn raw_by_block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    in_block(frontend, params, |view, height, index| {
+        let transaction = view.block(height)?.transactions().get(index).map(Encodable2718::encoded_2718);
+        Ok(transaction.map(Bytes::from))
+    })
+    .await
+}
+
 pub(super) async fn by_block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+    in_block(frontend, params, at).await
+}
+
+/// Reads the transaction with a number in a block; null where there is no such block, or no such transaction in it.
+async fn in_block<T: Serialize>(
+    frontend: &Frontend,
+    params: &Params<'_>,
+    read: impl FnOnce(&View, u64, usize) -> Result<Option<T>, RpcError> + Send + 'static,
+) -> RpcResult {
     let id: BlockId = params.required(0, "block")?;
     let index: Quantity = params.required(1, "index")?;
     frontend
         .read(move |view| {
             let Some(height) = view.known_height(id)? else { return Ok(None) };
             let Ok(index) = usize::try_from(index) else { return Ok(None) };
-            at(&view, height, index)
+            read(&view, height, index)
         })
         .await
 }
@@ -53,12 +71,13 @@ pub(super) async fn by_block(frontend: &Frontend, params: &Params<'_>) -> RpcRes
 /// Null until the transaction is confirmed.
 pub(super) async fn receipt(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let hash = params.required(0, "transaction hash")?;
-    frontend
-        .read(move |view| {
-            let Some((height, index)) = view.location(hash)? else { return Ok(None) };
-            Ok(shape::receipts(&view.executed(height)?).into_iter().nth(index))
-        })
-        .await
+    frontend.read(move |view| receipt_of(&view, hash)).await
+}
+
+/// The receipt of the confirmed transaction with `hash`.
+pub(super) fn receipt_of(view: &View, hash: B256) -> Result<Option<RpcReceipt>, RpcError> {
+    let Some((height, index)) = view.location(hash)? else { return Ok(None) };
+    Ok(shape::receipts(&view.executed(height)?).into_iter().nth(index))
 }
 
 /// The confirmed transaction with `hash`.

@@ -117,3 +117,87 @@ async fn access_lists_name_what_is_touched() {
     assert_eq!(answer["accessList"], expected);
     assert!(answer.get("error").is_none());
 }
+
+#[actix_web::test]
+async fn an_access_list_of_code_that_fails_is_given_with_the_reason() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    // Loads slot 0 and then reverts, or meets an invalid opcode.
+    for (code, reason) in [("0x5f545f5ffd", "execution reverted"), ("0x5f54fe", "invalid opcode")] {
+        let overrides = json!({ Address::repeat_byte(0xaa).to_string(): { "code": code } });
+        let params = json!([{ "to": Address::repeat_byte(0xaa), "gas": "0x20000" }, "latest", overrides]);
+        let answer = harness.result("eth_createAccessList", params).await;
+        let expected = json!([{ "address": Address::repeat_byte(0xaa), "storageKeys": [B256::ZERO] }]);
+        assert_eq!((&answer["error"], &answer["accessList"]), (&json!(reason), &expected));
+    }
+    let answer = harness.result("eth_createAccessList", json!([{ "to": CONTRACT, "data": "0x01" }])).await;
+    assert_eq!(answer["error"], "execution reverted: no");
+}
+
+#[actix_web::test]
+async fn an_access_list_is_run_again_until_it_and_its_gas_are_stable() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    // Loads the slot whose number is in slot 0, then the one that that one names: each is known only after the one before.
+    let code = "0x5f545454";
+    let slot = |number: u8| B256::with_last_byte(number);
+    let storage = json!({ slot(0).to_string(): slot(5), slot(5).to_string(): slot(9) });
+    let overrides = json!({ Address::repeat_byte(0xaa).to_string(): { "code": code, "stateDiff": storage } });
+    let to = Address::repeat_byte(0xaa);
+    let answer = harness.result("eth_createAccessList", json!([{ "to": to }, "latest", overrides])).await;
+    assert_eq!(answer["accessList"], json!([{ "address": to, "storageKeys": [slot(0), slot(5), slot(9)] }]));
+    // With the list, running it costs exactly what the answer says: one round more changes nothing.
+    let again = json!([{ "to": to, "accessList": answer["accessList"] }, "latest", overrides]);
+    assert_eq!(harness.result("eth_createAccessList", again).await, answer);
+}
+
+#[actix_web::test]
+async fn state_overrides_are_bounded_in_accounts_slots_and_code() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let accounts = |count: u64| -> Value {
+        let account =
+            |number: u64| (Address::left_padding_from(&number.to_be_bytes()).to_string(), json!({ "nonce": "0x1" }));
+        Value::Object((0..count).map(account).collect())
+    };
+    let slots = |count: u64, of: &str| {
+        let slot = |number: u64| (B256::left_padding_from(&number.to_be_bytes()).to_string(), json!(B256::ZERO));
+        json!({ user(3).address().to_string(): { of: Value::Object((0..count).map(slot).collect()) } })
+    };
+    let code = |bytes: usize| json!({ user(3).address().to_string(): { "code": format!("0x{}", "00".repeat(bytes)) } });
+    for overrides in [accounts(1_000), slots(10_000, "state"), slots(10_000, "stateDiff"), code(1 << 20)] {
+        harness.result("eth_call", json!([{ "to": CONTRACT }, "latest", overrides])).await;
+    }
+    for (overrides, text) in [
+        (accounts(1_001), "too many accounts in the state overrides: 1001 are given, at most 1000 are allowed"),
+        (slots(10_001, "state"), "too many slots in the state overrides: 10001 are given, at most 10000 are allowed"),
+        (
+            slots(10_001, "stateDiff"),
+            "too many slots in the state overrides: 10001 are given, at most 10000 are allowed",
+        ),
+        (
+            code((1 << 20) + 1),
+            "too many bytes of code in the state overrides: 1048577 are given, at most 1048576 are allowed",
+        ),
+    ] {
+        for method in ["eth_call", "eth_estimateGas", "eth_createAccessList"] {
+            let error = harness.error(method, json!([{ "to": CONTRACT }, "latest", overrides])).await;
+            assert_eq!(error, (-32602, text.to_owned()), "{method}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn an_estimate_takes_overrides_as_a_call_does() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let poor = Address::repeat_byte(9);
+    let transfer = json!({ "from": poor, "to": user(3).address(), "value": "0x1" });
+    let rich = json!({ poor.to_string(): { "balance": "0x10" } });
+    assert_eq!(harness.result("eth_estimateGas", json!([transfer, "latest", rich])).await, "0x5208");
+    // TIMESTAMP PUSH1 9 EQ PUSH1 8 JUMPI INVALID JUMPDEST: goes through at second 9 only.
+    let code = json!({ poor.to_string(): { "code": "0x42600914600857fe5b00" } });
+    let at = |time: &str| json!([{ "to": poor }, "latest", code, { "time": time }]);
+    assert!(harness.call("eth_estimateGas", at("0x8")).await["error"].is_object());
+    assert!(harness.call("eth_estimateGas", at("0x9")).await["result"].is_string());
+}

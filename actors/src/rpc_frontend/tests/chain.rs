@@ -110,6 +110,21 @@ impl TestChain {
         self.chain.writer.prune_history(below).unwrap();
     }
 
+    /// Adds so many empty blocks.
+    pub(super) fn extend_by(&mut self, blocks: u64) {
+        for height in 1..=blocks {
+            self.chain.seal(&[]);
+            if height.is_multiple_of(1_000) || height == blocks {
+                self.chain.store();
+            }
+        }
+    }
+
+    /// Takes the chain back, as an operator does.
+    pub(super) fn roll_back(&mut self, to: u64) {
+        self.chain.roll_back(to);
+    }
+
     /// As [`Self::extend`]; the block as the store gives it out.
     pub(super) fn extend_durably(&mut self, transactions: &[Transaction]) -> Durable<Block> {
         self.chain.seal(transactions);

@@ -130,7 +130,19 @@ async fn a_body_has_a_bound() {
 #[actix_web::test]
 async fn unknown_methods_are_named_as_clients_match_it() {
     let harness = Harness::start();
-    for method in ["eth_sign", "eth_sendTransaction", "personal_unlockAccount", "anvil_nodeInfo", "hardhat_metadata"] {
+    // What clients probe for. Of eth_fillTransaction viem takes nothing but exactly this as "there is none".
+    for method in [
+        "eth_sign",
+        "eth_signTransaction",
+        "eth_signTypedData_v4",
+        "eth_sendTransaction",
+        "eth_fillTransaction",
+        "eth_getAccountInfo",
+        "personal_sign",
+        "personal_unlockAccount",
+        "anvil_nodeInfo",
+        "hardhat_metadata",
+    ] {
         let error = harness.error(method, json!([])).await;
         assert_eq!(error, (-32601, format!("the method {method} does not exist/is not available")));
     }

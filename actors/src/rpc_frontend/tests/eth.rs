@@ -93,14 +93,33 @@ async fn full_transactions_say_where_they_stand() {
         assert_eq!(&harness.result(method, params).await, call, "{method}");
     }
     assert_eq!(harness.result("eth_getTransactionByBlockNumberAndIndex", json!(["0x1", "0x2"])).await, Value::Null);
+    let raw = Bytes::from(alloy_eips::eip2718::Encodable2718::encoded_2718(&transactions[1]));
+    for (method, params, expected) in [
+        ("eth_getRawTransactionByHash", json!([call["hash"]]), json!(raw)),
+        ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x1", "0x1"]), json!(raw)),
+        ("eth_getRawTransactionByBlockHashAndIndex", json!([block["hash"], "0x1"]), json!(raw)),
+        ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x1", "0x2"]), Value::Null),
+        ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x9", "0x0"]), Value::Null),
+        ("eth_getRawTransactionByHash", json!([B256::ZERO]), Value::Null),
+    ] {
+        assert_eq!(harness.result(method, params).await, expected, "{method}");
+    }
     assert_eq!(harness.result("eth_getTransactionByHash", json!([B256::ZERO])).await, Value::Null);
     for (method, block, count) in [
         ("eth_getBlockTransactionCountByNumber", json!("0x1"), json!("0x2")),
         ("eth_getBlockTransactionCountByHash", block["hash"].clone(), json!("0x2")),
         ("eth_getBlockTransactionCountByNumber", json!("0x9"), Value::Null),
         ("eth_getUncleCountByBlockNumber", json!("0x1"), json!("0x0")),
+        ("eth_getUncleCountByBlockHash", block["hash"].clone(), json!("0x0")),
+        ("eth_getUncleCountByBlockHash", json!(B256::ZERO), Value::Null),
     ] {
         assert_eq!(harness.result(method, json!([block])).await, count, "{method}");
+    }
+    for (method, block) in [
+        ("eth_getUncleByBlockNumberAndIndex", json!("0x1")),
+        ("eth_getUncleByBlockHashAndIndex", block["hash"].clone()),
+    ] {
+        assert_eq!(harness.result(method, json!([block, "0x0"])).await, Value::Null, "{method}");
     }
 }
 
@@ -227,6 +246,20 @@ async fn accounts_and_slots_are_proven_at_the_head_and_before_it() {
 }
 
 #[actix_web::test]
+async fn a_proof_that_reaches_too_far_back_is_refused_and_says_for_which_blocks_there_are_some() {
+    let mut chain = TestChain::new();
+    chain.extend_by(300);
+    let harness = Harness::over(&chain);
+    assert!(harness.result("eth_getProof", json!([CONTRACT, ["0x0"], "0x2c"])).await["accountProof"].is_array());
+    let (code, message) = harness.error("eth_getProof", json!([CONTRACT, ["0x0"], "0x2b"])).await;
+    let text = "the state of block 43 cannot be proven: proofs reach 256 blocks below the head 300";
+    assert_eq!((code, message.as_str()), (-32000, text));
+    let keys: Vec<_> = (0..1_024u64).map(|slot| json!(format!("{slot:#x}"))).collect();
+    let answer = harness.result("eth_getProof", json!([CONTRACT, keys, "latest"])).await;
+    assert_eq!(answer["storageProof"].as_array().unwrap().len(), 1_024);
+}
+
+#[actix_web::test]
 async fn a_block_that_is_not_known_is_an_error_where_the_standard_has_no_null() {
     let (chain, _) = busy_chain();
     let harness = Harness::over(&chain);
@@ -244,45 +277,6 @@ async fn a_block_that_is_not_known_is_an_error_where_the_standard_has_no_null() 
             assert_eq!(code, -32000, "{method} {block}");
             assert!(message.starts_with("unknown block"), "{method}: {message}");
         }
-    }
-}
-
-#[actix_web::test]
-async fn logs_are_found_by_range_hash_address_and_topic() {
-    let (mut chain, _) = busy_chain();
-    let second = chain.extend(&[sign(dynamic(1), &user(4))]);
-    let harness = Harness::over(&chain);
-    let topic = B256::with_last_byte(7);
-    for (filter, expected) in [
-        (json!({ "fromBlock": "earliest", "toBlock": "latest" }), vec!["0x1", "0x3"]),
-        (json!({ "fromBlock": "0x0" }), vec!["0x1", "0x3"]),
-        (json!({ "fromBlock": "0x2", "toBlock": "0x99" }), vec!["0x3"]),
-        (json!({}), vec!["0x3"]),
-        (json!({ "blockHash": second.hash() }), vec!["0x3"]),
-        (json!({ "fromBlock": "0x0", "address": CONTRACT, "topics": [topic] }), vec!["0x1", "0x3"]),
-        (
-            json!({ "fromBlock": "0x0", "address": [CONTRACT, Address::ZERO], "topics": [[topic, B256::ZERO]] }),
-            vec!["0x1", "0x3"],
-        ),
-        (json!({ "fromBlock": "0x0", "address": user(2).address() }), vec![]),
-        (json!({ "fromBlock": "0x0", "topics": [B256::ZERO] }), vec![]),
-        (json!({ "fromBlock": "0x0", "topics": [null, topic] }), vec![]),
-        (json!({ "fromBlock": "0x2", "toBlock": "0x2" }), vec![]),
-    ] {
-        let logs = harness.result("eth_getLogs", json!([filter])).await;
-        let heights: Vec<_> = logs.as_array().unwrap().iter().map(|log| log["blockNumber"].clone()).collect();
-        assert_eq!(heights, expected, "{filter}");
-    }
-    let many: Vec<_> = (0..1_001_u64).map(|number| Address::left_padding_from(&number.to_be_bytes())).collect();
-    for (filter, code, message) in [
-        (json!({ "fromBlock": "0x2", "toBlock": "0x1" }), -32602, "invalid block range"),
-        (json!({ "fromBlock": "0x9" }), -32000, "unknown block"),
-        (json!({ "blockHash": B256::repeat_byte(3) }), -32000, "unknown block"),
-        (json!({ "address": many }), -32602, "at most 1000"),
-    ] {
-        let error = harness.error("eth_getLogs", json!([filter])).await;
-        assert_eq!(error.0, code, "{error:?}");
-        assert!(error.1.starts_with(message), "{error:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::importer::{Explanation, Rejection};
 use crate::reconciler::VerifyState;
 use crate::rpc_frontend::rate::RateClock;
 use crate::rpc_frontend::*;
-use crate::tx_pool::Story;
+use crate::tx_pool::{Content, PooledTransaction, Story};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_store::{Evidence, StorageError};
 use futures_util::FutureExt;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -30,6 +31,8 @@ pub(super) struct FakePool {
     pub(super) nonces: Mutex<HashMap<Address, u64>>,
     pub(super) stories: Mutex<HashMap<B256, Story>>,
     pub(super) refused: Mutex<Vec<(B256, String)>>,
+    /// What waits for a transaction before it.
+    pub(super) queued: Mutex<Vec<Submission>>,
 }
 
 impl PoolPort for FakePool {
@@ -69,9 +72,18 @@ impl PoolPort for FakePool {
         async move { Ok(dropped) }.boxed()
     }
 
+    fn content(&self, sender: Option<Address>) -> BoxFuture<'static, Result<Content, PoolUnavailable>> {
+        let pooled = |of: &Mutex<Vec<Submission>>| {
+            let asked = of.lock().clone().into_iter().filter(|one| sender.is_none_or(|sender| sender == one.sender));
+            asked.map(|one| PooledTransaction::new(one.transaction, one.sender, 0, Duration::ZERO)).collect()
+        };
+        let content = Content { pending: pooled(&self.taken), queued: pooled(&self.queued) };
+        async move { Ok(content) }.boxed()
+    }
+
     fn status(&self) -> BoxFuture<'static, Result<PoolStatus, PoolUnavailable>> {
-        let pending = self.taken.lock().len() as u64;
-        async move { Ok(PoolStatus { pending, queued: 0 }) }.boxed()
+        let (pending, queued) = (self.taken.lock().len() as u64, self.queued.lock().len() as u64);
+        async move { Ok(PoolStatus { pending, queued }) }.boxed()
     }
 }
 

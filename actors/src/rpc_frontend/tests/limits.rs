@@ -117,6 +117,8 @@ async fn each_bound_refuses_by_its_name_and_is_counted_once() {
         Limit::ImportBody,    // rest::an_import_body_is_bounded_by_the_chains_block_size
         Limit::BatchTime,     // thirty seconds of calls
         Limit::Connections,   // guards::only_connections_over_the_limit_are_refused_and_probes_never_are
+        Limit::PoolContent,   // txpool::what_is_too_long_for_an_answer_is_refused_and_not_cut
+        Limit::Filters,       // filters::filters_are_bounded_in_number_and_the_refusal_names_the_key
         Limit::Subscriptions, // websocket::subscriptions_are_for_sockets_bounded_and_named
         Limit::Requests,      // below
         Limit::Imports,       // below

@@ -6,11 +6,12 @@ use crate::rpc_frontend::{PoolInboxes, PoolPort, Submission, SubmitError};
 use crate::send::Inbox;
 use crate::send::probe::probe;
 use crate::tx_pool::{
-    DropReason, DropTransaction, Fate, PendingNonce, PoolError, PoolStatus, Status, Story, SubmitTransaction,
-    TransactionFate,
+    Content, DropReason, DropTransaction, Fate, PendingNonce, PoolContent, PoolError, PoolStatus, PooledTransaction,
+    Status, Story, SubmitTransaction, TransactionFate,
 };
 use actix::Message;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
+use std::time::Duration;
 
 async fn answering<M>(answer: impl FnMut(&M) -> M::Result + Send + 'static) -> Inbox<M>
 where
@@ -32,10 +33,23 @@ async fn inboxes(
         .await,
         pending: answering(|_| None).await,
         fate: answering(|question: &TransactionFate| (question.hash == B256::ZERO).then(evicted)).await,
+        content: answering(|question: &PoolContent| content(question.sender)).await,
         drop: answering(|command: &DropTransaction| command.reason == DropReason::Operator).await,
         refused: answering(|_| ()).await,
         status: answering(|_: &PoolStatus| Status { pending: 3, queued: 2, bytes: 9 }).await,
     }
+}
+
+fn content(sender: Option<Address>) -> Content {
+    let of = |number: u8| {
+        let (transaction, sender) = (sign(legacy(0), &user(number)), user(number).address());
+        PooledTransaction::new(transaction, sender, 0, Duration::ZERO)
+    };
+    let (pending, queued): (Vec<_>, Vec<_>) = (vec![of(2)], vec![of(3)]);
+    let asked = |all: Vec<PooledTransaction>| {
+        all.into_iter().filter(|one| sender.is_none_or(|sender| sender == one.sender)).collect()
+    };
+    Content { pending: asked(pending), queued: asked(queued) }
 }
 
 fn evicted() -> Story {
@@ -58,6 +72,10 @@ async fn a_submission_says_that_it_came_over_rpc() {
     assert_eq!(pool.story(B256::ZERO).await, Ok(Some(evicted())));
     let status = pool.status().await.unwrap();
     assert_eq!((status.pending, status.queued), (3, 2));
+    for (sender, held) in [(None, (1, 1)), (Some(user(3).address()), (0, 1))] {
+        let content = pool.content(sender).await.unwrap();
+        assert_eq!((content.pending.len(), content.queued.len()), held);
+    }
     assert_eq!(pool.drop_transaction(B256::ZERO).await, Ok(true), "the operator's wish");
 }
 

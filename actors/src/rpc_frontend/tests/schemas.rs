@@ -1,8 +1,9 @@
 //! Answers against the schemas of Ethereum's execution API (`openrpc-refs.json`).
 
-use super::chain::{CONTRACT, user};
+use super::chain::{CONTRACT, dynamic, legacy, sign, user};
 use super::eth::busy_chain;
 use super::harness::Harness;
+use crate::rpc_frontend::Submission;
 use crate::rpc_frontend::eth::METHODS;
 use alloy_primitives::B256;
 use callboard_chain::Transaction;
@@ -28,7 +29,7 @@ fn schemas() -> Option<BTreeMap<String, Validator>> {
 }
 
 /// At least one call of every method that has a schema.
-fn calls(transactions: &[Transaction], block: &Value) -> Vec<(&'static str, Value)> {
+fn calls(transactions: &[Transaction], block: &Value, [logs, blocks]: [&Value; 2]) -> Vec<(&'static str, Value)> {
     let (account, hash) = (user(2).address(), |index: usize| json!([transactions[index].tx_hash()]));
     vec![
         ("eth_accounts", json!([])),
@@ -41,6 +42,7 @@ fn calls(transactions: &[Transaction], block: &Value) -> Vec<(&'static str, Valu
         ("eth_estimateGas", json!([{ "to": CONTRACT }, "latest"])),
         ("eth_feeHistory", json!(["0x2", "latest", [25, 75]])),
         ("eth_feeHistory", json!(["0x1", "0x0", []])),
+        ("eth_feeHistory", json!(["0x0", "latest", [50]])),
         ("eth_gasPrice", json!([])),
         ("eth_getBalance", json!([account, "latest"])),
         ("eth_getBlockByHash", json!([block["hash"], true])),
@@ -53,7 +55,15 @@ fn calls(transactions: &[Transaction], block: &Value) -> Vec<(&'static str, Valu
         ("eth_getBlockTransactionCountByHash", json!([block["hash"]])),
         ("eth_getBlockTransactionCountByNumber", json!(["0x1"])),
         ("eth_getCode", json!([CONTRACT, "latest"])),
+        ("eth_getFilterChanges", json!([logs])),
+        ("eth_getFilterChanges", json!([blocks])),
+        ("eth_getFilterLogs", json!([logs])),
         ("eth_getLogs", json!([{ "fromBlock": "0x0" }])),
+        ("eth_newBlockFilter", json!([])),
+        ("eth_newFilter", json!([{ "address": CONTRACT }])),
+        ("eth_newPendingTransactionFilter", json!([])),
+        ("eth_uninstallFilter", json!([logs])),
+        ("eth_uninstallFilter", json!([logs])),
         ("eth_getProof", json!([CONTRACT, ["0x0"], "latest"])),
         ("eth_getStorageAt", json!([CONTRACT, "0x0", "latest"])),
         ("eth_getTransactionByBlockHashAndIndex", json!([block["hash"], "0x0"])),
@@ -70,6 +80,8 @@ fn calls(transactions: &[Transaction], block: &Value) -> Vec<(&'static str, Valu
         ("eth_maxPriorityFeePerGas", json!([])),
         ("eth_syncing", json!([])),
         ("net_version", json!([])),
+        ("txpool_content", json!([])),
+        ("txpool_contentFrom", json!([account])),
         ("txpool_status", json!([])),
     ]
 }
@@ -77,10 +89,18 @@ fn calls(transactions: &[Transaction], block: &Value) -> Vec<(&'static str, Valu
 #[actix_web::test]
 async fn answers_have_the_shapes_of_the_execution_api() {
     let Some(schemas) = schemas() else { return };
-    let (chain, transactions) = busy_chain();
+    let (mut chain, transactions) = busy_chain();
     let harness = Harness::over(&chain);
+    // Of an empty list a schema cannot say what it is a list of, so there is something new.
+    let logs = harness.result("eth_newFilter", json!([{ "fromBlock": "0x0" }])).await;
+    let blocks = harness.result("eth_newBlockFilter", json!([])).await;
+    chain.extend(&[sign(dynamic(1), &user(4))]);
+    for (number, transaction) in [(2, sign(legacy(2), &user(2))), (3, sign(dynamic(0), &user(3)))] {
+        harness.pool.taken.lock().push(Submission { transaction, sender: user(number).address() });
+    }
+    harness.pool.queued.lock().push(Submission { transaction: sign(legacy(9), &user(2)), sender: user(2).address() });
     let block = harness.result("eth_getBlockByNumber", json!(["0x1", false])).await;
-    let calls = calls(&transactions, &block);
+    let calls = calls(&transactions, &block, [&logs, &blocks]);
     for (method, params) in &calls {
         let result = harness.result(method, params.clone()).await;
         let faults: Vec<_> = schemas[*method].iter_errors(&result).map(|fault| fault.to_string()).collect();

@@ -2,6 +2,7 @@
 
 use super::chain::{CHAIN_ID, CONTRACT, TestChain, delegating, dynamic, legacy, sign, user};
 use super::harness::Harness;
+use crate::event_stream::Event;
 use crate::rpc_frontend::{PoolUnavailable, SubmitError};
 use alloy_consensus::{Signed, TxEip1559, TxEip4844, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
@@ -144,6 +145,31 @@ async fn a_fee_below_the_base_fee_is_refused() {
     let error = harness.error("eth_sendRawTransaction", json!([raw(&sign(cheap, &user(2)))])).await;
     assert_eq!(error.0, -32000);
     assert!(error.1.starts_with("max fee per gas less than block base fee"), "{error:?}");
+}
+
+#[actix_web::test]
+async fn sending_and_waiting_answers_with_the_receipt_or_says_that_the_pool_has_it() {
+    let mut chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let transaction = sign(legacy(0), &user(2));
+    let waiting = harness.call("eth_sendRawTransactionSync", json!([raw(&transaction), 10_000]));
+    let sealing = async {
+        while harness.pool.taken.lock().is_empty() {
+            harness.get("/health/live").await;
+        }
+        harness.events.publish(&Event::blocks(&[chain.extend_durably(std::slice::from_ref(&transaction))]));
+    };
+    let (answer, ()) = futures_util::future::join(waiting, sealing).await;
+    let receipt = harness.result("eth_getTransactionReceipt", json!([transaction.tx_hash()])).await;
+    assert_eq!(answer["result"], receipt);
+    let second = sign(legacy(1), &user(2));
+    let error = harness.call("eth_sendRawTransactionSync", json!([raw(&second), "0x1"])).await["error"].clone();
+    assert_eq!((&error["code"], &error["data"]), (&json!(4), &json!(second.tx_hash())), "{error}");
+    assert_eq!(harness.pool.taken.lock().len(), 2);
+    let foreign = sign(TxLegacy { chain_id: Some(1), ..legacy(0) }, &user(2));
+    let error = harness.error("eth_sendRawTransactionSync", json!([raw(&foreign)])).await;
+    assert!(error.0 == -32000 && error.1.starts_with("invalid chain id"), "{error:?}");
+    assert_eq!(harness.error("eth_sendRawTransactionSync", json!([raw(&second), "soon"])).await.0, -32602);
 }
 
 #[actix_web::test]

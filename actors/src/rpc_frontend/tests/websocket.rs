@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 const SOON: Duration = Duration::from_secs(20);
 
 /// A client that shows every message.
-struct Client(TcpStream);
+pub(super) struct Client(TcpStream);
 
 impl Client {
-    async fn open(harness: &Harness, path: &str) -> Self {
+    pub(super) async fn open(harness: &Harness, path: &str) -> Self {
         let (status, client) = Self::try_open(harness, path, "").await;
         assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
         client
@@ -86,7 +86,7 @@ impl Client {
         serde_json::from_slice(&text).unwrap()
     }
 
-    async fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(super) async fn call(&mut self, method: &str, params: Value) -> Value {
         self.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()).await;
         self.next().await
     }
@@ -237,6 +237,28 @@ async fn pending_transactions_are_pushed_as_hashes_or_bodies() {
     let body = client.pushed(&bodies).await;
     assert_eq!((&body["hash"], &body["from"]), (&json!(hash), &json!(user(2).address())));
     assert_eq!((&body["blockNumber"], &body["nonce"]), (&Value::Null, &json!("0x0")));
+}
+
+#[actix_web::test]
+async fn receipts_are_pushed_for_each_block_or_for_the_transactions_that_are_named() {
+    let mut chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let mut client = Client::open(&harness, "/").await;
+    let transactions = [sign(legacy(0), &user(2)), sign(dynamic(0), &user(3)), sign(legacy(1), &user(2))];
+    let hashes = transactions.each_ref().map(|transaction| *transaction.tx_hash());
+    let all = client.subscribe(json!(["transactionReceipts"])).await;
+    let named = client.subscribe(json!(["transactionReceipts", { "transactionHashes": [hashes[1]] }])).await;
+    for block in [&transactions[..2], &[], &transactions[2..]] {
+        harness.events.publish(&Event::blocks(&[chain.extend_durably(block)]));
+    }
+    let receipts = harness.result("eth_getBlockReceipts", json!(["0x1"])).await;
+    assert_eq!(client.pushed(&all).await, receipts);
+    assert_eq!(client.pushed(&named).await, json!([receipts[1]]));
+    let last = harness.result("eth_getTransactionReceipt", json!([hashes[2]])).await;
+    assert_eq!(client.pushed(&all).await, json!([last]), "nothing for a block without transactions");
+    let many: Vec<_> = (0..201u64).map(|number| B256::left_padding_from(&number.to_be_bytes())).collect();
+    let error = client.call("eth_subscribe", json!(["transactionReceipts", { "transactionHashes": many }])).await;
+    assert_eq!(error["error"]["code"], -32602, "and nothing was pushed for the named one again");
 }
 
 #[actix_web::test]

@@ -4,7 +4,7 @@ mod connection;
 mod push;
 mod subscriptions;
 
-pub(crate) use subscriptions::{METHODS, Subscriptions};
+pub(crate) use subscriptions::{METHODS, Subscriptions, unguessable};
 
 use super::guard::{Connection, check_origin, refused};
 use super::server::Frontend;

@@ -2,13 +2,16 @@
 
 use super::subscriptions::Kind;
 use crate::callboard::Phase;
-use crate::event_stream::{BlockEvent, PendingEvent, WrittenLog};
+use crate::event_stream::{BlockEvent, PendingEvent, WrittenLog, WrittenReceipt};
 use crate::rpc_frontend::eth::{Quantity, shape};
+use crate::rpc_frontend::view::ExecutedBlock;
 use crate::sync_coordinator::SyncReport;
+use alloy_primitives::B256;
 use alloy_rpc_types_eth::Filter;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
+use std::collections::HashSet;
 
 /// Whether the node catches up, and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,7 @@ pub(super) fn block<'a>(kind: &'a Kind, event: &'a BlockEvent) -> Box<dyn Iterat
     match kind {
         Kind::NewHeads => Box::new(std::iter::once(head(event))),
         Kind::Logs(filter) => Box::new(logs(filter, event)),
+        Kind::Receipts(hashes) => Box::new(receipts(hashes, event).into_iter()),
         Kind::PendingHashes | Kind::PendingBodies | Kind::Syncing => Box::new(std::iter::empty()),
     }
 }
@@ -74,6 +78,29 @@ fn all_logs(event: &BlockEvent) -> &[WrittenLog] {
     })
 }
 
+/// The receipts of a block's transactions with these hashes, of all where there is none; nothing for a block without.
+fn receipts(hashes: &HashSet<B256>, event: &BlockEvent) -> Option<Bytes> {
+    let is_wanted = |hash: &B256| hashes.is_empty() || hashes.contains(hash);
+    if !event.block.value().transactions().iter().any(|transaction| is_wanted(transaction.tx_hash())) {
+        return None;
+    }
+    let wanted = all_receipts(event).iter().filter(|receipt| is_wanted(&receipt.hash));
+    let texts: Vec<_> = wanted.map(|receipt| receipt.text.as_ref()).collect();
+    Some([b"[".as_slice(), &texts.join(b",".as_slice()), b"]"].concat().into())
+}
+
+fn all_receipts(event: &BlockEvent) -> &[WrittenReceipt] {
+    event.forms.receipts.get_or_init(|| {
+        let executed = ExecutedBlock {
+            block: event.block.value().clone(),
+            senders: event.block.senders().to_vec(),
+            receipts: event.block.receipts().to_vec(),
+        };
+        let receipts = shape::receipts(&executed).into_iter();
+        receipts.map(|receipt| WrittenReceipt { text: text(&receipt), hash: receipt.transaction_hash }).collect()
+    })
+}
+
 /// What a pending transaction gives a subscription.
 pub(super) fn pending(kind: &Kind, event: &PendingEvent) -> Option<Bytes> {
     let transaction = &event.transaction;
@@ -83,7 +110,7 @@ pub(super) fn pending(kind: &Kind, event: &PendingEvent) -> Option<Bytes> {
             let body = || text(&shape::pending(transaction.transaction.as_ref().clone(), transaction.sender));
             Some(event.forms.body.get_or_init(body).clone())
         }
-        Kind::NewHeads | Kind::Logs(_) | Kind::Syncing => None,
+        Kind::NewHeads | Kind::Logs(_) | Kind::Receipts(_) | Kind::Syncing => None,
     }
 }
 

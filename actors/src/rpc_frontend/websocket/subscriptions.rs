@@ -8,18 +8,26 @@ use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::ports::EventsPort;
 use crate::rpc_frontend::server::Frontend;
+use alloy_primitives::B256;
 use alloy_rpc_types_eth::Filter;
+use serde::Deserialize;
 use std::cell::{OnceCell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// The methods that only a WebSocket has.
 pub(crate) const METHODS: &[&str] = &["eth_subscribe", "eth_unsubscribe"];
+
+/// Most transactions whose receipts one subscription names (geth's bound).
+const MAX_HASHES: usize = 200;
 
 /// What one subscription tells of.
 #[derive(Debug)]
 pub(super) enum Kind {
     NewHeads,
     Logs(Box<Filter>),
+    /// Of these transactions, or of all where it is empty.
+    Receipts(HashSet<B256>),
     PendingHashes,
     PendingBodies,
     Syncing,
@@ -49,7 +57,7 @@ struct Live {
 impl Kind {
     fn topic(&self) -> Topic {
         match self {
-            Self::NewHeads | Self::Logs(_) => Topic::Blocks,
+            Self::NewHeads | Self::Logs(_) | Self::Receipts(_) => Topic::Blocks,
             Self::PendingHashes | Self::PendingBodies => Topic::Pending,
             Self::Syncing => Topic::Sync,
         }
@@ -68,6 +76,7 @@ impl Kind {
                 true => Ok(Self::PendingBodies),
                 false => Ok(Self::PendingHashes),
             },
+            "transactionReceipts" => Ok(Self::Receipts(receipts_of(params)?)),
             "syncing" => Ok(Self::Syncing),
             other => {
                 let other: String = other.chars().take(40).collect();
@@ -75,6 +84,23 @@ impl Kind {
             }
         }
     }
+}
+
+/// The second parameter of `transactionReceipts`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReceiptsFilter {
+    #[serde(default)]
+    transaction_hashes: Option<HashSet<B256>>,
+}
+
+fn receipts_of(params: &Params<'_>) -> Result<HashSet<B256>, RpcError> {
+    let filter: ReceiptsFilter = params.optional(1, "filter")?.unwrap_or_default();
+    let hashes = filter.transaction_hashes.unwrap_or_default();
+    if hashes.len() > MAX_HASHES {
+        return Err(RpcError::invalid_params(format!("at most {MAX_HASHES} transaction hashes in a subscription")));
+    }
+    Ok(hashes)
 }
 
 impl Subscriptions {
@@ -153,9 +179,13 @@ impl Subscriptions {
     }
 }
 
-/// Ids cannot be guessed, so they say nothing about other connections.
 fn new_id() -> Result<String, RpcError> {
+    Ok(push::prefixed(&unguessable()?))
+}
+
+/// Bytes of an id that nobody can guess, so that it says nothing about others.
+pub(crate) fn unguessable() -> Result<[u8; 16], RpcError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| RpcError::internal("this machine gives no random numbers"))?;
-    Ok(push::prefixed(&bytes))
+    Ok(bytes)
 }
