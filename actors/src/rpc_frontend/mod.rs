@@ -11,6 +11,7 @@ mod body;
 mod callboard;
 mod config;
 mod dashboard;
+mod debug;
 mod eth;
 mod events;
 mod gate;
@@ -35,7 +36,7 @@ pub use callboard::{
     DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, MalformedProof, SealedHeaderBody, TransactionProof,
     proven,
 };
-pub use config::{AdminSurface, RateConfig, RpcConfig};
+pub use config::{AdminSurface, RateConfig, RpcConfig, TraceConfig};
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
 pub use pool::PoolInboxes;

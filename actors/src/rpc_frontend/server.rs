@@ -1,7 +1,7 @@
 //! The HTTP server: one listener for JSON-RPC, REST and the dashboard.
 
 use super::config::{AdminSurface, RpcConfig};
-use super::gate::Gate;
+use super::gate::{Gate, TraceLane};
 use super::guard::{Connection, guard};
 use super::metrics::RpcMetrics;
 use super::ports::RpcPorts;
@@ -88,6 +88,7 @@ pub(crate) struct Frontend {
 pub struct SharedLimits {
     pub(crate) import: Arc<ImportLimits>,
     pub(crate) rate: Option<Arc<Rate>>,
+    pub(crate) traces: TraceLane,
 }
 
 impl SharedLimits {
@@ -98,7 +99,8 @@ impl SharedLimits {
 
     pub(crate) fn with_clock(config: &RpcConfig, clock: RateClock) -> Self {
         let rate = config.rate.clone().map(|rate| Arc::new(Rate::new(rate, clock)));
-        Self { import: Arc::new(ImportLimits::new(config.import_blocks_per_second)), rate }
+        let import = Arc::new(ImportLimits::new(config.import_blocks_per_second));
+        Self { import, rate, traces: TraceLane::new(config.trace.at_once) }
     }
 }
 

@@ -15,10 +15,12 @@ mod transactions;
 use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
 
+pub(crate) use calls::{Question, call_error};
 pub(crate) use logs::check_filter;
 pub(crate) use node::unavailable;
 pub(crate) use param::{Quantity, block_or_latest};
 pub(crate) use send::submit;
+pub(crate) use transactions::raw_transaction;
 
 /// Every method of this module. Filters and subscriptions are answered elsewhere or not at all.
 pub(crate) const METHODS: &[&str] = &[
