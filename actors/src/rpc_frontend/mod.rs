@@ -19,6 +19,7 @@ mod guard;
 mod jsonrpc;
 mod limits;
 mod metrics;
+mod openrpc;
 mod pool;
 mod ports;
 mod rate;
@@ -39,6 +40,7 @@ pub use callboard::{
 pub use config::{AdminSurface, RateConfig, RpcConfig, TraceConfig};
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
+pub use openrpc::openrpc_document;
 pub use pool::PoolInboxes;
 pub use ports::{
     AdminPort, Chain, ChainAccess, EventsPort, EventsUnavailable, ExplainPort, ExplainQuestion, ImportError,

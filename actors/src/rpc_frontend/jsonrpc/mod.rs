@@ -14,7 +14,7 @@ use super::config::RpcConfig;
 use super::guard::retry_after;
 use super::limits::{Limit, Refusal};
 use super::server::Frontend;
-use super::{callboard, debug, eth, websocket};
+use super::{callboard, debug, eth, openrpc, websocket};
 use actix_web::guard::fn_guard;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -232,6 +232,8 @@ async fn dispatch(frontend: &Frontend, call: &Call<'_>, caller: Caller<'_>) -> R
         callboard::admin::call(frontend, &call.method, &params).await
     } else if call.method.starts_with("callboard_") {
         callboard::call(frontend, &call.method, &params, caller.from).await
+    } else if openrpc::METHODS.contains(&call.method.as_ref()) {
+        openrpc::discover()
     } else if debug::METHODS.contains(&call.method.as_ref()) {
         debug::call(frontend, &call.method, &params).await
     } else {
@@ -250,8 +252,8 @@ fn label(method: &str) -> &'static str {
     dispatched().find(|known| *known == method).unwrap_or(UNKNOWN)
 }
 
-/// Every method that is answered.
+/// Every method that is answered. Each has an entry in [`super::openrpc`].
 pub(crate) fn dispatched() -> impl Iterator<Item = &'static str> {
     let (own, admin) = (callboard::METHODS, callboard::admin::METHODS);
-    [eth::METHODS, debug::METHODS, websocket::METHODS, own, admin].into_iter().flatten().copied()
+    [eth::METHODS, debug::METHODS, websocket::METHODS, openrpc::METHODS, own, admin].into_iter().flatten().copied()
 }

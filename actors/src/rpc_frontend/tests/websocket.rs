@@ -124,6 +124,7 @@ async fn every_method_is_answered_as_over_http_on_both_paths() {
             ("debug_traceBlockByNumber", json!(["0x0"])),
             ("debug_traceCall", json!([{ "to": CONTRACT }, "latest", { "tracer": "callTracer" }])),
             ("debug_getRawHeader", json!(["0x0"])),
+            ("rpc.discover", json!([])),
         ] {
             let over_http = harness.call(method, params.clone()).await;
             assert_eq!(client.call(method, params).await, over_http, "{method}");
