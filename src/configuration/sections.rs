@@ -198,6 +198,14 @@ pub struct LimitSection {
     pub exempt: Vec<IpAddr>,
     /// Blocks a second by importBlock; 0 = no limit.
     pub import_blocks_per_second: u64,
+    /// Instructions of one debug_trace request.
+    pub trace_steps: u64,
+    /// Bytes of the answer to one, and of what is recorded of one transaction.
+    pub trace_bytes: usize,
+    /// Time of one, milliseconds.
+    pub trace_ms: u64,
+    /// How many of them at once.
+    pub traces: usize,
 }
 
 /// `[sync]`

@@ -3,7 +3,7 @@
 use crate::configuration::{Configuration, LimitSection, Unfunded};
 use callboard_actors::confirmed_state::CommitPolicy;
 use callboard_actors::proposer::{HasRoom, Schedule};
-use callboard_actors::rpc_frontend::{AdminSurface, RateConfig, RpcConfig};
+use callboard_actors::rpc_frontend::{AdminSurface, RateConfig, RpcConfig, TraceConfig};
 use callboard_actors::tx_pool::{self, PoolConfig};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -50,6 +50,7 @@ pub(super) fn rpc(configuration: &Configuration) -> RpcConfig {
         max_log_bytes: rpc.max_log_bytes,
         call_gas: rpc.call_gas,
         call_time: Duration::from_millis(rpc.call_ms),
+        trace: trace(&rpc.limit),
         max_connections: rpc.max_connections,
         max_subscriptions: rpc.max_subscriptions,
         max_filters: rpc.max_filters,
@@ -58,6 +59,11 @@ pub(super) fn rpc(configuration: &Configuration) -> RpcConfig {
         admin: rpc.admin.map_or(AdminSurface::Off, AdminSurface::At),
         ..RpcConfig::default()
     }
+}
+
+fn trace(limit: &LimitSection) -> TraceConfig {
+    let LimitSection { trace_steps: steps, trace_bytes: bytes, traces: at_once, .. } = *limit;
+    TraceConfig { steps, bytes, time: Duration::from_millis(limit.trace_ms), at_once }
 }
 
 fn rate(limit: &LimitSection) -> RateConfig {

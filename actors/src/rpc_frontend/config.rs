@@ -22,6 +22,12 @@ pub(crate) const DEFAULT_MAX_LOG_BYTES: usize = 25_000_000;
 pub(crate) const DEFAULT_CALL_GAS: u64 = 50_000_000;
 /// Default time bound of calls and searches, and the longest that can be configured: no snapshot lives longer.
 pub(crate) const DEFAULT_CALL_TIME: Duration = Duration::from_secs(5);
+/// Default bound of the steps of a trace: what a block of the default gas limit runs of instructions that cost three gas.
+pub(crate) const DEFAULT_TRACE_STEPS: u64 = 10_000_000;
+/// Default bound of the bytes of a trace: two of them and their text are what a small machine can spare.
+pub(crate) const DEFAULT_TRACE_BYTES: usize = 50_000_000;
+/// Default bound of traces at once.
+pub(crate) const DEFAULT_TRACES: usize = 2;
 /// Default bound of open connections.
 pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 500;
 /// Default bound of the subscriptions of a connection (reth's).
@@ -57,6 +63,8 @@ pub struct RpcConfig {
     pub call_gas: u64,
     /// How long a call or a search may take.
     pub call_time: Duration,
+    /// Bounds of `debug_trace*`.
+    pub trace: TraceConfig,
     /// Most open connections; further ones are answered with 503.
     pub max_connections: usize,
     /// Most subscriptions of one connection.
@@ -73,6 +81,30 @@ pub struct RpcConfig {
     pub client_version: String,
     /// Where admin methods are answered.
     pub admin: AdminSurface,
+}
+
+/// Bounds of `debug_trace*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceConfig {
+    /// Most instructions of one request.
+    pub steps: u64,
+    /// Most bytes of one answer, and of what is recorded of one transaction.
+    pub bytes: usize,
+    /// How long one request may take.
+    pub time: Duration,
+    /// Most requests at once, of all listeners together.
+    pub at_once: usize,
+}
+
+impl Default for TraceConfig {
+    fn default() -> Self {
+        Self {
+            steps: DEFAULT_TRACE_STEPS,
+            bytes: DEFAULT_TRACE_BYTES,
+            time: DEFAULT_CALL_TIME,
+            at_once: DEFAULT_TRACES,
+        }
+    }
 }
 
 /// How often one address may ask.
@@ -113,6 +145,7 @@ impl Default for RpcConfig {
             max_log_bytes: DEFAULT_MAX_LOG_BYTES,
             call_gas: DEFAULT_CALL_GAS,
             call_time: DEFAULT_CALL_TIME,
+            trace: TraceConfig::default(),
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_subscriptions: DEFAULT_MAX_SUBSCRIPTIONS,
             max_filters: DEFAULT_MAX_FILTERS,

@@ -1,7 +1,7 @@
 //! Work that reads the database or runs the EVM: off the server threads, and bounded in number.
 
 use super::jsonrpc::RpcError;
-use super::limits::Limit;
+use super::limits::{Limit, Refusal};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -17,6 +17,36 @@ pub(crate) struct Gate {
     reads: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     turn: Duration,
+}
+
+/// The lane of traces, one for all listeners: each holds much memory, so few run at once.
+#[derive(Clone)]
+pub(crate) struct TraceLane {
+    places: Arc<Semaphore>,
+    most: usize,
+    turn: Duration,
+}
+
+impl TraceLane {
+    /// So many at once.
+    pub(crate) fn new(most: usize) -> Self {
+        Self::with(most, TURN)
+    }
+
+    pub(crate) fn with(most: usize, turn: Duration) -> Self {
+        Self { places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))), most, turn }
+    }
+
+    /// Runs a trace.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, RpcError> + Send + 'static,
+    {
+        let most = self.most;
+        let busy = move || Limit::Traces.refuse(format!("busy: at most {most} traces at once, try again later"));
+        run(&self.places, self.turn, busy, work).await
+    }
 }
 
 impl Gate {
@@ -36,7 +66,7 @@ impl Gate {
         T: Send + 'static,
         F: FnOnce() -> Result<T, RpcError> + Send + 'static,
     {
-        run(&self.reads, self.turn, work).await
+        run(&self.reads, self.turn, busy, work).await
     }
 
     /// Runs a call that may take as long as its own time bound.
@@ -45,20 +75,27 @@ impl Gate {
         T: Send + 'static,
         F: FnOnce() -> Result<T, RpcError> + Send + 'static,
     {
-        run(&self.calls, self.turn, work).await
+        run(&self.calls, self.turn, busy, work).await
     }
 }
 
-async fn run<T, F>(lane: &Arc<Semaphore>, turn: Duration, work: F) -> Result<T, RpcError>
+fn busy() -> Refusal {
+    Limit::Busy.refuse("busy: too many requests at once, try again later")
+}
+
+async fn run<T, F>(
+    lane: &Arc<Semaphore>,
+    turn: Duration,
+    full: impl FnOnce() -> Refusal,
+    work: F,
+) -> Result<T, RpcError>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, RpcError> + Send + 'static,
 {
     let permit = match tokio::time::timeout(turn, Arc::clone(lane).acquire_owned()).await {
         Ok(Ok(permit)) => permit,
-        Ok(Err(_)) | Err(_) => {
-            return Err(Limit::Busy.refuse("busy: too many requests at once, try again later").into());
-        }
+        Ok(Err(_)) | Err(_) => return Err(full().into()),
     };
     // The permit goes with the work: a caller that hangs up does not make room for a second one beside it.
     let done = tokio::task::spawn_blocking(move || {
@@ -99,6 +136,30 @@ mod tests {
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(()));
         assert_eq!(gate.call(|| Ok(2)).await, Ok(2), "its place is free again");
+    }
+
+    #[actix_web::test]
+    async fn a_trace_too_many_waits_its_turn_and_is_then_refused_by_its_key() {
+        let lane = TraceLane::with(1, Duration::from_millis(20));
+        let (release, held) = mpsc::channel::<()>();
+        let (started, running) = tokio::sync::oneshot::channel();
+        let first = actix_web::rt::spawn({
+            let lane = lane.clone();
+            async move {
+                let work = move || {
+                    let _ = started.send(());
+                    held.recv().map_err(|error| RpcError::internal(error.to_string()))
+                };
+                lane.run(work).await
+            }
+        });
+        running.await.unwrap();
+        let refused = lane.run(|| Ok(())).await.unwrap_err();
+        assert_eq!(refused.message, "busy: at most 1 traces at once, try again later (rpc.limit.traces)");
+        assert_eq!((refused.code, refused.limit, refused.retry_after), (-32000, Some(Limit::Traces), Some(1)));
+        release.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(()));
+        assert_eq!(lane.run(|| Ok(2)).await, Ok(2), "its place is free again");
     }
 
     #[actix_web::test]

@@ -38,6 +38,14 @@ pub(crate) enum Limit {
     CallGas,
     /// Time of a call or search.
     CallTime,
+    /// Instructions of a trace.
+    TraceSteps,
+    /// Bytes of a trace.
+    TraceBytes,
+    /// Time of a trace.
+    TraceTime,
+    /// Traces at once.
+    Traces,
     /// Open connections.
     Connections,
     /// Subscriptions of a connection.
@@ -65,7 +73,7 @@ pub(crate) enum Limit {
 impl Limit {
     /// Every bound.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Body,
         Self::BodyTime,
         Self::ImportBody,
@@ -79,6 +87,10 @@ impl Limit {
         Self::LogBytes,
         Self::CallGas,
         Self::CallTime,
+        Self::TraceSteps,
+        Self::TraceBytes,
+        Self::TraceTime,
+        Self::Traces,
         Self::Connections,
         Self::Subscriptions,
         Self::Filters,
@@ -108,6 +120,10 @@ impl Limit {
             Self::LogBytes => "log_bytes",
             Self::CallGas => "call_gas",
             Self::CallTime => "call_time",
+            Self::TraceSteps => "trace_steps",
+            Self::TraceBytes => "trace_bytes",
+            Self::TraceTime => "trace_time",
+            Self::Traces => "traces",
             Self::Connections => "connections",
             Self::Subscriptions => "subscriptions",
             Self::Filters => "filters",
@@ -134,6 +150,10 @@ impl Limit {
             Self::LogBytes => Some("rpc.max_log_bytes"),
             Self::CallGas => Some("rpc.call_gas"),
             Self::CallTime => Some("rpc.call_ms"),
+            Self::TraceSteps => Some("rpc.limit.trace_steps"),
+            Self::TraceBytes => Some("rpc.limit.trace_bytes"),
+            Self::TraceTime => Some("rpc.limit.trace_ms"),
+            Self::Traces => Some("rpc.limit.traces"),
             Self::Connections => Some("rpc.max_connections"),
             Self::Subscriptions => Some("rpc.max_subscriptions"),
             Self::Filters => Some("rpc.max_filters"),
@@ -151,7 +171,7 @@ impl Limit {
         match self {
             Self::Body | Self::ImportBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
-            Self::Connections | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connections | Self::Busy | Self::Traces => StatusCode::SERVICE_UNAVAILABLE,
             Self::Requests | Self::Imports => StatusCode::TOO_MANY_REQUESTS,
             Self::Host | Self::Origin => StatusCode::FORBIDDEN,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -174,7 +194,7 @@ impl Limit {
             Some(key) => format!("{sentence} ({key})"),
             None => sentence.to_string(),
         };
-        let retry_after = matches!(self, Self::Busy | Self::Connections).then_some(BUSY_SECONDS);
+        let retry_after = matches!(self, Self::Busy | Self::Connections | Self::Traces).then_some(BUSY_SECONDS);
         Refusal { limit: self, message, retry_after }
     }
 }

@@ -11,6 +11,7 @@ mod body;
 mod callboard;
 mod config;
 mod dashboard;
+mod debug;
 mod eth;
 mod events;
 mod gate;
@@ -18,6 +19,7 @@ mod guard;
 mod jsonrpc;
 mod limits;
 mod metrics;
+mod openrpc;
 mod pool;
 mod ports;
 mod rate;
@@ -35,9 +37,10 @@ pub use callboard::{
     DocumentError, EVIDENCE_FORMAT, EvidenceBody, EvidenceDocument, MalformedProof, SealedHeaderBody, TransactionProof,
     proven,
 };
-pub use config::{AdminSurface, RateConfig, RpcConfig};
+pub use config::{AdminSurface, RateConfig, RpcConfig, TraceConfig};
 pub use jsonrpc::RpcError;
 pub use metrics::RpcMetrics;
+pub use openrpc::openrpc_document;
 pub use pool::PoolInboxes;
 pub use ports::{
     AdminPort, Chain, ChainAccess, EventsPort, EventsUnavailable, ExplainPort, ExplainQuestion, ImportError,

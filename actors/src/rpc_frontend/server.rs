@@ -2,7 +2,7 @@
 
 use super::config::{AdminSurface, RpcConfig};
 use super::eth::Filters;
-use super::gate::Gate;
+use super::gate::{Gate, TraceLane};
 use super::guard::{Connection, guard};
 use super::metrics::RpcMetrics;
 use super::ports::RpcPorts;
@@ -90,6 +90,7 @@ pub(crate) struct Frontend {
 pub struct SharedLimits {
     pub(crate) import: Arc<ImportLimits>,
     pub(crate) rate: Option<Arc<Rate>>,
+    pub(crate) traces: TraceLane,
 }
 
 impl SharedLimits {
@@ -100,7 +101,8 @@ impl SharedLimits {
 
     pub(crate) fn with_clock(config: &RpcConfig, clock: RateClock) -> Self {
         let rate = config.rate.clone().map(|rate| Arc::new(Rate::new(rate, clock)));
-        Self { import: Arc::new(ImportLimits::new(config.import_blocks_per_second)), rate }
+        let import = Arc::new(ImportLimits::new(config.import_blocks_per_second));
+        Self { import, rate, traces: TraceLane::new(config.trace.at_once) }
     }
 }
 

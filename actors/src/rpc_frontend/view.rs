@@ -145,6 +145,15 @@ impl Frontend {
         let chain = self.chain()?.clone();
         self.gate.call(move || work(View::new(&chain)?)).await
     }
+
+    /// As [`Self::compute`], for traces, of which few run at a time; the answer is written on the same thread.
+    pub(crate) async fn trace<F>(&self, work: F) -> RpcResult
+    where
+        F: FnOnce(View) -> RpcResult + Send + 'static,
+    {
+        let chain = self.chain()?.clone();
+        self.limits.traces.run(move || work(View::new(&chain)?)).await
+    }
 }
 
 /// The database failed. Details go to the log, not to clients.

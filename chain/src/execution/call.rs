@@ -1,7 +1,8 @@
 //! What a transaction would do: the machinery of `eth_call`.
 
-use super::environment::{self, Evm};
+use super::environment::{self, Evm, EvmContext};
 use super::outcome::{Outcome, outcome};
+use super::watch::{Watch, Watched};
 use super::{BlockContext, ExecuteError, InvalidTransaction};
 use crate::{Blame, StateReadError, StateReader};
 use alloy_eips::eip2930::AccessList;
@@ -9,13 +10,8 @@ use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
 use revm::context::TxEnv;
 use revm::context::result::ExecutionResult;
-use revm::interpreter::Interpreter;
-use revm::interpreter::interpreter::EthInterpreter;
 use revm::state::EvmState;
 use revm::{InspectEvm, Inspector};
-
-/// Instructions between two looks at the deadline: some microseconds of cheap ones.
-const POLL_EVERY: u32 = 1_024;
 
 /// A transaction as a caller describes it; what is left out is chosen as geth chooses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,10 +127,7 @@ pub fn call<S: StateReader>(
     limits: CallLimits<'_>,
 ) -> Result<CallOutcome, CallError> {
     let mut simulator = Simulator::new(state, context, request, limits)?;
-    let gas = match request.gas {
-        Some(gas) => gas.min(limits.gas),
-        None => limits.gas.min(simulator.affordable_gas()?.unwrap_or(u64::MAX)),
-    };
+    let gas = simulator.gas(request, limits)?;
     let (result, _) = simulator.run(gas)?;
     let gas_used = result.tx_gas_used();
     let logs = result.logs().to_vec();
@@ -143,8 +136,8 @@ pub fn call<S: StateReader>(
 }
 
 /// Runs one request as often as needed, each time on the same state.
-pub(super) struct Simulator<'a, S: StateReader> {
-    pub(super) evm: Evm<'a, S, Watch<'a>>,
+pub(super) struct Simulator<'a, S: StateReader, I = Watch<'a>> {
+    pub(super) evm: Evm<'a, S, I>,
     pub(super) transaction: TxEnv,
     pub(super) context: BlockContext,
 }
@@ -152,9 +145,22 @@ pub(super) struct Simulator<'a, S: StateReader> {
 impl<'a, S: StateReader> Simulator<'a, S> {
     pub(super) fn new(
         state: &'a S,
+        context: BlockContext,
+        request: &CallRequest,
+        limits: CallLimits<'a>,
+    ) -> Result<Self, CallError> {
+        Self::inspected(state, context, request, limits, Watch::new(limits.expired))
+    }
+}
+
+impl<'a, S: StateReader, I: Inspector<EvmContext<'a, S>> + Watched> Simulator<'a, S, I> {
+    /// With an inspector that sees everything that runs.
+    pub(super) fn inspected(
+        state: &'a S,
         mut context: BlockContext,
         request: &CallRequest,
         limits: CallLimits<'a>,
+        inspector: I,
     ) -> Result<Self, CallError> {
         let transaction = environment_of(request, &context, limits)?;
         if transaction.gas_price == 0 && transaction.gas_priority_fee.unwrap_or_default() == 0 {
@@ -166,7 +172,7 @@ impl<'a, S: StateReader> Simulator<'a, S> {
         rules.disable_block_gas_limit = true;
         // EIP-7825 is about transactions in blocks; a call is bounded by its own limit.
         rules.tx_gas_limit_cap = Some(limits.gas);
-        let evm = environment::evm(state, &context, rules, Watch::new(limits.expired));
+        let evm = environment::evm(state, &context, rules, inspector);
         Ok(Self { evm, transaction, context })
     }
 
@@ -174,11 +180,19 @@ impl<'a, S: StateReader> Simulator<'a, S> {
     pub(super) fn run(&mut self, gas: u64) -> Result<(ExecutionResult, EvmState), CallError> {
         self.transaction.gas_limit = gas;
         let executed = self.evm.inspect_tx(self.transaction.clone());
-        if self.evm.inspector.expired {
+        if self.evm.inspector.watch().ended().is_some() {
             return Err(CallError::TimedOut);
         }
         let executed = executed.map_err(|error| ExecuteError::from_revm(error, &self.transaction, &self.context))?;
         Ok((executed.result, executed.state))
+    }
+
+    /// The gas limit of the request: what it asks for, or what its sender can pay for, and never more than allowed.
+    pub(super) fn gas(&mut self, request: &CallRequest, limits: CallLimits<'_>) -> Result<u64, CallError> {
+        Ok(match request.gas {
+            Some(gas) => gas.min(limits.gas),
+            None => limits.gas.min(self.affordable_gas()?.unwrap_or(u64::MAX)),
+        })
     }
 
     /// Gas that the sender can pay for at the price it offers; `None` where gas is free.
@@ -227,29 +241,4 @@ fn environment_of(request: &CallRequest, context: &BlockContext, limits: CallLim
         authorization_list: environment::authorizations(&request.authorization_list, limits.gas),
         ..TxEnv::default()
     })
-}
-
-/// Ends a call whose time is up: from then on every instruction of every frame runs out of gas.
-pub(super) struct Watch<'a> {
-    deadline: &'a dyn Fn() -> bool,
-    instructions: u32,
-    expired: bool,
-}
-
-impl<'a> Watch<'a> {
-    fn new(deadline: &'a dyn Fn() -> bool) -> Self {
-        Self { deadline, instructions: 0, expired: false }
-    }
-}
-
-impl<CTX> Inspector<CTX> for Watch<'_> {
-    fn step(&mut self, interpreter: &mut Interpreter<EthInterpreter>, _context: &mut CTX) {
-        self.instructions = self.instructions.wrapping_add(1);
-        if self.instructions.is_multiple_of(POLL_EVERY) && (self.deadline)() {
-            self.expired = true;
-        }
-        if self.expired {
-            interpreter.halt_oog();
-        }
-    }
 }

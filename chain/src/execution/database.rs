@@ -5,9 +5,9 @@ use crate::{Account, AccountChange, BlockChanges, StateReadError, StateReader, S
 use alloy_primitives::map::{AddressMap, B256Map, HashMap};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use alloy_trie::EMPTY_ROOT_HASH;
-use revm::Database;
 use revm::database_interface::DBErrorMarker;
 use revm::state::{AccountInfo, Bytecode, EvmState};
+use revm::{Database, DatabaseRef};
 use std::collections::BTreeMap;
 
 impl DBErrorMarker for StateReadError {}
@@ -166,27 +166,14 @@ impl<S: StateReader> Database for BlockDatabase<'_, S> {
     type Error = StateReadError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateReadError> {
-        let account = self.account(address)?;
-        Ok(account.map(|account| AccountInfo {
-            balance: account.balance,
-            nonce: account.nonce,
-            code_hash: account.code_hash,
-            account_id: None,
-            code: (account.code_hash == KECCAK256_EMPTY).then(Bytecode::default),
-        }))
+        Ok(self.account(address)?.map(info))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateReadError> {
-        if code_hash == KECCAK256_EMPTY {
-            return Ok(Bytecode::default());
+        let code = self.code_by_hash_ref(code_hash)?;
+        if code_hash != KECCAK256_EMPTY {
+            self.code.entry(code_hash).or_insert_with(|| code.clone());
         }
-        if let Some(code) = self.code.get(&code_hash) {
-            return Ok(code.clone());
-        }
-        let bytes = self.state.code(code_hash)?;
-        // Bytes that begin like an EIP-7702 delegation but are none are ordinary (and invalid) code.
-        let code = Bytecode::new_raw_checked(bytes.clone()).unwrap_or_else(|_| Bytecode::new_legacy(bytes));
-        self.code.insert(code_hash, code.clone());
         Ok(code)
     }
 
@@ -205,7 +192,57 @@ impl<S: StateReader> Database for BlockDatabase<'_, S> {
     }
 
     fn block_hash(&mut self, height: u64) -> Result<B256, StateReadError> {
+        self.block_hash_ref(height)
+    }
+}
+
+/// Looks and remembers nothing: what a trace tells of the state before its transaction.
+impl<S: StateReader> DatabaseRef for BlockDatabase<'_, S> {
+    type Error = StateReadError;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StateReadError> {
+        let account = match self.accounts.get(&address) {
+            Some(known) => known.current,
+            None => self.state.account(address)?,
+        };
+        Ok(account.map(info))
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StateReadError> {
+        if code_hash == KECCAK256_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        if let Some(code) = self.code.get(&code_hash) {
+            return Ok(code.clone());
+        }
+        let bytes = self.state.code(code_hash)?;
+        // Bytes that begin like an EIP-7702 delegation but are none are ordinary (and invalid) code.
+        Ok(Bytecode::new_raw_checked(bytes.clone()).unwrap_or_else(|_| Bytecode::new_legacy(bytes)))
+    }
+
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, StateReadError> {
+        match self.accounts.get(&address) {
+            Some(account) => match account.slots.get(&slot) {
+                Some(known) => Ok(known.current),
+                None if account.storage_cleared => Ok(U256::ZERO),
+                None => self.state.storage(address, slot),
+            },
+            None => self.state.storage(address, slot),
+        }
+    }
+
+    fn block_hash_ref(&self, height: u64) -> Result<B256, StateReadError> {
         let unknown = || StateReadError(format!("the hash of block {height} is not known").into());
         self.state.block_hash(height)?.ok_or_else(unknown)
+    }
+}
+
+fn info(account: Account) -> AccountInfo {
+    AccountInfo {
+        balance: account.balance,
+        nonce: account.nonce,
+        code_hash: account.code_hash,
+        account_id: None,
+        code: (account.code_hash == KECCAK256_EMPTY).then(Bytecode::default),
     }
 }

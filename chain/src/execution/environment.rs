@@ -18,8 +18,11 @@ use revm::handler::{EthPrecompiles, MainnetContext};
 use revm::primitives::hardfork::SpecId;
 use revm::{Context, MainContext, MainnetEvm};
 
+/// What an EVM over a block's database works on.
+pub(super) type EvmContext<'a, S> = MainnetContext<BlockDatabase<'a, S>>;
+
 /// An EVM over a block's database.
-pub(super) type Evm<'a, S, I = ()> = MainnetEvm<MainnetContext<BlockDatabase<'a, S>>, I>;
+pub(super) type Evm<'a, S, I = ()> = MainnetEvm<EvmContext<'a, S>, I>;
 
 /// An EIP-7702 authorization as revm takes it.
 type Authorization = Either<SignedAuthorization, RecoveredAuthorization>;

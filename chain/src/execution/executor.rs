@@ -1,16 +1,17 @@
 //! Executing a block, transaction by transaction.
 
-use super::environment::{self, Evm};
+use super::environment::{self, Evm, EvmContext};
 use super::outcome::{Outcome, outcome};
 use super::{BlockContext, ExecuteError, ExecutionError};
-use crate::{Block, BlockChanges, ChainConfig, Hardfork, Receipt, StateReader, Transaction, Verified};
+use crate::{Block, BlockChanges, ChainConfig, Hardfork, Receipt, StateReadError, StateReader, Transaction, Verified};
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_eips::eip4788::{BEACON_ROOTS_ADDRESS, SYSTEM_ADDRESS};
 use alloy_primitives::{Address, B256, Bloom, KECCAK256_EMPTY, TxKind};
-use revm::ExecuteEvm;
+use revm::context::result::{EVMError, ResultAndState};
 use revm::context::{ContextSetters, TxEnv};
 use revm::handler::{Handler, MainnetHandler};
+use revm::{ExecuteEvm, InspectEvm, Inspector};
 
 /// Gas of a block-start system call (EIP-4788, EIP-2935).
 const SYSTEM_CALL_GAS: u64 = 30_000_000;
@@ -40,8 +41,10 @@ pub struct Executed {
 }
 
 /// Runs the transactions of one block over the state of its parent. One EVM serves the whole block.
-pub struct BlockExecutor<'a, S: StateReader> {
-    evm: Evm<'a, S>,
+///
+/// `I` looks on where a transaction is traced; where blocks are built and verified there is nothing.
+pub struct BlockExecutor<'a, S: StateReader, I = ()> {
+    evm: Evm<'a, S, I>,
     context: BlockContext,
     gas_used: u64,
     receipts: Vec<Receipt>,
@@ -51,7 +54,14 @@ impl<'a, S: StateReader> BlockExecutor<'a, S> {
     /// Begins a block: runs the system calls of EIP-4788 (with the zero root: there is no beacon chain) and, from
     /// Prague on, EIP-2935, each only where there is code at its address.
     pub fn new(state: &'a S, context: BlockContext) -> Result<Self, ExecutionError> {
-        let evm = environment::evm(state, &context, environment::rules(&context), ());
+        Self::inspected(state, context, ())
+    }
+}
+
+impl<'a, S: StateReader, I> BlockExecutor<'a, S, I> {
+    /// As [`Self::new`], with an inspector. It sees what [`Self::inspect`] runs, and nothing else.
+    pub(super) fn inspected(state: &'a S, context: BlockContext, inspector: I) -> Result<Self, ExecutionError> {
+        let evm = environment::evm(state, &context, environment::rules(&context), inspector);
         let mut executor = Self { evm, context, gas_used: 0, receipts: Vec::new() };
         executor.system_call(BEACON_ROOTS_ADDRESS, B256::ZERO)?;
         if executor.context.hardfork >= Hardfork::Prague {
@@ -63,11 +73,43 @@ impl<'a, S: StateReader> BlockExecutor<'a, S> {
     /// Runs one transaction and keeps its effects and its receipt. One that may not run leaves no trace.
     pub fn execute(&mut self, transaction: &Transaction, sender: Address) -> Result<TransactionOutcome, ExecuteError> {
         self.check_block_gas(transaction.gas_limit())?;
-        let environment = environment::transaction(transaction, sender);
-        let executed = self.evm.transact(environment);
-        let executed = executed.map_err(|error| ExecuteError::from_revm(error, &self.evm.ctx.tx, &self.context))?;
-        self.evm.ctx.journaled_state.database.commit(executed.state)?;
+        let executed = self.evm.transact(environment::transaction(transaction, sender));
+        let executed = self.ran(executed)?;
+        self.keep(transaction, executed)
+    }
 
+    /// As [`Self::execute`], under the eyes of the inspector; `tell` is asked what it saw before the effects are kept.
+    pub(super) fn inspect<T>(
+        &mut self,
+        transaction: &Transaction,
+        sender: Address,
+        tell: impl FnOnce(&mut Evm<'a, S, I>, &ResultAndState) -> Result<T, ExecuteError>,
+    ) -> Result<(T, TransactionOutcome), ExecuteError>
+    where
+        I: Inspector<EvmContext<'a, S>>,
+    {
+        self.check_block_gas(transaction.gas_limit())?;
+        let executed = self.evm.inspect_tx(environment::transaction(transaction, sender));
+        let executed = self.ran(executed)?;
+        let told = tell(&mut self.evm, &executed)?;
+        Ok((told, self.keep(transaction, executed)?))
+    }
+
+    /// What looks on.
+    pub(super) fn inspector(&mut self) -> &mut I {
+        &mut self.evm.inspector
+    }
+
+    fn ran(&self, executed: Result<ResultAndState, EVMError<StateReadError>>) -> Result<ResultAndState, ExecuteError> {
+        executed.map_err(|error| ExecuteError::from_revm(error, &self.evm.ctx.tx, &self.context))
+    }
+
+    fn keep(
+        &mut self,
+        transaction: &Transaction,
+        executed: ResultAndState,
+    ) -> Result<TransactionOutcome, ExecuteError> {
+        self.evm.ctx.journaled_state.database.commit(executed.state)?;
         let gas_used = executed.result.tx_gas_used();
         let success = executed.result.is_success();
         // Empty unless it succeeded.
@@ -132,7 +174,7 @@ impl<'a, S: StateReader> BlockExecutor<'a, S> {
     }
 }
 
-impl<S: StateReader> std::fmt::Debug for BlockExecutor<'_, S> {
+impl<S: StateReader, I> std::fmt::Debug for BlockExecutor<'_, S, I> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut out = f.debug_struct("BlockExecutor");
         out.field("context", &self.context).field("gas_used", &self.gas_used).finish_non_exhaustive()

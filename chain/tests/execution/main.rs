@@ -5,3 +5,4 @@ mod blocks;
 mod calls;
 mod memory;
 mod support;
+mod traces;

@@ -1,6 +1,7 @@
-//! The table of the reference. A new method or route gets an entry in one of these lists: its name as the node has it, what
-//! it means, its parameters, and one or more examples. Examples are asked in this order; those of one node may rest on the
-//! ones before. What differs from run to run is listed in [`super::compare`].
+//! The table of the reference. A new method or route gets an entry in one of these lists: its name as the node has it, and
+//! one or more examples. What a method means and takes is what `rpc.discover` says; of a route that stands here. Examples are
+//! asked in this order; those of one node may rest on the ones before. What differs from run to run is listed in
+//! [`super::compare`].
 
 use super::entry::{Entry, RPC, Section, call};
 use super::story::{At, Facts, raw};
@@ -50,156 +51,83 @@ pub(super) fn sections(facts: &Facts) -> Vec<Section> {
 fn block_methods(facts: &Facts) -> Vec<Entry> {
     let damaged = &facts.damaged[0];
     vec![
-        Entry::new("callboard_genesis", "The sealed genesis.json itself, to be compared, pinned or given to a follower.")
-            .call("", json!([])),
-        Entry::new("callboard_getSealedBlock", "The canonical bytes of a block, header, seal and transactions.")
-            .takes("block", "height, hash or tag")
+        Entry::method("callboard_genesis").call("", json!([])),
+        Entry::method("callboard_getSealedBlock")
             .call("", json!([3]))
             .call("A block that is not there yet is an error, never null:", json!([1_000])),
-        Entry::new(
-            "callboard_importBlock",
-            "Takes a block in: verified and executed like one from a peer, and answered when it is durable. `imported` is \
-             false where it was known.",
-        )
-        .takes("bytes", "canonical bytes, as `callboard_getSealedBlock` gives them")
-        .call("", json!([facts.blocks[3].bytes()]))
-        .call(
+        Entry::method("callboard_importBlock").call("", json!([facts.blocks[3].bytes()])).call(
             "A bad block is refused with the check that failed, both sides, and who is to blame for it:",
             json!([damaged.bytes()]),
         ),
-        Entry::new(
-            "callboard_explainBlock",
-            "What became of a block: its way into this node (`passport`, null where only the disk knows it), and all its \
-             refusals. [More on it](refused-blocks.md#for-programs).",
-        )
-        .takes("block", "height, hash or tag")
-        .takes("options", "optional: `{raw}`, true for the bytes of the newest refusal")
-        .call("", json!([4]))
-        .shows("/result/confirmed/checks", 2)
-        .call("A refused block:", json!([damaged.hash()]))
-        .awaits("/result/refusals/0")
-        .shows("/result/refusals/0/checks", 1),
-        Entry::new("callboard_rejections", "Refused blocks, newest first.")
-            .takes("options", "optional: `{limit}`, 20 where it is left out, at most 100")
-            .call("", json!([{ "limit": 1 }]))
-            .shows("/result/0/checks", 1),
-        Entry::new(
-            "callboard_evidence",
-            "Proof that the authority sealed two blocks of one height, in the form that `callboard doctor --check` reads. An \
-             empty list is what everybody hopes for.",
-        )
-        .takes("options", "optional: `{from, limit}`, the first height and at most 100; `next` says where to go on")
-        .call("Of another node, which met a second block 1:", json!([]))
-        .at(At::Diverged)
-        .awaits("/result/evidence/0"),
+        Entry::method("callboard_explainBlock")
+            .more("[More on it](refused-blocks.md#for-programs).")
+            .call("", json!([4]))
+            .shows("/result/confirmed/checks", 2)
+            .call("A refused block:", json!([damaged.hash()]))
+            .awaits("/result/refusals/0")
+            .shows("/result/refusals/0/checks", 1),
+        Entry::method("callboard_rejections").call("", json!([{ "limit": 1 }])).shows("/result/0/checks", 1),
+        Entry::method("callboard_evidence")
+            .call("Of another node, which met a second block 1:", json!([]))
+            .at(At::Diverged)
+            .awaits("/result/evidence/0"),
     ]
 }
 
 fn transaction_methods(facts: &Facts) -> Vec<Entry> {
     vec![
-        Entry::new(
-            "callboard_getTransactionsByAddress",
-            "What an address has sent and received, newest first. `next` is the `before` of the following page, null at the \
-             end.",
-        )
-        .takes("address", "whose")
-        .takes(
-            "options",
-            "optional: `{limit, before, after, direction}`; limit 50, at most 500; `sent`, `received` or `both`; \
-             [pages](rpc.md#pages)",
-        )
-        .call("", json!([facts.accounts[1], { "limit": 2 }])),
-        Entry::new("callboard_getMessages", "Transactions that carry text. [More on messages](messages.md).")
-            .takes("address", "who received them")
-            .takes("options", "optional: `{limit, before, after, direction}`; [pages](rpc.md#pages)")
+        Entry::method("callboard_getTransactionsByAddress")
+            .more("[Pages](rpc.md#pages).")
+            .call("", json!([facts.accounts[1], { "limit": 2 }])),
+        Entry::method("callboard_getMessages")
+            .more("[More on messages](messages.md).")
+            .more("[Pages](rpc.md#pages).")
             .call("", json!([facts.accounts[1]])),
-        Entry::new(
-            "callboard_getAccountHistory",
-            "Each block that changed an account, newest first, and what the account was after it.",
-        )
-        .takes("address", "whose")
-        .takes("options", "optional: `{limit, before}`")
-        .call("", json!([facts.accounts[1], { "limit": 2 }])),
-        Entry::new(
-            "callboard_transactionStatus",
-            "Where a transaction is, or how it ended. [All answers](gossip.md#where-is-my-transaction).",
-        )
-        .takes("hash", "the transaction's")
-        .call("", json!([facts.transaction(2)]))
-        .call("One that waits to be confirmed:", json!([facts.pending.tx_hash()]))
-        .call("What this node knows nothing of is an error:", json!([B256::repeat_byte(0x11)])),
-        Entry::new(
-            "callboard_getTransactionProof",
-            "Header, seal and trie nodes that prove a transaction is in its block. Whoever knows the authority's address \
-             needs nothing else to check it: `callboard tx verify`.",
-        )
-        .takes("hash", "a confirmed transaction's")
-        .call("", json!([facts.transaction(3)]))
-        .call("One that is in no block:", json!([facts.pending.tx_hash()])),
-        Entry::new(
-            "callboard_verifyTransactionProof",
-            "Whether a proof holds under this chain's authority, what it proves, and whether its block is in this chain.",
-        )
-        .takes("proof", "as `callboard_getTransactionProof` gives it")
-        .call("", json!([facts.proof(3)]))
-        .call("The same with another index:", json!([facts.wrong_proof(3)])),
+        Entry::method("callboard_getAccountHistory").call("", json!([facts.accounts[1], { "limit": 2 }])),
+        Entry::method("callboard_transactionStatus")
+            .more("[All answers](gossip.md#where-is-my-transaction).")
+            .call("", json!([facts.transaction(2)]))
+            .call("One that waits to be confirmed:", json!([facts.pending.tx_hash()]))
+            .call("What this node knows nothing of is an error:", json!([B256::repeat_byte(0x11)])),
+        Entry::method("callboard_getTransactionProof")
+            .call("", json!([facts.transaction(3)]))
+            .call("One that is in no block:", json!([facts.pending.tx_hash()])),
+        Entry::method("callboard_verifyTransactionProof")
+            .call("", json!([facts.proof(3)]))
+            .call("The same with another index:", json!([facts.wrong_proof(3)])),
     ]
 }
 
 fn node_methods() -> Vec<Entry> {
     vec![
-        Entry::new(
-            "callboard_syncStatus",
-            "Phase (`genesis` `replaying` `catching-up` `following` `stalled` `diverged`), head, what is being caught up to, \
-             rates, stages and their bottleneck, peers, alarms.",
-        )
-        .call("", json!([]))
-        .at(At::Following)
-        .awaits("/result/lastReconciled")
-        .call("Of a node whose seed has another validly sealed block 1:", json!([]))
-        .at(At::Diverged),
-        Entry::new(
-            "callboard_actors",
-            "Each actor: state, mailbox, what it handled and refused, how long messages waited and took (microseconds, half \
-             and 99 of 100 of them), also for each kind of message.",
-        )
-        .call("", json!([]))
-        .at(At::Following)
-        .shows("/result", 1)
-        .shows("/result/0/messages", 1),
-        Entry::new(
-            "callboard_routes",
-            "The routing table, what is done with blocks and transactions by origin, role and phase, and how often each was \
-             done since the start.",
-        )
-        .call("", json!([]))
-        .at(At::Following)
-        .shows("/result/table", 3),
-        Entry::new(
-            "callboard_peers",
-            "Every peer that is known: [members](rpc.md#callboards-own).",
-        )
-        .call("", json!([]))
-        .at(At::Following)
-        .awaits("/result/0/clockSkewSeconds"),
+        Entry::method("callboard_syncStatus")
+            .call("", json!([]))
+            .at(At::Following)
+            .awaits("/result/lastReconciled")
+            .call("Of a node whose seed has another validly sealed block 1:", json!([]))
+            .at(At::Diverged),
+        Entry::method("callboard_actors")
+            .call("", json!([]))
+            .at(At::Following)
+            .shows("/result", 1)
+            .shows("/result/0/messages", 1),
+        Entry::method("callboard_routes").call("", json!([])).at(At::Following).shows("/result/table", 3),
+        Entry::method("callboard_peers")
+            .more("[Members](rpc.md#callboards-own).")
+            .call("", json!([]))
+            .at(At::Following)
+            .awaits("/result/0/clockSkewSeconds"),
     ]
 }
 
 fn admin_methods(facts: &Facts) -> Vec<Entry> {
     vec![
-        Entry::new(
-            "callboard_verify",
-            "Checks stored blocks again, as `chain verify` does. After 10 s it answers `state: \"running\"` and `at`: ask again.",
-        )
-        .takes("range", "optional: `{from, to}`, both included")
-        .call("", json!([{ "from": 1, "to": 3 }]))
-        .curl("On the public listener there are no admin methods:", 200, on_the_public_listener()),
-        Entry::new(
-            "callboard_dropTransaction",
-            "Takes a transaction out of this node's pool; others may have it. `dropped` is false where it was not there.",
-        )
-        .takes("hash", "the transaction's")
-        .call("", json!([facts.pending.tx_hash()])),
+        Entry::method("callboard_verify").call("", json!([{ "from": 1, "to": 3 }])).curl(
+            "On the public listener there are no admin methods:",
+            200,
+            on_the_public_listener(),
+        ),
+        Entry::method("callboard_dropTransaction").call("", json!([facts.pending.tx_hash()])),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! An entry of the reference: what it is, and how it is asked.
 
 use super::story::At;
-use callboard_actors::rpc_frontend::ADMIN_METHODS;
+use callboard_actors::rpc_frontend::{ADMIN_METHODS, openrpc_document};
 use serde_json::Value;
 
 /// Where the page says that the node listens, and its admin listener: the defaults.
@@ -19,8 +19,9 @@ pub(super) struct Section {
 pub(super) struct Entry {
     /// The method's name, or `METHOD /path` of a route, as the node has it.
     pub(super) name: String,
-    pub(super) about: &'static str,
-    pub(super) parameters: Vec<(&'static str, &'static str)>,
+    pub(super) about: String,
+    /// Each with its meaning.
+    pub(super) parameters: Vec<(String, String)>,
     pub(super) examples: Vec<Example>,
 }
 
@@ -52,13 +53,29 @@ impl Example {
 }
 
 impl Entry {
-    pub(super) fn new(name: &str, about: &'static str) -> Self {
-        Self { name: name.to_owned(), about, parameters: Vec::new(), examples: Vec::new() }
+    pub(super) fn new(name: &str, about: &str) -> Self {
+        Self { name: name.to_owned(), about: about.to_owned(), parameters: Vec::new(), examples: Vec::new() }
+    }
+
+    /// A method, as the OpenRPC document describes it.
+    pub(super) fn method(name: &str) -> Self {
+        let document = openrpc_document();
+        let methods = document["methods"].as_array().expect("a list");
+        let method = methods.iter().find(|method| method["name"] == name);
+        let method = method.unwrap_or_else(|| panic!("rpc.discover does not know {name}"));
+        let params = method["params"].as_array().expect("a list").iter();
+        Self { parameters: params.map(parameter).collect(), ..Self::new(name, text(&method["summary"])) }
+    }
+
+    /// With a sentence more, for what only the book has: links.
+    pub(super) fn more(mut self, sentence: &str) -> Self {
+        self.about = format!("{} {sentence}", self.about);
+        self
     }
 
     /// With a parameter.
-    pub(super) fn takes(mut self, name: &'static str, meaning: &'static str) -> Self {
-        self.parameters.push((name, meaning));
+    pub(super) fn takes(mut self, name: &str, meaning: &str) -> Self {
+        self.parameters.push((name.to_owned(), meaning.to_owned()));
         self
     }
 
@@ -114,4 +131,15 @@ impl Entry {
     fn last(&mut self) -> &mut Example {
         self.examples.last_mut().expect("after an example")
     }
+}
+
+/// A text of the document.
+pub(super) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// A parameter of the document, and what it means.
+fn parameter(param: &Value) -> (String, String) {
+    let optional = if param["required"] == true { "" } else { "optional: " };
+    (text(&param["name"]).to_owned(), format!("{optional}{}", text(&param["description"])))
 }

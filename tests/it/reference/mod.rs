@@ -9,6 +9,7 @@ mod entries;
 mod entry;
 mod layout;
 mod page;
+mod schemas;
 mod story;
 
 use crate::support::http::Http;
@@ -17,7 +18,8 @@ use crate::support::until;
 use callboard_actors::rpc_frontend::{ADMIN_METHODS, CALLBOARD_METHODS, rest_routes};
 use compare::{answer, differences};
 use entry::{Entry, Example};
-use serde_json::Value;
+use schemas::Schemas;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use story::{At, Story};
@@ -37,10 +39,12 @@ fn examples<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<(&'a str, &
 
 /// What the nodes answer to each example, in the order of the page. An example may rest on those before it.
 fn answers(story: &mut Story, examples: &[(&str, &Example)]) -> Vec<String> {
+    let mut schemas = Schemas::default();
     let http = Http::new();
     let mut answers = vec![String::new(); examples.len()];
     for at in [At::Alone, At::Following, At::Diverged] {
         let node = story.turn_to(at);
+        schemas.read(&node.call("rpc.discover", json!([])));
         for ((name, example), place) in examples.iter().zip(&mut answers).filter(|((_, example), _)| example.at == at) {
             let asked = curl::parse(&example.curl).to(node);
             let (status, text) = until(&format!("{name} answers"), SOON, || {
@@ -48,6 +52,7 @@ fn answers(story: &mut Story, examples: &[(&str, &Example)]) -> Vec<String> {
                 answered.ok().filter(|(_, text)| example.awaits.is_none_or(|pointer| has(text, pointer)))
             });
             assert_eq!(status, example.status, "{name}: {}: {text}", example.curl);
+            schemas.check(name, &text);
             *place = answer(example, asked.lines_with.as_deref(), &text);
         }
     }

@@ -1,14 +1,17 @@
 //! The page, made of the table and of answers.
 
-use super::entry::{Entry, Example, Section};
+use super::entry::{Entry, Example, Section, text};
+use callboard_actors::rpc_frontend::openrpc_document;
+use serde_json::Value;
 use std::fmt::Write;
 
 const INTRODUCTION: &str = "# Reference of methods and routes
 
-Every method of Callboard's own and every REST route, each with a line that asks and what a node answered. Ethereum's
-methods are [listed elsewhere](rpc.md#ethereums-methods). Generated: a test runs each line against real nodes and compares
-the answers; only what differs from node to node and from second to second, such as times, rates, addresses and node ids,
-is compared by its form.
+Every method of Callboard's own and every REST route, each with a line that asks and what a node answered; [Ethereum's
+methods](#ethereums-methods) at the end. A node answers the same as an OpenRPC document, with schemas and errors, to
+`rpc.discover`. Generated: a test runs each line against real nodes, compares the answers and holds them against the
+schemas; only what differs from node to node and from second to second, such as times, rates, addresses and node ids, is
+compared by its form.
 
 The examples are of a follower on the default addresses, 127.0.0.1:8545 and, for admin methods, 127.0.0.1:8547. Its chain is
 that of the development keys, with a block a second since 2026. JSON is laid out here; a node sends it in one line.
@@ -26,11 +29,32 @@ pub(super) fn render(sections: &[Section], answers: &[String]) -> String {
             write_entry(&mut text, entry, &mut answers);
         }
     }
+    write_ethereum(&mut text);
     text
 }
 
+/// The methods that other clients document, with what is to be known of them here.
+fn write_ethereum(page: &mut String) {
+    page.push_str(
+        "\n## Ethereum's methods\n\nThose with `?` may be left out. [More on them](rpc.md#ethereums-methods).\n\n",
+    );
+    page.push_str("| method | parameters | answer |\n|---|---|---|\n");
+    let document = openrpc_document();
+    let tags = ["ethereum", "debug", "websocket"];
+    let methods = document["methods"].as_array().expect("a list");
+    for method in methods.iter().filter(|method| tags.contains(&text(&method["tags"][0]["name"]))) {
+        let params: Vec<_> = method["params"].as_array().expect("a list").iter().map(name).collect();
+        let _ =
+            writeln!(page, "| `{}` | {} | {} |", text(&method["name"]), params.join(", "), text(&method["summary"]));
+    }
+}
+
+fn name(param: &Value) -> String {
+    format!("{}{}", text(&param["name"]), if param["required"] == true { "" } else { "?" })
+}
+
 fn write_entry<'a>(text: &mut String, entry: &Entry, answers: &mut impl Iterator<Item = &'a String>) {
-    let _ = write!(text, "\n### `{}`\n\n{}\n", entry.name, wrapped(entry.about));
+    let _ = write!(text, "\n### `{}`\n\n{}\n", entry.name, wrapped(&entry.about));
     if !entry.parameters.is_empty() {
         text.push_str("\n| parameter | meaning |\n|---|---|\n");
         for (name, meaning) in &entry.parameters {

@@ -50,7 +50,8 @@ pub(super) async fn create_access_list(frontend: &Frontend, params: &Params<'_>)
     json(list)
 }
 
-type State<'a> = OverriddenState<'a, HistoricState>;
+/// A state with what the caller overrides.
+pub(crate) type State<'a> = OverriddenState<'a, HistoricState>;
 
 fn run_call(
     state: &State<'_>,
@@ -90,7 +91,7 @@ fn run_access_list(
 }
 
 /// What a caller wants to have run, and on which state.
-struct Question {
+pub(crate) struct Question {
     request: CallRequest,
     block: BlockId,
     accounts: BTreeMap<Address, AccountOverride>,
@@ -103,22 +104,35 @@ impl Question {
     /// Request, block, state overrides, block overrides; all but the first may be left out.
     fn parse(frontend: &Frontend, params: &Params<'_>) -> Result<Self, RpcError> {
         let accounts: StateOverride = params.optional(2, "state overrides")?.unwrap_or_default();
+        let overrides: RpcBlockOverrides = params.optional(3, "block overrides")?.unwrap_or_default();
+        let (request, block) = (params.required(0, "transaction")?, block_or_latest(params, 1)?);
+        Self::new(request, block, accounts, overrides, (frontend.config.call_gas, frontend.config.call_time))
+    }
+
+    /// This request on this block, with these overrides, within these bounds of gas and time.
+    pub(crate) fn new(
+        request: TransactionRequest,
+        block: BlockId,
+        accounts: StateOverride,
+        overrides: RpcBlockOverrides,
+        (gas, time): (u64, Duration),
+    ) -> Result<Self, RpcError> {
         check_overrides(&accounts)?;
-        let overrides: Option<RpcBlockOverrides> = params.optional(3, "block overrides")?;
         Ok(Self {
-            request: call_request(params.required(0, "transaction")?)?,
-            block: block_or_latest(params, 1)?,
+            request: call_request(request)?,
+            block,
             accounts: accounts
                 .into_iter()
                 .map(|(address, account)| Ok((address, account_override(account)?)))
                 .collect::<Result<_, RpcError>>()?,
-            overrides: block_overrides(overrides.unwrap_or_default())?,
-            gas: frontend.config.call_gas,
-            time: frontend.config.call_time,
+            overrides: block_overrides(overrides)?,
+            gas,
+            time,
         })
     }
 
-    fn ask<T>(
+    /// Runs it on the state that it asks for.
+    pub(crate) fn ask<T>(
         self,
         view: &View,
         run: impl FnOnce(&State<'_>, BlockContext, &CallRequest, CallLimits<'_>) -> Result<T, RpcError>,
@@ -208,7 +222,8 @@ fn block_overrides(overrides: RpcBlockOverrides) -> Result<BlockOverrides, RpcEr
     })
 }
 
-fn call_error(error: CallError) -> RpcError {
+/// Why a call was not run.
+pub(crate) fn call_error(error: CallError) -> RpcError {
     match error {
         CallError::State(error) => state_read(error),
         CallError::Evm { reason } => {

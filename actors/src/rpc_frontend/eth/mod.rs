@@ -17,11 +17,13 @@ mod txpool;
 use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
 
+pub(crate) use calls::{Question, call_error};
 pub(crate) use filters::Filters;
 pub(crate) use logs::check_filter;
 pub(crate) use node::unavailable;
 pub(crate) use param::{Quantity, block_or_latest};
 pub(crate) use send::submit;
+pub(crate) use transactions::raw_transaction;
 
 /// Every method of this module. Subscriptions are answered elsewhere.
 pub(crate) const METHODS: &[&str] = &[

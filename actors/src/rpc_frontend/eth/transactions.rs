@@ -25,17 +25,22 @@ pub(super) async fn by_hash(frontend: &Frontend, params: &Params<'_>) -> RpcResu
 }
 
 pub(super) async fn raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let hash = params.required(0, "transaction hash")?;
+    json(raw_transaction(frontend, params.required(0, "transaction hash")?).await?)
+}
+
+/// The EIP-2718 bytes of a transaction, confirmed or pending.
+pub(crate) async fn raw_transaction(frontend: &Frontend, hash: B256) -> Result<Option<Bytes>, RpcError> {
     let encode = move |view: View| {
         let transaction = confirmed(&view, hash)?;
         Ok(transaction.map(|transaction| Bytes::from(transaction.inner.encoded_2718())))
     };
     if let Some(bytes) = frontend.load(encode).await? {
-        return json(bytes);
+        return Ok(Some(bytes));
     }
     match pending(frontend, hash).await? {
-        Some(pending) => json(Bytes::from(pending.transaction.encoded_2718())),
-        None => frontend.read(encode).await,
+        Some(pending) => Ok(Some(pending.transaction.encoded_2718().into())),
+        // It may have been confirmed between the two looks.
+        None => frontend.load(encode).await,
     }
 }
 

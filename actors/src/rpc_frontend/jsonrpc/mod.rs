@@ -14,7 +14,7 @@ use super::config::RpcConfig;
 use super::guard::retry_after;
 use super::limits::{Limit, Refusal};
 use super::server::Frontend;
-use super::{callboard, eth, websocket};
+use super::{callboard, debug, eth, openrpc, websocket};
 use actix_web::guard::fn_guard;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -232,6 +232,10 @@ async fn dispatch(frontend: &Frontend, call: &Call<'_>, caller: Caller<'_>) -> R
         callboard::admin::call(frontend, &call.method, &params).await
     } else if call.method.starts_with("callboard_") {
         callboard::call(frontend, &call.method, &params, caller.from).await
+    } else if openrpc::METHODS.contains(&call.method.as_ref()) {
+        openrpc::discover()
+    } else if debug::METHODS.contains(&call.method.as_ref()) {
+        debug::call(frontend, &call.method, &params).await
     } else {
         eth::call(frontend, &call.method, &params).await
     }
@@ -245,7 +249,11 @@ const IMPORT_BLOCK: &str = "callboard_importBlock";
 
 /// The method's name as a metric label: names from outside make no series.
 fn label(method: &str) -> &'static str {
-    let known =
-        eth::METHODS.iter().chain(websocket::METHODS).chain(callboard::METHODS).chain(callboard::admin::METHODS);
-    known.copied().find(|known| *known == method).unwrap_or(UNKNOWN)
+    dispatched().find(|known| *known == method).unwrap_or(UNKNOWN)
+}
+
+/// Every method that is answered. Each has an entry in [`super::openrpc`].
+pub(crate) fn dispatched() -> impl Iterator<Item = &'static str> {
+    let (own, admin) = (callboard::METHODS, callboard::admin::METHODS);
+    [eth::METHODS, debug::METHODS, websocket::METHODS, openrpc::METHODS, own, admin].into_iter().flatten().copied()
 }

@@ -37,6 +37,7 @@ fn cases() -> Vec<Case> {
     let listening = || call("net_listening", json!([]));
     let logs = || call("eth_getLogs", json!([{ "fromBlock": "0x0" }]));
     let endless = || call("eth_call", json!([{ "to": ENDLESS }]));
+    let traced = |tracer| call("debug_traceCall", json!([{ "to": ENDLESS }, "latest", { "tracer": tracer }]));
     vec![
         Case {
             limit: Limit::Body,
@@ -90,6 +91,30 @@ fn cases() -> Vec<Case> {
             expected: (200, -32000),
         },
         Case {
+            limit: Limit::TraceSteps,
+            set: |config| config.trace.steps = 1_000,
+            body: traced("noopTracer"),
+            expected: (200, -32000),
+        },
+        Case {
+            limit: Limit::TraceBytes,
+            set: |config| config.trace.bytes = 10_000,
+            body: traced(""),
+            expected: (200, -32000),
+        },
+        Case {
+            limit: Limit::TraceBytes,
+            set: |config| config.trace.bytes = 20,
+            body: call("debug_traceTransaction", json!([busy_chain().1[0].tx_hash(), { "tracer": "callTracer" }])),
+            expected: (200, -32000),
+        },
+        Case {
+            limit: Limit::TraceTime,
+            set: |config| (config.trace.time, config.call_gas) = (Duration::ZERO, 1_000_000_000),
+            body: traced("noopTracer"),
+            expected: (200, -32000),
+        },
+        Case {
             limit: Limit::Burst,
             set: |config| config.rate = rate(1, 2),
             body: json!([listening(), listening(), 1]),
@@ -116,6 +141,7 @@ async fn each_bound_refuses_by_its_name_and_is_counted_once() {
         Limit::BodyTime,      // hostile::a_body_that_does_not_come_is_given_up
         Limit::ImportBody,    // rest::an_import_body_is_bounded_by_the_chains_block_size
         Limit::BatchTime,     // thirty seconds of calls
+        Limit::Traces,        // gate::a_trace_too_many_waits_its_turn_and_is_then_refused_by_its_key
         Limit::Connections,   // guards::only_connections_over_the_limit_are_refused_and_probes_never_are
         Limit::PoolContent,   // txpool::what_is_too_long_for_an_answer_is_refused_and_not_cut
         Limit::Filters,       // filters::filters_are_bounded_in_number_and_the_refusal_names_the_key

@@ -4,6 +4,7 @@ mod admin;
 mod calls;
 mod chain;
 mod dashboard;
+mod debug;
 mod envelope;
 mod eth;
 mod events;

@@ -1,10 +1,9 @@
-//! Answers against the schemas of Ethereum's execution API (`openrpc-refs.json`).
+//! Answers against the schemas of Ethereum's execution API (`openrpc-refs.json`), and against those that `rpc.discover` states.
 
 use super::chain::{CONTRACT, dynamic, legacy, sign, user};
 use super::eth::busy_chain;
 use super::harness::Harness;
-use crate::rpc_frontend::Submission;
-use crate::rpc_frontend::eth::METHODS;
+use crate::rpc_frontend::{Submission, debug, eth};
 use alloy_primitives::B256;
 use callboard_chain::Transaction;
 use jsonschema::Validator;
@@ -21,16 +20,22 @@ fn schemas() -> Option<BTreeMap<String, Validator>> {
     let candidates = [folder.join("openrpc-refs.json"), folder.join("../openrpc-refs.json")];
     let path = candidates.iter().find(|path| path.exists()).expect("openrpc-refs.json in or beside CALLBOARD_VECTORS");
     let document: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    Some(results(&document))
+}
+
+/// The result schemas of an OpenRPC document.
+fn results(document: &Value) -> BTreeMap<String, Validator> {
     let schema = |method: &Value| {
         let root = json!({ "components": document["components"], "allOf": [method["result"]["schema"]] });
         (method["name"].as_str().unwrap().to_owned(), jsonschema::validator_for(&root).unwrap())
     };
-    Some(document["methods"].as_array().unwrap().iter().map(schema).collect())
+    document["methods"].as_array().unwrap().iter().map(schema).collect()
 }
 
-/// At least one call of every method that has a schema.
+/// At least one call of every method.
 fn calls(transactions: &[Transaction], block: &Value, [logs, blocks]: [&Value; 2]) -> Vec<(&'static str, Value)> {
     let (account, hash) = (user(2).address(), |index: usize| json!([transactions[index].tx_hash()]));
+    let traced = |tracer, config| json!([transactions[1].tx_hash(), { "tracer": tracer, "tracerConfig": config }]);
     vec![
         ("eth_accounts", json!([])),
         ("eth_blobBaseFee", json!([])),
@@ -83,14 +88,39 @@ fn calls(transactions: &[Transaction], block: &Value, [logs, blocks]: [&Value; 2
         ("txpool_content", json!([])),
         ("txpool_contentFrom", json!([account])),
         ("txpool_status", json!([])),
+        ("web3_clientVersion", json!([])),
+        ("web3_sha3", json!(["0x"])),
+        ("net_listening", json!([])),
+        ("net_peerCount", json!([])),
+        ("eth_getRawTransactionByHash", hash(0)),
+        ("eth_getUncleByBlockHashAndIndex", json!([block["hash"], "0x0"])),
+        ("eth_getUncleByBlockNumberAndIndex", json!(["0x1", "0x0"])),
+        ("eth_getUncleCountByBlockHash", json!([block["hash"]])),
+        ("eth_getUncleCountByBlockNumber", json!(["0x1"])),
+        ("debug_getRawBlock", json!(["0x1"])),
+        ("debug_getRawHeader", json!(["0x1"])),
+        ("debug_getRawReceipts", json!(["0x1"])),
+        ("debug_getRawTransaction", hash(0)),
+        ("debug_traceBlockByHash", json!([block["hash"], { "tracer": "callTracer" }])),
+        ("debug_traceBlockByNumber", json!(["0x1"])),
+        ("debug_traceBlockByNumber", json!(["0x1", { "enableMemory": true, "enableReturnData": true }])),
+        ("debug_traceCall", json!([{ "to": CONTRACT, "data": "0x01" }, "latest", { "tracer": "callTracer" }])),
+        ("debug_traceTransaction", json!([transactions[1].tx_hash()])),
+        ("debug_traceTransaction", traced("callTracer", json!({ "withLog": true }))),
+        ("debug_traceTransaction", traced("flatCallTracer", json!(null))),
+        ("debug_traceTransaction", traced("prestateTracer", json!(null))),
+        ("debug_traceTransaction", traced("prestateTracer", json!({ "diffMode": true }))),
+        ("debug_traceTransaction", traced("4byteTracer", json!(null))),
+        ("debug_traceTransaction", traced("noopTracer", json!(null))),
     ]
 }
 
 #[actix_web::test]
-async fn answers_have_the_shapes_of_the_execution_api() {
-    let Some(schemas) = schemas() else { return };
+async fn answers_have_the_shapes_of_the_execution_api_and_those_that_are_stated() {
     let (mut chain, transactions) = busy_chain();
     let harness = Harness::over(&chain);
+    let official = schemas().unwrap_or_default();
+    let stated = results(&harness.result("rpc.discover", json!([])).await);
     // Of an empty list a schema cannot say what it is a list of, so there is something new.
     let logs = harness.result("eth_newFilter", json!([{ "fromBlock": "0x0" }])).await;
     let blocks = harness.result("eth_newBlockFilter", json!([])).await;
@@ -103,16 +133,17 @@ async fn answers_have_the_shapes_of_the_execution_api() {
     let calls = calls(&transactions, &block, [&logs, &blocks]);
     for (method, params) in &calls {
         let result = harness.result(method, params.clone()).await;
-        let faults: Vec<_> = schemas[*method].iter_errors(&result).map(|fault| fault.to_string()).collect();
-        assert!(faults.is_empty(), "{method} {params}: {faults:?}\n{result:#}");
+        for schema in official.get(*method).into_iter().chain([&stated[*method]]) {
+            let faults: Vec<_> = schema.iter_errors(&result).map(|fault| fault.to_string()).collect();
+            assert!(faults.is_empty(), "{method} {params}: {faults:?}\n{result:#}");
+        }
     }
     let called: BTreeSet<_> = calls.iter().map(|(method, _)| *method).collect();
     // What it answers is a hash, and it needs a transaction that the pool takes: the tests of sending look at it.
-    let with_schema =
-        METHODS.iter().filter(|method| schemas.contains_key(**method) && **method != "eth_sendRawTransaction");
-    let missing: Vec<_> = with_schema.filter(|method| !called.contains(*method)).collect();
+    let all = eth::METHODS.iter().chain(debug::METHODS).filter(|method| **method != "eth_sendRawTransaction");
+    let missing: Vec<_> = all.filter(|method| !called.contains(*method)).collect();
     assert!(missing.is_empty(), "not compared: {missing:?}");
-    println!("{} answers of {} methods have the shapes of the execution API", calls.len(), called.len());
+    println!("{} answers of {} methods have their shapes", calls.len(), called.len());
 }
 
 #[test]

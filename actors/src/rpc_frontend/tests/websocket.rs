@@ -120,6 +120,15 @@ async fn every_method_is_answered_as_over_http_on_both_paths() {
         assert_eq!(client.call("eth_chainId", json!([])).await["result"], "0x539");
         let block = harness.call("eth_getBlockByNumber", json!(["0x0", true])).await;
         assert_eq!(client.call("eth_getBlockByNumber", json!(["0x0", true])).await, block);
+        for (method, params) in [
+            ("debug_traceBlockByNumber", json!(["0x0"])),
+            ("debug_traceCall", json!([{ "to": CONTRACT }, "latest", { "tracer": "callTracer" }])),
+            ("debug_getRawHeader", json!(["0x0"])),
+            ("rpc.discover", json!([])),
+        ] {
+            let over_http = harness.call(method, params.clone()).await;
+            assert_eq!(client.call(method, params).await, over_http, "{method}");
+        }
         client.send("[{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"eth_blockNumber\"},1]").await;
         let batch = client.next().await;
         assert_eq!((&batch[0]["id"], &batch[0]["result"]), (&json!("a"), &json!("0x0")));

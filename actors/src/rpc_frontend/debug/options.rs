@@ -1,0 +1,210 @@
+//! What is asked of a trace: geth's `TraceConfig`. Names that are not known are refused, never passed over.
+
+use crate::rpc_frontend::jsonrpc::{Params, RpcError};
+use alloy_rpc_types_eth::BlockOverrides;
+use alloy_rpc_types_eth::state::StateOverride;
+use callboard_chain::execution::{CallConfig, FlatCallConfig, PrestateConfig, StepConfig, Tracer};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The tracers by name.
+const TRACERS: &str = "callTracer, flatCallTracer, prestateTracer, 4byteTracer, noopTracer, and none for the steps of \
+                       the EVM";
+const NANOS_PER_SECOND: f64 = 1e9;
+
+/// The second parameter (the third of `debug_traceCall`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Options {
+    tracer: Option<String>,
+    tracer_config: Option<Value>,
+    timeout: Option<String>,
+    /// How many blocks geth may execute again to get at the state. Here it is stored.
+    #[serde(rename = "reexec")]
+    _reexec: Option<u64>,
+    enable_memory: Option<bool>,
+    disable_memory: Option<bool>,
+    disable_stack: Option<bool>,
+    disable_storage: Option<bool>,
+    enable_return_data: Option<bool>,
+    disable_return_data: Option<bool>,
+    limit: Option<u64>,
+    pub(super) state_overrides: Option<StateOverride>,
+    pub(super) block_overrides: Option<BlockOverrides>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Calls {
+    only_top_call: Option<bool>,
+    with_log: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct FlatCalls {
+    include_precompiles: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Prestate {
+    diff_mode: Option<bool>,
+    disable_code: Option<bool>,
+    disable_storage: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl Options {
+    /// The options of a trace of what happened, where nothing can be overridden.
+    pub(super) fn of_the_past(params: &Params<'_>, index: usize) -> Result<Self, RpcError> {
+        let options = Self::parse(params, index)?;
+        if options.state_overrides.is_some() || options.block_overrides.is_some() {
+            let message = "stateOverrides and blockOverrides are options of debug_traceCall only";
+            return Err(RpcError::invalid_params(message));
+        }
+        Ok(options)
+    }
+
+    /// The options of a trace of a call.
+    pub(super) fn parse(params: &Params<'_>, index: usize) -> Result<Self, RpcError> {
+        Ok(params.optional(index, "trace options")?.unwrap_or_default())
+    }
+
+    /// What is to be told.
+    pub(super) fn tracer(&self) -> Result<Tracer, RpcError> {
+        match self.tracer.as_deref().unwrap_or_default() {
+            "" => Ok(Tracer::Steps(self.steps())),
+            "callTracer" => {
+                let Calls { only_top_call, with_log } = self.config()?;
+                Ok(Tracer::Calls(CallConfig { only_top_call, with_log }))
+            }
+            "flatCallTracer" => {
+                let FlatCalls { include_precompiles } = self.config()?;
+                Ok(Tracer::FlatCalls(FlatCallConfig { convert_parity_errors: None, include_precompiles }))
+            }
+            "prestateTracer" => {
+                let Prestate { diff_mode, disable_code, disable_storage } = self.config()?;
+                Ok(Tracer::Prestate(PrestateConfig { diff_mode, disable_code, disable_storage }))
+            }
+            "4byteTracer" => self.config::<Nothing>().map(|_| Tracer::Selectors),
+            "noopTracer" => self.config::<Nothing>().map(|_| Tracer::Noop),
+            other => Err(unknown_tracer(other)),
+        }
+    }
+
+    /// How long it may take: what is asked for, and never more than `most`.
+    pub(super) fn time(&self, most: Duration) -> Result<Duration, RpcError> {
+        let Some(text) = &self.timeout else { return Ok(most) };
+        let asked = duration(text).ok_or_else(|| {
+            RpcError::invalid_params(format!("timeout {text:?} is no duration: write 300ms, 5s or 1m30s"))
+        })?;
+        Ok(asked.min(most))
+    }
+
+    fn steps(&self) -> StepConfig {
+        StepConfig {
+            enable_memory: self.enable_memory,
+            disable_memory: self.disable_memory,
+            disable_stack: self.disable_stack,
+            disable_storage: self.disable_storage,
+            enable_return_data: self.enable_return_data,
+            disable_return_data: self.disable_return_data,
+            limit: self.limit,
+            ..StepConfig::default()
+        }
+    }
+
+    fn config<T: DeserializeOwned + Default>(&self) -> Result<T, RpcError> {
+        let Some(config) = self.tracer_config.as_ref().filter(|config| !config.is_null()) else {
+            return Ok(T::default());
+        };
+        serde_json::from_value(config.clone()).map_err(|error| {
+            let tracer = self.tracer.as_deref().unwrap_or_default();
+            RpcError::invalid_params(format!("invalid tracerConfig of {tracer}: {error}"))
+        })
+    }
+}
+
+fn unknown_tracer(name: &str) -> RpcError {
+    let shown: String = name.chars().take(40).collect();
+    let script = if name.contains(['{', '(']) { "; tracers in JavaScript are not supported" } else { "" };
+    RpcError::invalid_params(format!("tracer not found: {shown:?}{script}; there are {TRACERS}"))
+}
+
+/// A duration as Go writes it: numbers with units, one after the other.
+fn duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut sum) = (text, Duration::ZERO);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(rest.len());
+        let nanos = match &rest[..letters] {
+            "ns" => 1.0,
+            "us" | "µs" => 1e3,
+            "ms" => 1e6,
+            "s" => NANOS_PER_SECOND,
+            "m" => 60.0 * NANOS_PER_SECOND,
+            "h" => 3_600.0 * NANOS_PER_SECOND,
+            _ => return None,
+        };
+        rest = &rest[letters..];
+        sum = sum.checked_add(Duration::try_from_secs_f64(number * nanos / NANOS_PER_SECOND).ok()?)?;
+    }
+    Some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(json: &str) -> Result<Options, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        let millis = |text| duration(text).map(|duration| duration.as_millis());
+        assert_eq!(
+            [millis("300ms"), millis("5s"), millis("1m30s"), millis("0.5s")],
+            [300, 5_000, 90_000, 500].map(Some)
+        );
+        for wrong in ["", "5", "s", "5 s", "-1s", "5days", "1e400s", "."] {
+            assert_eq!(duration(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn timeout_shortens_and_never_lengthens() {
+        let time = |timeout: &str| {
+            let options = options(&format!(r#"{{"timeout":"{timeout}"}}"#)).unwrap();
+            options.time(Duration::from_secs(5)).map_err(|error| error.message)
+        };
+        assert_eq!(time("1s"), Ok(Duration::from_secs(1)));
+        assert_eq!(time("1h"), Ok(Duration::from_secs(5)));
+        assert_eq!(time("soon"), Err(r#"timeout "soon" is no duration: write 300ms, 5s or 1m30s"#.to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_known_is_named_with_what_is() {
+        let unknown = options(r#"{"disableStacks":true}"#).unwrap_err();
+        assert!(unknown.contains("disableStacks") && unknown.contains("disableStack`"), "{unknown}");
+        let refused = |json: &str| options(json).unwrap().tracer().unwrap_err().message;
+        let named = refused(r#"{"tracer":"muxTracer"}"#);
+        assert!(named.starts_with(r#"tracer not found: "muxTracer"; there are callTracer,"#), "{named}");
+        let script = refused(r#"{"tracer":"{fault: function() {}}"}"#);
+        assert!(script.contains("JavaScript are not supported") && script.contains("callTracer"), "{script}");
+        let config = refused(r#"{"tracer":"callTracer","tracerConfig":{"onlyTop":true}}"#);
+        assert!(config.starts_with("invalid tracerConfig of callTracer: unknown field `onlyTop`"), "{config}");
+        assert!(refused(r#"{"tracer":"noopTracer","tracerConfig":{"a":1}}"#).contains("unknown field"));
+    }
+}
