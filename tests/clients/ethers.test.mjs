@@ -36,17 +36,16 @@ story('ethers does all it can against a node', async (network, t) => {
 
 async function fillFees({ node, provider, owner }) {
   const fees = await provider.getFeeData();
-  // Without base fee ethers takes the tip as the whole price.
-  assert.equal(fees.gasPrice, 0n);
-  assert.ok(fees.maxFeePerGas === null || fees.maxFeePerGas >= 0n);
+  // To ethers a base fee of zero is none.
+  assert.deepEqual([fees.gasPrice, fees.maxFeePerGas, fees.maxPriorityFeePerGas], [0n, null, null]);
   const history = await node.rpc('eth_feeHistory', '0x4', 'latest', [25, 75]);
   assert.ok(history.baseFeePerGas.every((fee) => fee === '0x0'), JSON.stringify(history));
   const filled = await owner.populateTransaction({ to: owner.address, value: 1n });
-  assert.equal(filled.gasLimit, 21_000n);
+  assert.deepEqual([filled.type, filled.gasPrice, filled.gasLimit], [0, 0n, 21_000n]);
   const poor = ethers.Wallet.createRandom(provider);
   const sent = await poor.sendTransaction({ to: owner.address });
   const confirmed = await sent.wait();
-  assert.deepEqual([confirmed.status, confirmed.fee], [1, 0n]);
+  assert.deepEqual([confirmed.status, confirmed.type, confirmed.fee], [1, 0, 0n]);
 }
 
 async function transferEveryType({ provider, owner }) {

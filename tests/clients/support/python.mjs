@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { within } from './until.mjs';
 
 /** The interpreter with the packages of requirements.txt, as `run` makes it. */
-const PYTHON = process.env.CALLBOARD_TEST_PYTHON ?? fileURLToPath(new URL('../.venv/bin/python', import.meta.url));
+export const PYTHON = process.env.CALLBOARD_TEST_PYTHON ?? fileURLToPath(new URL('../.venv/bin/python', import.meta.url));
 /** A step takes no longer, in milliseconds. */
 const PATIENCE = 60_000;
 
