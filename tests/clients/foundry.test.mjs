@@ -23,6 +23,7 @@ story('cast and forge do all they can against a node', async (network, t) => {
   const chain = { node, forge, folder: network.folder, owner: wallet(0).address };
   await step(t, 'forge deploys a contract', () => deploy(chain));
   await step(t, 'forge runs a script of three transactions', () => runScript(chain));
+  await step(t, 'forge does both for an account without funds', () => deployForFree(chain));
   await step(t, 'fees are zero, and an account without funds says so', () => seeFees(chain));
   await step(t, 'cast transfers with types 0, 1, 2 and 4', () => transferEveryType(chain));
   await step(t, 'a blob transaction is refused by name', () => refuseBlob(chain));
@@ -54,11 +55,24 @@ async function latest({ node, ledger }, address = ledger) {
 async function runScript(chain) {
   const { node, forge, folder } = chain;
   await forge(node, 'script', 'script/Note.s.sol', '--sig', 'run(uint256)', 20, '--broadcast', ...SENDER);
-  const run = join(folder, 'project', 'broadcast', 'Note.s.sol', String(CHAIN_ID), 'run-latest.json');
-  const { transactions, receipts } = JSON.parse(readFileSync(run, 'utf8'));
+  const { transactions, receipts } = lastRun(folder);
   assert.deepEqual(transactions.map((entry) => entry.transactionType), ['CREATE', 'CALL', 'CALL']);
   assert.deepEqual(receipts.map((entry) => entry.status), ['0x1', '0x1', '0x1']);
   assert.equal(await latest(chain, transactions[0].contractAddress), '22');
+}
+
+/** What forge keeps of the last script it ran. */
+function lastRun(folder) {
+  const file = join(folder, 'project', 'broadcast', 'Note.s.sol', String(CHAIN_ID), 'run-latest.json');
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+async function deployForFree({ node, forge, folder }) {
+  const poor = ['--private-key', ethers.Wallet.createRandom().privateKey, '--broadcast', '--legacy'];
+  await forge(node, 'create', 'src/Ledger.sol:Ledger', ...poor, '--gas-price', 0, '--constructor-args', 7);
+  await forge(node, 'script', 'script/Note.s.sol', '--sig', 'run(uint256)', 30, ...poor, '--with-gas-price', 0);
+  const { receipts } = lastRun(folder);
+  assert.deepEqual(receipts.map((entry) => [entry.status, entry.effectiveGasPrice]), Array(3).fill(['0x1', '0x0']));
 }
 
 async function seeFees({ node, owner }) {

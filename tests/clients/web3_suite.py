@@ -22,7 +22,6 @@ class Suite:
         self.url = url
         self.w3 = Web3(Web3.HTTPProvider(url))
         self.eth = self.w3.eth
-        self.eth.set_gas_price_strategy(None)
         self.account = self.eth.account.from_key(key)
         self.w3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(self.account), layer=0)
         self.eth.default_account = self.account.address
