@@ -18,7 +18,8 @@ const TOO_MUCH = 'TooMuch(address,uint256,uint256)';
 const SENDER = ['--private-key', key(0)];
 
 story('cast and forge do all they can against a node', async (network, t) => {
-  const node = await network.authority().start();
+  // No block comes unasked, so that what is new can be compared.
+  const node = await network.authority({ 'genesis.heartbeat_s': 600 }).start();
   const forge = forgeProject(join(network.folder, 'project'), 'Ledger', 'Note');
   const chain = { node, forge, folder: network.folder, owner: wallet(0).address };
   await step(t, 'forge deploys a contract', () => deploy(chain));
