@@ -1,7 +1,8 @@
 // A real browser, and what is true of every page it opens.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 const BINARY = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
@@ -114,3 +115,37 @@ export const faint = (page) =>
     }
     return found;
   });
+
+/** The public key of MetaMask in Chrome's store: an extension's id, and so its origin, is made of it. */
+const METAMASK =
+  'MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAlcgI4VVL4JUvo6hlSgeCZp9mGltZrzFvc2Asqzb1dDGO9baoYOe+QRoh' +
+  '27/YyVXugxni480Q/R147INhBOyQZVMhZOD5pFMVutia9MHMaZhgRXzrK3BHtNSkKLL1c5mhutQNwiLqLtFkMSGvka91LoMEC8WT' +
+  'I0wi4tACnJ5FyFZQYzvtqy5sXo3VS3gzfOBluLKi7BxYcaUJjNrhOIxl1xL2qgK5lDrDOLKcbaurDiwqofVtAFOL5sM3uJ6D8nOO' +
+  '9tG+T7hoobRFN+nxk43PHgCv4poicOv+NMZQEk3da1m/xfuzXV88NcE/YRbRLwAS82m3gsJZKc6mLqm4wZHzBwIDAQAB';
+
+/** Opens a browser with an extension that may ask every site, as wallets do: `body(worker, open)`, both ended in any case. */
+export async function withExtension(folder, body) {
+  assert.ok(existsSync(BINARY), `no browser at ${BINARY}: install Debian's chromium, or name one in CHROMIUM_BIN`);
+  const extension = join(folder, 'extension');
+  mkdirSync(extension, { recursive: true });
+  const manifest = { manifest_version: 3, name: 'wallet', version: '1', key: METAMASK, host_permissions: ['<all_urls>'] };
+  writeFileSync(join(extension, 'manifest.json'), JSON.stringify({ ...manifest, background: { service_worker: 'worker.js' } }));
+  writeFileSync(join(extension, 'worker.js'), '');
+  const args = ['--headless=new', '--no-sandbox', '--disable-dev-shm-usage', `--load-extension=${extension}`];
+  const only = `--disable-extensions-except=${extension}`;
+  // Playwright's own headless mode has no extensions.
+  const options = { executablePath: BINARY, headless: false, args: [...args, only] };
+  const context = await chromium.launchPersistentContext(join(folder, 'profile'), options);
+  context.setDefaultTimeout(PATIENCE);
+  try {
+    const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'));
+    const open = async (url) => {
+      const page = await context.newPage();
+      await page.goto(url);
+      return page;
+    };
+    await body(worker, open);
+  } finally {
+    await context.close();
+  }
+}
