@@ -13,8 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Blocks whose passports are kept, the newest: an hour of blocks a second apart.
 pub const MAX_PASSPORTS: usize = 4_096;
-/// Verified blocks whose import has not ended; more than all streams together verify ahead. The oldest give way.
-const MAX_ON_THEIR_WAY: usize = 1_024;
+/// Verified blocks that are not durable yet; more than all streams together verify ahead and a commit holds. The oldest give
+/// way.
+const MAX_ON_THEIR_WAY: usize = 4_096;
 /// Peers named in one passport; as many as a node has by default.
 const MAX_NAMED_PEERS: usize = 64;
 

@@ -60,6 +60,11 @@ impl StageMeter {
         StageBusy { stage: self.clone(), items, since: self.clock() }
     }
 
+    /// Counts `items` that came along with another one.
+    pub fn count(&self, items: u64) {
+        self.items.fetch_add(items, Relaxed);
+    }
+
     /// Counts the time until the answer is dropped as stalled: the stage has work, and waits for room in the next one.
     pub fn stalled(self: &Arc<Self>) -> StageStalled {
         StageStalled { stage: self.clone(), since: self.clock() }

@@ -1,7 +1,7 @@
 //! What the core decides from what it knows: questions, fetches, phase, permission. Run after each event.
 
 use super::messages::{Effect, QuestionId, Target};
-use super::peers::Peers;
+use super::peers::{PeerView, Peers};
 use super::search::{Difference, Search, Step};
 use super::state::{Asked, Comparison, FrontWatch, Live, STALE_HEARTBEATS, State, stop};
 use super::verdict::Circumstances;
@@ -65,6 +65,7 @@ impl State {
             && self.target.is_none_or(|target| target.head.rank() < newest.head.rank())
         {
             self.target = Some(newest);
+            self.target_since = now;
         }
         let behind = self.is_behind();
         if behind && !self.was_behind {
@@ -87,9 +88,7 @@ impl State {
             self.search = None;
             self.peers.pause(now, asked.peer);
         }
-        if let Some(late) = self.comparison.take_if(|comparison| is_late(&comparison.asked, now)) {
-            self.peers.pause(now, late.asked.peer);
-        }
+        self.comparison.take_if(|comparison| is_late(&comparison.asked, now));
         if self.search.is_none() {
             self.search = self.next_search(now);
             // A difference in block 1 needs no question.
@@ -181,17 +180,14 @@ impl State {
         if self.live.is_some() {
             return;
         }
-        self.fetched_blindly &= !self.window.is_empty();
-        if self.is_fetched_blindly(wall) {
-            self.fetched_blindly = false;
+        if self.may_lead_elsewhere(now, wall) {
             effects.extend(self.drop_fetched());
         }
         self.give_up_what_stands_still(now, wall, effects);
         match self.goal(now, wall) {
             Some(goal) if self.may_be_dead(&goal, now, wall) => {}
             Some(goal) => {
-                self.fetched_blindly |= self.is_blind(&goal, wall);
-                self.compare_peers(now, &goal, effects);
+                self.compare_peers(now, wall, &goal, effects);
                 self.fetch_ranges(now, &goal, effects);
             }
             None => self.follow(now, effects),
@@ -292,13 +288,16 @@ impl State {
 
     /// Blocks of several peers are put together only where the peers are known to be on one branch: a peer on a dead
     /// branch below the target must not lead a node that catches up onto it.
-    fn compare_peers(&mut self, now: Duration, goal: &Target, effects: &mut Vec<Effect>) {
+    /// Over a short way that is worth a question only of who helps in no other way.
+    fn compare_peers(&mut self, now: Duration, wall: u64, goal: &Target, effects: &mut Vec<Effect>) {
         let front = self.window.front();
         let is_long = goal.head.height.saturating_sub(front) >= self.window.range_blocks();
-        if self.comparison.is_some() || !is_long {
+        if self.comparison.is_some() {
             return;
         }
-        if let Some((peer, head)) = self.peers.to_compare(now, goal, front) {
+        let living = self.living(now, wall);
+        let helps = |view: &PeerView| living.is_none_or(|living| self.shows_life(view, &living));
+        if let Some((peer, head)) = self.peers.to_compare(now, goal, front, |view| is_long || !helps(view)) {
             let asked = self.ask(now, goal.peer, head.height, effects);
             self.comparison = Some(Comparison { asked, peer, head });
         }
@@ -465,7 +464,7 @@ impl State {
         wall.saturating_sub(timestamp) > self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS)
     }
 
-    fn stale_after(&self) -> Duration {
+    pub(super) fn stale_after(&self) -> Duration {
         Duration::from_secs(self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS))
     }
 }

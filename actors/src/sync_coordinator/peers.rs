@@ -107,6 +107,10 @@ impl Peers {
 
     /// The peer is gone.
     pub(super) fn remove(&mut self, peer: NodeId) {
+        // It may come back with another chain.
+        for view in self.connected.values_mut() {
+            view.compared.take_if(|compared| compared.with == peer);
+        }
         let is_bad = |view: &PeerView| view.failures > 0 || view.failed_streams > 0 || view.slowness > 0;
         let Some(view) = self.connected.remove(&peer).filter(is_bad) else {
             return;
@@ -165,13 +169,22 @@ impl Peers {
         self.iter().filter(move |(_, view)| !view.differs && view.paused_until <= now)
     }
 
-    /// The newest sealed head above `height` that could be fetched now, of the peers that may lead there and failed least:
-    /// whoever shows the newest head and sends nothing must not keep the node from what others have.
-    pub(super) fn goal(&self, now: Duration, height: u64, may_lead: impl Fn(&PeerView) -> bool) -> Option<Target> {
-        let is_above = |view: &PeerView| view.head.is_some_and(|head| head.height > height);
-        let able = || self.usable(now).filter(|(_, view)| is_above(view) && may_lead(view));
-        let least = able().map(|(_, view)| view.failures).min()?;
-        newest(able().filter(|(_, view)| view.failures == least), height)
+    /// The newest sealed head above `height` that could be fetched now, of the peers that failed least: whoever shows the
+    /// newest head and sends nothing must not keep the node from what others have. `leads_to` says up to which head a
+    /// peer's blocks are wanted.
+    pub(super) fn goal(
+        &self,
+        now: Duration,
+        height: u64,
+        leads_to: impl Fn(&PeerView) -> Option<KnownHead>,
+    ) -> Option<Target> {
+        let able = || {
+            let wanted = |(peer, view)| Some((peer, view, leads_to(view)?));
+            self.usable(now).filter_map(wanted).filter(|(_, _, head): &(_, &PeerView, _)| head.height > height)
+        };
+        let least = able().map(|(_, view, _)| view.failures).min()?;
+        let best = able().filter(|(_, view, _)| view.failures == least);
+        best.map(|(peer, _, head)| Target { peer, head }).max_by_key(|target| target.head.rank())
     }
 
     /// Up to which height a peer's blocks lead to `goal`, as far as is known.
@@ -183,7 +196,13 @@ impl Peers {
     }
 
     /// A peer whose chain has not been compared with that of `goal`'s peer, and could help between `front` and there.
-    pub(super) fn to_compare(&self, now: Duration, goal: &Target, front: u64) -> Option<(NodeId, KnownHead)> {
+    pub(super) fn to_compare(
+        &self,
+        now: Duration,
+        goal: &Target,
+        front: u64,
+        is_worth_it: impl Fn(&PeerView) -> bool,
+    ) -> Option<(NodeId, KnownHead)> {
         let open = |view: &PeerView, head: &KnownHead| match view.compared {
             Some(compared) if compared.with == goal.peer => {
                 compared.head.hash != head.hash && (!compared.same || compared.head.height < front)
@@ -194,7 +213,7 @@ impl Peers {
             .filter(|(peer, _)| *peer != goal.peer)
             .filter_map(|(peer, view)| Some((peer, view, view.head?)))
             .filter(|(_, _, head)| (front..=goal.head.height).contains(&head.height) && head.hash != goal.head.hash)
-            .find(|(_, view, head)| open(view, head))
+            .find(|(_, view, head)| open(view, head) && is_worth_it(view))
             .map(|(peer, _, head)| (peer, head))
     }
 

@@ -71,11 +71,11 @@ pub struct State {
     pub(super) peers_answered: bool,
     /// The newest sealed head above ours that was ever shown: a seal proves for ever that the block exists.
     pub(super) target: Option<Target>,
+    /// Since when that is the newest.
+    pub(super) target_since: Duration,
     /// The highest block with this authority's own seal that was handed to it and that it lacked.
     pub(super) own_block: u64,
     pub(super) window: Window,
-    /// Some of what is fetched was asked for while no living head was known.
-    pub(super) fetched_blindly: bool,
     pub(super) live: Option<Live>,
     /// When the last block was imported, or the node fell behind.
     pub(super) progress_at: Duration,
@@ -120,7 +120,7 @@ impl State {
             peers_answered: false,
             target: None,
             own_block: 0,
-            fetched_blindly: false,
+            target_since: now,
             live: None,
             progress_at: now,
             front_asked_at: now,
@@ -150,7 +150,8 @@ impl State {
 
     /// A session ended.
     pub fn on_peer_lost(&mut self, now: Duration, wall: u64, peer: NodeId) -> Vec<Effect> {
-        if self.owes_something(peer) {
+        // Once: what it owed may have failed a moment before.
+        if self.owes_something(peer) && self.peers.is_usable(now, peer) {
             self.peers.pause(now, peer);
         }
         self.peers.remove(peer);

@@ -226,6 +226,7 @@ fn frames(
                 Ok(Some(first)) => {
                     let frames = gather(&pipeline, &mut blocks, first, (height, through));
                     let next_height = height.saturating_add(frames.len() as u64);
+                    fetch.count(next_height.saturating_sub(height).saturating_sub(1));
                     Some((Ok(frames), (Some(blocks), next_height)))
                 }
                 Ok(None) => None,

@@ -84,6 +84,11 @@ impl Window {
         self.pieces.values().filter(|piece| piece.peer == peer && piece.fetch.is_some()).count()
     }
 
+    /// Everybody from whom blocks come, or have come that are not imported.
+    pub(super) fn sources(&self) -> impl Iterator<Item = NodeId> {
+        self.pieces.values().map(|piece| piece.peer)
+    }
+
     /// From whom the block at the front comes.
     pub(super) fn source_of_front(&self) -> Option<NodeId> {
         self.piece_of_front().map(|piece| piece.peer)

@@ -10,6 +10,7 @@ use crate::rpc_frontend::ports::{Submission, SubmitError};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
 use alloy_consensus::Header;
+use alloy_consensus::constants::EIP4844_TX_TYPE_ID;
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::keccak256;
 use callboard_chain::transaction::{DecodeTransactionError, decode_transaction, recover_sender, validate_transaction};
@@ -78,6 +79,10 @@ pub(crate) async fn submit(frontend: &Frontend, bytes: Bytes) -> Result<B256, Rp
 
 /// The rules that need no state but the head's height and base fee.
 fn check(view: &View, head: &Header, bytes: &[u8]) -> Result<Submission, RpcError> {
+    // Before anything else: with its blobs beside it such a transaction has another form, and is longer than any that is taken.
+    if bytes.first() == Some(&EIP4844_TX_TYPE_ID) {
+        return Err(RpcError::refused("transaction type not supported: 0x03, no block of this chain carries blobs"));
+    }
     let transaction = decode_transaction(bytes).map_err(malformed)?;
     let base_fee = next_base_fee(head, &view.config);
     validate_transaction(&transaction, &view.config, head.number.saturating_add(1), base_fee)

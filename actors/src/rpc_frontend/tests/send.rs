@@ -110,6 +110,7 @@ async fn what_breaks_a_rule_is_refused_with_the_text_clients_match() {
         ),
         ("init code", raw(&sign(creation, &key)), -32000, "max initcode size exceeded"),
         ("blobs", raw(&sign(blob, &key)), -32000, "transaction type not supported"),
+        ("blobs beside it", [&[3][..], &[0xf8; 131_073]].concat().into(), -32000, "transaction type not supported"),
         ("empty authorizations", raw(&sign(delegating(0), &key)), -32000, "EIP-7702 transaction with empty auth list"),
         ("unknown type", Bytes::from(hex!("05c0")), -32000, "transaction type not supported"),
         (

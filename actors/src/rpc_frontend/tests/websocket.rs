@@ -289,10 +289,13 @@ async fn subscriptions_are_for_sockets_bounded_and_named() {
     let error = client.call("eth_subscribe", json!(["newHeads"])).await["error"].clone();
     assert_eq!(error["message"], "too many subscriptions: at most 1024 on a connection (rpc.max_subscriptions)");
     assert_eq!((&error["code"], harness.refusals("subscriptions").await), (&json!(-32000), 1));
+}
+
+#[actix_web::test]
+async fn a_socket_does_not_open_before_the_chain_is_there_so_that_its_client_tries_again() {
     let nothing = Harness::serve(ChainAccess::new(), |_| ());
-    let mut client = Client::open(&nothing, "/").await;
-    let error = client.call("eth_subscribe", json!(["newHeads"])).await["error"].clone();
-    assert_eq!(error["message"], "genesis not known yet");
+    let (status, _) = Client::try_open(&nothing, "/", "").await;
+    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
 }
 
 fn subscribe(id: u32) -> Value {

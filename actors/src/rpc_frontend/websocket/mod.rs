@@ -6,11 +6,13 @@ mod subscriptions;
 
 pub(crate) use subscriptions::{METHODS, Subscriptions, unguessable};
 
-use super::guard::{Connection, check_origin, refused};
+use super::guard::{Connection, check_origin, refuse, refused, retry_after};
 use super::server::Frontend;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, guard, web};
 use connection::Peer;
+
+const NO_CHAIN: &str = "the chain is not open yet; try again in a moment";
 
 /// Whether a request asks for a WebSocket.
 pub(crate) fn is_upgrade(context: &guard::GuardContext<'_>) -> bool {
@@ -27,6 +29,11 @@ pub(crate) async fn open(
     if let Err(refusal) = check_origin(request.headers(), &frontend.config.cors) {
         frontend.metrics.refused(refusal.limit);
         return Ok(refused(&refusal));
+    }
+    // A client that comes back while the node starts would find every subscription refused, and few try that again. A
+    // socket that does not open they do.
+    if frontend.chain().is_err() {
+        return Ok(retry_after(refuse(StatusCode::SERVICE_UNAVAILABLE, NO_CHAIN), Some(1)));
     }
     let (response, session, messages) = actix_ws::handle(&request, payload)?;
     let limit = frontend.config.max_body_bytes;

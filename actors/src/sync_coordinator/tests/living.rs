@@ -1,9 +1,11 @@
 //! While a living head is known, a follower takes nothing that does not lead there; and whoever owes it something and hangs
 //! up is asked last.
 
-use super::{Node, STALE, WALL, hash, head, other, peer, secs, setup};
+use super::{Node, STALE, WALL, hash, head, other, other_hash, peer, secs, setup};
 use crate::callboard::Role;
-use crate::sync_coordinator::{Answer, Effect, FetchEnd, FetchId, KnownHead, LiveFloor, Setup};
+use crate::sync_coordinator::{
+    Answer, Effect, FetchEnd, FetchId, ForeignGenesis, KnownHead, LiveFloor, QuestionId, Setup,
+};
 use crate::transport::NodeId;
 
 /// A branch that nobody extends.
@@ -25,6 +27,14 @@ fn only_range(node: &Node) -> (FetchId, NodeId) {
     let ranges = node.ranges();
     let [(id, of, 4, _)] = ranges[..] else { panic!("{ranges:?}") };
     (id, of)
+}
+
+/// The first question of peer 1.
+fn question(node: &Node) -> Option<QuestionId> {
+    node.effects.iter().find_map(|effect| match effect {
+        Effect::AskBlock { id, peer: of, .. } if *of == peer(1) => Some(*id),
+        _ => None,
+    })
 }
 
 #[test]
@@ -77,11 +87,7 @@ fn a_peer_that_is_behind_helps_where_it_is_known_to_be_on_the_living_branch() {
     let mut node = late();
     node.connect(1, head(2_000)).connect(2, old(900));
     assert!(node.ranges().iter().all(|(_, of, ..)| *of == peer(1)), "{:?}", node.ranges());
-    let question = node.effects.iter().find_map(|effect| match effect {
-        Effect::AskBlock { id, peer: of, height: 900 } if *of == peer(1) => Some(*id),
-        _ => None,
-    });
-    let id = question.expect("the two are compared");
+    let id = question(&node).expect("the two are compared");
     node.take();
     let answer = Answer::Block { theirs: old(900), parent: hash(899), ours: None };
     node.tell(|state, now, wall| state.on_answer(now, wall, id, answer));
@@ -127,23 +133,84 @@ fn a_peer_that_is_silent_when_it_is_asked_to_compare_and_hangs_up_is_asked_last(
 }
 
 #[test]
-fn a_comparison_that_is_not_answered_is_a_failure_of_who_was_asked() {
-    for late_answer in [false, true] {
-        let mut node = late();
-        node.connect(1, head(2_000)).connect(2, old(900));
-        let question = node.effects.iter().find_map(|effect| match effect {
-            Effect::AskBlock { id, .. } => Some(*id),
-            _ => None,
-        });
-        let id = question.expect("the two are compared");
-        if late_answer {
-            node.now = secs(11);
-            node.tell(crate::sync_coordinator::State::on_tick);
-        } else {
-            node.tell(|state, now, wall| state.on_answer(now, wall, id, Answer::Failed));
-        }
-        assert!(!node.state.peers.is_usable(node.now, peer(1)) && node.state.peers.is_usable(node.now, peer(2)));
-    }
+fn a_comparison_that_fails_is_a_failure_of_who_was_asked() {
+    let mut node = late();
+    node.connect(1, head(2_000)).connect(2, old(900));
+    let id = question(&node).expect("the two are compared");
+    node.tell(|state, now, wall| state.on_answer(now, wall, id, Answer::Failed));
+    assert!(!node.state.peers.is_usable(node.now, peer(1)) && node.state.peers.is_usable(node.now, peer(2)));
+}
+
+#[test]
+fn what_is_known_of_who_is_on_one_branch_is_forgotten_when_the_other_one_goes() {
+    let mut node = late();
+    node.connect(1, head(2_000)).connect(2, old(900));
+    let id = question(&node).expect("the two are compared");
+    let answer = Answer::Block { theirs: old(900), parent: hash(899), ours: None };
+    node.tell(|state, now, wall| state.on_answer(now, wall, id, answer));
+    // It comes back with another chain: restored from a backup, it has sealed another one.
+    node.lost(1).at(1);
+    node.take();
+    node.connect(1, KnownHead { timestamp: WALL + 1, ..other(1_500, WALL) }).at(20);
+    let asked: Vec<_> = node.ranges().into_iter().map(|(_, of, ..)| of).collect();
+    assert!(!asked.is_empty() && asked.iter().all(|of| *of == peer(1)), "{asked:?}");
+}
+
+#[test]
+fn a_head_from_the_future_counts_as_living_no_longer_than_any_other() {
+    let mut node = late();
+    node.connect(1, KnownHead { timestamp: WALL + 86_400, ..head(80) }).connect(2, old(60));
+    node.take();
+    node.lost(1).at(STALE);
+    assert_eq!(node.ranges(), []);
+    node.at(STALE + 1);
+    assert_eq!(only_range(&node).1, peer(2));
+}
+
+#[test]
+fn of_a_peer_that_is_behind_on_the_living_branch_what_was_compared_is_fetched_over_a_short_way_too() {
+    let mut node = late();
+    node.connect(1, head(80)).connect(2, old(60));
+    let (id, of) = (question(&node).expect("it could help"), only_range(&node));
+    let answer = Answer::Block { theirs: old(60), parent: hash(59), ours: None };
+    node.tell(|state, now, wall| state.on_answer(now, wall, id, answer));
+    // It goes on catching up, and the other one sends nothing.
+    node.shows(2, old(70));
+    node.take();
+    node.ended(of.0, None, FetchEnd::Failed);
+    let ranges = node.ranges();
+    assert!(matches!(ranges[..], [(_, of, 4, 60)] if of == peer(2)), "{ranges:?}");
+}
+
+#[test]
+fn what_peers_show_does_not_grow_old_while_they_wait_for_the_next_block() {
+    let mut node = late();
+    // Our clock is ahead, so that what is shown is stale soon and new again with the next block.
+    node.now = secs(STALE - 10);
+    node.connect(1, head(2_000)).connect(2, head(2_000));
+    assert!(!node.ranges().is_empty());
+    node.take();
+    node.at(STALE + 5);
+    node.connect(1, KnownHead { timestamp: WALL + 60, ..head(2_001) });
+    assert!(!node.take().contains(&Effect::DropStaged), "the other one has not been asked since");
+}
+
+#[test]
+fn a_seed_of_another_genesis_is_no_reason_to_take_a_dead_branch() {
+    let mut node = late();
+    let found = ForeignGenesis {
+        seed: "http://10.0.0.9:9545".to_owned(),
+        ours: hash(0),
+        theirs: other_hash(0),
+        newest_timestamp: WALL,
+    };
+    node.tell(|state, now, wall| state.on_foreign_genesis(now, wall, found));
+    node.connect(1, head(80)).connect(2, dead(60));
+    assert!(node.state.divergence().is_some());
+    let (id, _) = only_range(&node);
+    node.take();
+    node.ended(id, None, FetchEnd::Failed);
+    assert_eq!(node.ranges(), []);
 }
 
 #[test]
