@@ -180,6 +180,7 @@ impl State {
         if self.live.is_some() {
             return;
         }
+        self.left_in_doubt &= !self.window.is_empty();
         if self.may_lead_elsewhere(now, wall) {
             effects.extend(self.drop_fetched());
         }

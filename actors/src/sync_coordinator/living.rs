@@ -79,7 +79,10 @@ impl State {
     /// of a peer that is not known to lead there.
     pub(super) fn may_lead_elsewhere(&self, now: Duration, wall: u64) -> bool {
         let Some(living) = self.living(now, wall) else { return false };
-        let leads = |peer| self.peers.get(peer).is_some_and(|view| self.leads_to_life(view, &living).is_some());
+        let leads = |peer| match self.peers.get(peer) {
+            Some(view) => self.leads_to_life(view, &living).is_some(),
+            None => !self.left_in_doubt,
+        };
         self.window.sources().any(|peer| !leads(peer))
     }
 

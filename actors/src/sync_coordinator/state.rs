@@ -76,6 +76,8 @@ pub struct State {
     /// The highest block with this authority's own seal that was handed to it and that it lacked.
     pub(super) own_block: u64,
     pub(super) window: Window,
+    /// Some of what waits there came from somebody who is gone since, while no living head was known.
+    pub(super) left_in_doubt: bool,
     pub(super) live: Option<Live>,
     /// When the last block was imported, or the node fell behind.
     pub(super) progress_at: Duration,
@@ -121,6 +123,7 @@ impl State {
             target: None,
             own_block: 0,
             target_since: now,
+            left_in_doubt: false,
             live: None,
             progress_at: now,
             front_asked_at: now,
@@ -154,6 +157,8 @@ impl State {
         if self.owes_something(peer) && self.peers.is_usable(now, peer) {
             self.peers.pause(now, peer);
         }
+        // What it has brought stays, unless nobody knew a living head then.
+        self.left_in_doubt |= self.living(now, wall).is_none() && self.window.holds_any_of(peer);
         self.peers.remove(peer);
         self.verdict.withdraw(now, peer);
         self.forget_questions_to(peer);

@@ -80,9 +80,14 @@ impl Verifier {
         let (verdict, answer) = oneshot::channel();
         let (config, stage) = (self.config.clone(), self.stage.clone());
         self.workers.spawn(move || {
-            let busy = stage.busy(blocks.len() as u64);
-            let verified = blocks.into_iter().map(|(bytes, span)| verify_within(&span, bytes, &config)).collect();
-            drop(busy);
+            // Each by itself, so that the time is counted when it is spent and not at the end.
+            let verify = |(bytes, span)| {
+                let busy = stage.busy(1);
+                let verified = verify_block(bytes, &config);
+                drop(busy);
+                tell(&span, verified)
+            };
+            let verified = blocks.into_iter().map(verify).collect();
             drop(permit);
             // Whoever asked may have gone; then nobody needs the verdict.
             verdict.send(verified).ok();
@@ -91,8 +96,7 @@ impl Verifier {
     }
 }
 
-fn verify_within(span: &Span, bytes: Bytes, config: &ChainConfig) -> Result<Verified<Block>, VerifyError> {
-    let verified = verify_block(bytes, config);
+fn tell(span: &Span, verified: Result<Verified<Block>, VerifyError>) -> Result<Verified<Block>, VerifyError> {
     if let Ok(block) = &verified {
         block_span::record(span, block.value());
         span.in_scope(|| tracing::debug!(actor = "Verifier", "block verified"));

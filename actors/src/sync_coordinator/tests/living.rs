@@ -83,6 +83,27 @@ fn what_was_asked_for_before_anybody_showed_a_living_head_is_dropped_then() {
 }
 
 #[test]
+fn what_somebody_brought_who_went_before_a_living_head_was_known_is_dropped_then() {
+    for is_known in [false, true] {
+        let mut node = late();
+        if is_known {
+            node.connect(2, head(80));
+        }
+        node.connect(1, if is_known { head(60) } else { dead(60) });
+        let (id, from, through) = match is_known {
+            true => (only_range(&node).0, 2, 80),
+            false => (only_range(&node).0, 1, 60),
+        };
+        node.ended(id, Some(through), FetchEnd::Done).lost(from).take();
+        if !is_known {
+            node.connect(2, head(80));
+        }
+        node.at(1);
+        assert_eq!(node.take().contains(&Effect::DropStaged), !is_known);
+    }
+}
+
+#[test]
 fn a_peer_that_is_behind_helps_where_it_is_known_to_be_on_the_living_branch() {
     let mut node = late();
     node.connect(1, head(2_000)).connect(2, old(900));
