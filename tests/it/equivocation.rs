@@ -42,6 +42,17 @@ fn copied_authority() -> (Node, Node) {
     (original, copy)
 }
 
+/// Blocks 6 and 7, sealed while the first one, which asks the second every second, was down.
+fn two_blocks_that_only_the_copy_has(original: &mut Node, copy: &mut Node) -> [Bytes; 2] {
+    original.stop();
+    make_blocks(copy, 5, 2);
+    let blocks = [6, 7].map(|height| copy.block(height));
+    copy.stop();
+    original.follow(&[]).start();
+    original.is_phase("following");
+    blocks
+}
+
 #[test]
 fn a_proposing_authority_that_sees_its_own_unknown_block_at_a_peer_stops_takes_it_back_and_says_so() {
     let (original, copy) = copied_authority();
@@ -59,10 +70,8 @@ fn a_proposing_authority_that_sees_its_own_unknown_block_at_a_peer_stops_takes_i
 
 #[test]
 fn a_proposing_authority_that_is_handed_its_own_unknown_block_stops_takes_it_back_and_says_so() {
-    let (original, mut copy) = copied_authority();
-    make_blocks(&copy, 5, 2);
-    let blocks = [6, 7].map(|height| copy.block(height));
-    copy.stop();
+    let (mut original, mut copy) = copied_authority();
+    let blocks = two_blocks_that_only_the_copy_has(&mut original, &mut copy);
     let post = |raw: &Bytes| original.post("/rpc/importBlock", &json!({ "raw": raw }));
     // Its parent is not there: nothing is imported, and nothing is sealed in its place.
     let (status, answer) = post(&blocks[1]);
@@ -83,9 +92,7 @@ fn a_proposing_authority_that_is_handed_its_own_unknown_block_stops_takes_it_bac
 #[test]
 fn an_authority_that_was_handed_its_own_unknown_block_seals_nothing_after_a_restart_either() {
     let (mut original, mut copy) = copied_authority();
-    make_blocks(&copy, 5, 2);
-    let blocks = [6, 7].map(|height| copy.block(height));
-    copy.stop();
+    let blocks = two_blocks_that_only_the_copy_has(&mut original, &mut copy);
     let post = |node: &Node, raw: &Bytes| node.post("/rpc/importBlock", &json!({ "raw": raw }));
     assert_eq!(post(&original, &blocks[1]).0, 409);
     // Nobody has these blocks any more.
