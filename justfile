@@ -53,7 +53,7 @@ bench:
     cargo bench --bench rpc
     cargo bench --bench live
 
-# How fast a follower catches up: `just bench-sync`, `just bench-sync --quick`, `just bench-sync 2000x100 --runs 5`.
+# How fast a follower catches up: `just bench-sync`, `just bench-sync 2000x100 --runs 5`.
 bench-sync *arguments:
     cargo bench --bench sync -- {{arguments}}
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! cargo bench --bench sync [-- NAME... [--runs N]]    all workloads, or those whose names contain one of NAME
-//! cargo bench --bench sync -- --quick                 the small ones, held against benches/sync/quick.json
-//! cargo bench --bench sync -- --quick --write         the same, and their ratios become the ones to hold against
+//! cargo bench --profile dev --bench sync -- --quick   the small ones, held against benches/sync/quick.dev.json
+//! cargo bench --profile dev --bench sync -- --quick --write    the same, and their ratios become the ones to hold against
 //! cargo bench --bench sync -- --by-hand               4,000 blocks through blocks-range and importBlock, one by one
 //! cargo bench --bench sync -- --restart               from the start of a process to its readiness
 //! ```
