@@ -1,6 +1,7 @@
 //! Calls and estimates.
 
 use super::chain::{CONTRACT, ENDLESS, TestChain, revert_data, user};
+use super::eth::busy_chain;
 use super::harness::Harness;
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use serde_json::{Value, json};
@@ -200,4 +201,19 @@ async fn an_estimate_takes_overrides_as_a_call_does() {
     let at = |time: &str| json!([{ "to": poor }, "latest", code, { "time": time }]);
     assert!(harness.call("eth_estimateGas", at("0x8")).await["error"].is_object());
     assert!(harness.call("eth_estimateGas", at("0x9")).await["result"].is_string());
+}
+
+#[actix_web::test]
+async fn an_override_without_effect_is_refused_and_named() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    for member in ["blobBaseFee", "difficulty", "beaconRoot", "withdrawals", "gaslimit"] {
+        let error = harness.error("eth_call", json!([{ "to": CONTRACT }, "latest", {}, { member: "0x1" }])).await;
+        let begins =
+            format!("invalid argument 3 (block overrides): unknown field `{member}`, expected one of `number`");
+        assert!(error.0 == -32602 && error.1.starts_with(&begins), "{error:?}");
+        let account = json!({ CONTRACT.to_string(): { member: "0x1" } });
+        let error = harness.error("eth_call", json!([{ "to": CONTRACT }, "latest", account])).await;
+        assert!(error.0 == -32602 && error.1.contains(&format!("unknown field `{member}`")), "{error:?}");
+    }
 }
