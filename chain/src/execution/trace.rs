@@ -9,10 +9,13 @@ use super::executor::BlockExecutor;
 use super::watch::{Ended, Recorded, Watch};
 use super::{BlockContext, CallError, ExecuteError, ExecutionError, TransactionOutcome};
 use crate::{Blame, StateReadError, StateReader, Transaction};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
+use alloy_rpc_types_trace::geth::{AccountState, PreStateFrame};
+use revm::DatabaseRef;
 use revm::context::result::ResultAndState;
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError, TracingInspector};
 use revm_inspectors::tracing::{TracingInspectorConfig, TransactionContext};
+use std::collections::BTreeMap;
 
 pub use alloy_rpc_types_trace::geth::{
     CallConfig, FlatCallConfig, GethDefaultTracingOptions as StepConfig, GethTrace as Trace,
@@ -29,7 +32,12 @@ pub enum Tracer {
     /// The same as a list, as Parity had it (`flatCallTracer`).
     FlatCalls(FlatCallConfig),
     /// The accounts before, or before and after (`prestateTracer`).
-    Prestate(PrestateConfig),
+    Prestate {
+        /// As of geth.
+        config: PrestateConfig,
+        /// Accounts that were empty before are told of as well.
+        include_empty: bool,
+    },
     /// Which functions were called, by selector (`4byteTracer`).
     Selectors,
     /// Nothing (`noopTracer`): that it runs.
@@ -49,7 +57,7 @@ impl Tracer {
             Self::FlatCalls(config) => {
                 DebugInspector::FlatCallTracer(tracing(TracingInspectorConfig::from_flat_call_config(config)))
             }
-            Self::Prestate(config) => DebugInspector::PreStateTracer(
+            Self::Prestate { config, .. } => DebugInspector::PreStateTracer(
                 tracing(TracingInspectorConfig::from_geth_prestate_config(config)),
                 *config,
             ),
@@ -68,7 +76,7 @@ impl Tracer {
                 storage: config.is_storage_enabled(),
             },
             Self::Calls(_) | Self::FlatCalls(_) => Recorded { calls: true, ..Recorded::default() },
-            Self::Prestate(_) | Self::Selectors | Self::Noop => Recorded::default(),
+            Self::Prestate { .. } | Self::Selectors | Self::Noop => Recorded::default(),
         }
     }
 
@@ -146,6 +154,7 @@ impl TraceError {
 pub struct BlockTracer<'a, S: StateReader> {
     executor: BlockExecutor<'a, S, Inspection<'a>>,
     block_hash: B256,
+    tracer: Tracer,
     limits: TraceLimits<'a>,
     ran: usize,
 }
@@ -160,7 +169,7 @@ impl<'a, S: StateReader> BlockTracer<'a, S> {
         limits: TraceLimits<'a>,
     ) -> Result<Self, TraceError> {
         let executor = BlockExecutor::inspected(state, context, tracer.inspect(limits))?;
-        Ok(Self { executor, block_hash, limits, ran: 0 })
+        Ok(Self { executor, block_hash, tracer: *tracer, limits, ran: 0 })
     }
 
     /// Runs the next transaction without a trace.
@@ -184,7 +193,9 @@ impl<'a, S: StateReader> BlockTracer<'a, S> {
             tx_hash: Some(*transaction.tx_hash()),
         };
         self.executor.inspector().0.begin();
-        let done = self.executor.inspect(transaction, sender, |evm, executed| told(evm, Some(place), executed));
+        let tracer = self.tracer;
+        let done =
+            self.executor.inspect(transaction, sender, |evm, executed| told(evm, &tracer, Some(place), executed));
         if let Some(ended) = self.executor.inspector().0.ended() {
             return Err(TraceError::of(ended, self.limits));
         }
@@ -222,22 +233,84 @@ pub fn trace_call<S: StateReader>(
         return Err(TraceError::of(ended, limits));
     }
     let (result, state) = done?;
-    let told = told(&mut simulator.evm, None, &ResultAndState { result, state });
+    let told = told(&mut simulator.evm, tracer, None, &ResultAndState { result, state });
     Ok(told.map_err(CallError::from)?)
 }
 
 /// What the tracer has to say, before the effects of the transaction are kept.
 fn told<S: StateReader>(
     evm: &mut Evm<'_, S, Inspection<'_>>,
+    asked: &Tracer,
     place: Option<TransactionContext>,
     executed: &ResultAndState,
 ) -> Result<Trace, ExecuteError> {
     let (context, tracer) = (&mut evm.ctx, &mut evm.inspector.1);
     let database = &mut context.journaled_state.database;
     let trace = tracer.get_result(place, &context.tx, &context.block, executed, database);
-    let trace = trace.map_err(unread)?;
+    let mut trace = trace.map_err(unread)?;
     tracer.fuse().map_err(|error| ExecuteError::Evm { reason: error.to_string() })?;
+    match (&mut trace, asked) {
+        (Trace::CallTracer(root), _) if root.error.is_some() => root.logs.clear(),
+        (Trace::FlatCallTracer(calls), Tracer::FlatCalls(config)) if config.convert_parity_errors != Some(true) => {
+            calls.iter_mut().filter_map(|call| call.trace.error.as_mut()).for_each(as_geth_says);
+        }
+        (Trace::PreStateTracer(PreStateFrame::Default(accounts)), Tracer::Prestate { config, include_empty }) => {
+            let beneficiary = context.block.beneficiary;
+            add_account(&mut accounts.0, database, beneficiary, config)?;
+            if *include_empty {
+                for address in executed.state.keys().copied().chain([beneficiary]) {
+                    accounts.0.entry(address).or_insert_with(empty_account);
+                }
+            }
+        }
+        _ => {}
+    }
     Ok(trace)
+}
+
+/// Tells of an account that the transaction may not have touched, unless it is empty: geth always does of the beneficiary.
+fn add_account(
+    accounts: &mut BTreeMap<Address, AccountState>,
+    database: &impl DatabaseRef<Error = StateReadError>,
+    address: Address,
+    config: &PrestateConfig,
+) -> Result<(), ExecuteError> {
+    let Some(info) = database.basic_ref(address).map_err(ExecuteError::State)? else { return Ok(()) };
+    if info.is_empty() || accounts.contains_key(&address) {
+        return Ok(());
+    }
+    let code = if config.code_enabled() && !info.is_empty_code_hash() {
+        Some(database.code_by_hash_ref(info.code_hash).map_err(ExecuteError::State)?.original_bytes())
+    } else {
+        None
+    };
+    accounts.insert(address, AccountState::from_account_info(info.nonce, info.balance, code));
+    Ok(())
+}
+
+fn empty_account() -> AccountState {
+    AccountState::from_account_info(0, U256::ZERO, None)
+}
+
+/// The inspector writes Parity's texts; geth has its own unless it is asked for those.
+fn as_geth_says(error: &mut String) {
+    let text = match error.as_str() {
+        "Reverted" => "execution reverted",
+        "Out of gas" => "out of gas",
+        "Insufficient balance for transfer" => "insufficient balance for transfer",
+        "Bad instruction" => "invalid opcode",
+        "Bad jump destination" => "invalid jump destination",
+        "Stack underflow" => "stack underflow",
+        "Mutable Call In Static Context" => "write protection",
+        "Out of bounds" => "return data out of bounds",
+        "Invalid code" => "invalid code: must not begin with 0xef",
+        "Contract address collision" => "contract address collision",
+        "Nonce overflow" => "nonce uint64 overflow",
+        "Max call depth exceeded" => "max call depth exceeded",
+        "Built-in failed" => "precompiled failed",
+        _ => return,
+    };
+    *error = text.to_owned();
 }
 
 fn unread(error: DebugInspectorError<StateReadError>) -> ExecuteError {

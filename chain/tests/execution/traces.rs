@@ -17,6 +17,10 @@ const REVERTER: Address = Address::repeat_byte(0x4e);
 const DESTROYED: Address = Address::repeat_byte(0xd5);
 const ENDLESS: Address = Address::repeat_byte(0xe1);
 
+const fn prestate(config: PrestateConfig) -> Tracer {
+    Tracer::Prestate { config, include_empty: false }
+}
+
 fn tracers() -> Vec<Tracer> {
     let full = StepConfig { enable_memory: Some(true), enable_return_data: Some(true), ..StepConfig::default() };
     vec![
@@ -24,8 +28,9 @@ fn tracers() -> Vec<Tracer> {
         Tracer::Steps(full),
         Tracer::Calls(CallConfig { with_log: Some(true), ..CallConfig::default() }),
         Tracer::FlatCalls(FlatCallConfig::default()),
-        Tracer::Prestate(PrestateConfig::default()),
-        Tracer::Prestate(PrestateConfig { diff_mode: Some(true), ..PrestateConfig::default() }),
+        prestate(PrestateConfig::default()),
+        Tracer::Prestate { config: PrestateConfig::default(), include_empty: true },
+        prestate(PrestateConfig { diff_mode: Some(true), ..PrestateConfig::default() }),
         Tracer::Selectors,
         Tracer::Noop,
     ]
@@ -148,10 +153,27 @@ fn a_revert_is_told_with_its_reason_and_without_its_logs() {
     assert_eq!((root.typ.as_str(), root.from, root.to), ("CALL", ALICE, Some(REVERTER)));
     assert_eq!(root.error.as_deref(), Some("execution reverted"));
     assert_eq!(root.revert_reason.as_deref(), Some("too small"));
+    assert!(root.logs.is_empty(), "{root:?}");
     assert_eq!(root.output, Some(Bytes::from(solidity_error("too small"))));
     assert_eq!(root.gas, U256::from(1_000_000));
     let halted = calls(&trace_of(&world(), &with_log, ENDLESS, LIMITS).expect("a trace"));
     assert_eq!((halted.error.as_deref(), halted.revert_reason), (Some("out of gas"), None));
+}
+
+#[test]
+fn a_flat_list_has_geths_texts_unless_paritys_are_wanted() {
+    let error = |contract: Address, convert_parity_errors| {
+        let tracer = Tracer::FlatCalls(FlatCallConfig { convert_parity_errors, include_precompiles: None });
+        let trace = trace_of(&world(), &tracer, contract, LIMITS).expect("a trace");
+        trace.try_into_flat_call_frame().expect("a list")[0].trace.error.clone()
+    };
+    for (contract, geths, paritys) in
+        [(REVERTER, "execution reverted", "Reverted"), (ENDLESS, "out of gas", "Out of gas")]
+    {
+        assert_eq!(error(contract, None).as_deref(), Some(geths));
+        assert_eq!(error(contract, Some(false)).as_deref(), Some(geths));
+        assert_eq!(error(contract, Some(true)).as_deref(), Some(paritys));
+    }
 }
 
 #[test]
@@ -181,7 +203,7 @@ fn prestate_is_what_the_transactions_before_it_left() {
         let contract = before[&CONTRACT].storage.values().next().copied();
         (contract, before[&ALICE].nonce)
     };
-    let mut block = tracer(&state, &Tracer::Prestate(PrestateConfig::default()), LIMITS);
+    let mut block = tracer(&state, &prestate(PrestateConfig::default()), LIMITS);
     let (trace, _) = block.trace(&first, ALICE).expect("a trace");
     assert_eq!(slot(trace), (Some(B256::ZERO), None), "a nonce of 0 is left out, as in geth");
     let (trace, _) = block.trace(&second, ALICE).expect("a trace");

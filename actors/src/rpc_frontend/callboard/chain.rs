@@ -1,5 +1,6 @@
 //! What Ethereum has no method for: the genesis, sealed blocks, transactions by address.
 
+use crate::rpc_frontend::eth::BlockParam;
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::rest::cursor::{After, Before};
@@ -11,7 +12,8 @@ use crate::rpc_frontend::view::storage;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, Bytes};
 use callboard_store::AddressQuery;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
 
@@ -80,15 +82,10 @@ pub(super) struct NumberOrHash(pub(super) BlockId);
 
 impl<'de> Deserialize<'de> for NumberOrHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Number(u64),
-            Id(BlockId),
+        let value = Value::deserialize(deserializer)?;
+        if let Some(height) = value.as_u64() {
+            return Ok(Self(BlockId::Number(BlockNumberOrTag::Number(height))));
         }
-        Form::deserialize(deserializer).map(|form| match form {
-            Form::Number(height) => Self(BlockId::Number(BlockNumberOrTag::Number(height))),
-            Form::Id(id) => Self(id),
-        })
+        BlockParam::deserialize(value).map(|BlockParam(id)| Self(id)).map_err(D::Error::custom)
     }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "debug_getRawHeader" => raw::header(frontend, params).await,
         "debug_getRawReceipts" => raw::receipts(frontend, params).await,
         "debug_getRawTransaction" => raw::transaction(frontend, params).await,
-        "debug_traceBlockByHash" | "debug_traceBlockByNumber" => trace::block(frontend, params).await,
+        "debug_traceBlockByHash" | "debug_traceBlockByNumber" => trace::block(frontend, method, params).await,
         "debug_traceCall" => trace::call(frontend, params).await,
         "debug_traceTransaction" => trace::transaction(frontend, params).await,
         other => Err(RpcError::method_not_found(other)),

@@ -1,7 +1,8 @@
-//! What is asked of a trace: geth's `TraceConfig`. Names that are not known are refused, never passed over.
+//! What is asked of a trace: geth's `TraceConfig`. Names that are not known are refused, but in `tracerConfig`, where geth
+//! passes them over and clients send one tracer's to another.
 
+use crate::rpc_frontend::eth::BlockOverridesParam;
 use crate::rpc_frontend::jsonrpc::{Params, RpcError};
-use alloy_rpc_types_eth::BlockOverrides;
 use alloy_rpc_types_eth::state::StateOverride;
 use callboard_chain::execution::{CallConfig, FlatCallConfig, PrestateConfig, StepConfig, Tracer};
 use serde::Deserialize;
@@ -32,33 +33,31 @@ pub(super) struct Options {
     disable_return_data: Option<bool>,
     limit: Option<u64>,
     pub(super) state_overrides: Option<StateOverride>,
-    pub(super) block_overrides: Option<BlockOverrides>,
+    pub(super) block_overrides: Option<BlockOverridesParam>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 struct Calls {
     only_top_call: Option<bool>,
     with_log: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 struct FlatCalls {
+    convert_parity_errors: Option<bool>,
     include_precompiles: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 struct Prestate {
+    include_empty: Option<bool>,
     diff_mode: Option<bool>,
     disable_code: Option<bool>,
     disable_storage: Option<bool>,
 }
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 impl Options {
     /// The options of a trace of what happened, where nothing can be overridden.
@@ -85,15 +84,16 @@ impl Options {
                 Ok(Tracer::Calls(CallConfig { only_top_call, with_log }))
             }
             "flatCallTracer" => {
-                let FlatCalls { include_precompiles } = self.config()?;
-                Ok(Tracer::FlatCalls(FlatCallConfig { convert_parity_errors: None, include_precompiles }))
+                let FlatCalls { convert_parity_errors, include_precompiles } = self.config()?;
+                Ok(Tracer::FlatCalls(FlatCallConfig { convert_parity_errors, include_precompiles }))
             }
             "prestateTracer" => {
-                let Prestate { diff_mode, disable_code, disable_storage } = self.config()?;
-                Ok(Tracer::Prestate(PrestateConfig { diff_mode, disable_code, disable_storage }))
+                let Prestate { include_empty, diff_mode, disable_code, disable_storage } = self.config()?;
+                let config = PrestateConfig { diff_mode, disable_code, disable_storage };
+                Ok(Tracer::Prestate { config, include_empty: include_empty.unwrap_or_default() })
             }
-            "4byteTracer" => self.config::<Nothing>().map(|_| Tracer::Selectors),
-            "noopTracer" => self.config::<Nothing>().map(|_| Tracer::Noop),
+            "4byteTracer" => Ok(Tracer::Selectors),
+            "noopTracer" => Ok(Tracer::Noop),
             other => Err(unknown_tracer(other)),
         }
     }
@@ -203,8 +203,19 @@ mod tests {
         assert!(named.starts_with(r#"tracer not found: "muxTracer"; there are callTracer,"#), "{named}");
         let script = refused(r#"{"tracer":"{fault: function() {}}"}"#);
         assert!(script.contains("JavaScript are not supported") && script.contains("callTracer"), "{script}");
-        let config = refused(r#"{"tracer":"callTracer","tracerConfig":{"onlyTop":true}}"#);
-        assert!(config.starts_with("invalid tracerConfig of callTracer: unknown field `onlyTop`"), "{config}");
-        assert!(refused(r#"{"tracer":"noopTracer","tracerConfig":{"a":1}}"#).contains("unknown field"));
+        let config = refused(r#"{"tracer":"callTracer","tracerConfig":{"onlyTopCall":"yes"}}"#);
+        assert!(config.starts_with("invalid tracerConfig of callTracer: invalid type: string"), "{config}");
+    }
+
+    #[test]
+    fn what_a_tracer_does_not_know_is_passed_over_in_its_config() {
+        let tracer = |name: &str, config: &str| {
+            options(&format!(r#"{{"tracer":"{name}","tracerConfig":{config}}}"#)).unwrap().tracer().unwrap()
+        };
+        let top = CallConfig { only_top_call: Some(true), with_log: None };
+        assert_eq!(tracer("callTracer", r#"{"onlyTopCall":true,"diffMode":true}"#), Tracer::Calls(top));
+        assert_eq!(tracer("noopTracer", r#"{"onlyTopCall":true}"#), Tracer::Noop);
+        let parity = FlatCallConfig { convert_parity_errors: Some(true), include_precompiles: None };
+        assert_eq!(tracer("flatCallTracer", r#"{"convertParityErrors":true}"#), Tracer::FlatCalls(parity));
     }
 }

@@ -2,22 +2,21 @@
 //!
 //! A block is Ethereum's own: the seal stands beside it and not in it. `callboard_getSealedBlock` has both.
 
-use crate::rpc_frontend::eth::raw_transaction;
+use crate::rpc_frontend::eth::{BlockParam, raw_transaction};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::server::Frontend;
 use alloy_consensus::{BlockBody, TxReceipt};
-use alloy_eips::BlockId;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bytes};
 
 pub(super) async fn header(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let id: BlockId = params.required(0, "block")?;
+    let BlockParam(id) = params.required(0, "block")?;
     frontend.read(move |view| Ok(encoded(&view.header(view.height(id)?)?))).await
 }
 
 /// Header, transactions, no uncles and no withdrawals.
 pub(super) async fn block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let id: BlockId = params.required(0, "block")?;
+    let BlockParam(id) = params.required(0, "block")?;
     frontend
         .read(move |view| {
             let block = view.block(view.height(id)?)?;
@@ -30,7 +29,7 @@ pub(super) async fn block(frontend: &Frontend, params: &Params<'_>) -> RpcResult
 
 /// As they stand in the receipts trie.
 pub(super) async fn receipts(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let id: BlockId = params.required(0, "block")?;
+    let BlockParam(id) = params.required(0, "block")?;
     frontend
         .read(move |view| {
             let receipts = view.receipts(view.height(id)?)?;

@@ -2,12 +2,11 @@
 
 use super::answer::{BoundedAnswer, too_large};
 use super::options::Options;
-use crate::rpc_frontend::eth::{Question, block_or_latest, call_error};
+use crate::rpc_frontend::eth::{BlockOverridesParam, Question, block_named, block_or_latest, call_error};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult};
 use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::{ExecutedBlock, View, history, state_read};
-use alloy_eips::BlockId;
 use alloy_primitives::B256;
 use callboard_chain::execution::{
     self, BlockContext, BlockTracer, ExecutionError, Trace, TraceError, TraceLimits, Tracer, TransactionOutcome,
@@ -29,8 +28,13 @@ pub(super) async fn transaction(frontend: &Frontend, params: &Params<'_>) -> Rpc
         .await
 }
 
-pub(super) async fn block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let id: BlockId = params.required(0, "block")?;
+pub(super) async fn block(frontend: &Frontend, method: &str, params: &Params<'_>) -> RpcResult {
+    let id = block_named(method, params)?;
+    if id.is_pending() {
+        let message = "the pending block cannot be traced: transactions have no block before they are confirmed, trace \
+                       `latest`, or a call by debug_traceCall";
+        return Err(RpcError::refused(message));
+    }
     let plan = Plan::new(frontend, &Options::of_the_past(params, 1)?)?;
     frontend.trace(move |view| plan.all(&view, view.height(id)?)).await
 }
@@ -39,8 +43,8 @@ pub(super) async fn call(frontend: &Frontend, params: &Params<'_>) -> RpcResult 
     let options = Options::parse(params, 2)?;
     let plan = Plan::new(frontend, &options)?;
     let (request, block) = (params.required(0, "transaction")?, block_or_latest(params, 1)?);
-    let (accounts, overrides) =
-        (options.state_overrides.unwrap_or_default(), options.block_overrides.unwrap_or_default());
+    let accounts = options.state_overrides.unwrap_or_default();
+    let BlockOverridesParam(overrides) = options.block_overrides.unwrap_or_default();
     let question = Question::new(request, block, accounts, overrides, (frontend.config.call_gas, plan.time))?;
     frontend
         .trace(move |view| {

@@ -1,6 +1,6 @@
 //! `eth_call`, `eth_estimateGas`, `eth_createAccessList`: bounded in gas and time, on threads of their own.
 
-use super::{Quantity, block_or_latest};
+use super::{BlockOverridesParam, Quantity, block_or_latest};
 use crate::rpc_frontend::jsonrpc::{EXECUTION_REVERTED, Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
@@ -8,8 +8,8 @@ use crate::rpc_frontend::view::{View, state_read};
 use alloy_eips::BlockId;
 use alloy_eips::eip2930::AccessListResult;
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_rpc_types_eth::TransactionRequest;
 use alloy_rpc_types_eth::state::{AccountOverride as RpcAccountOverride, StateOverride};
-use alloy_rpc_types_eth::{BlockOverrides as RpcBlockOverrides, TransactionRequest};
 use callboard_chain::execution::{
     self, AccountOverride, BlockContext, BlockOverrides, CallError, CallLimits, CallRequest, EstimateError, Halt,
     Outcome, OverriddenState,
@@ -104,7 +104,7 @@ impl Question {
     /// Request, block, state overrides, block overrides; all but the first may be left out.
     fn parse(frontend: &Frontend, params: &Params<'_>) -> Result<Self, RpcError> {
         let accounts: StateOverride = params.optional(2, "state overrides")?.unwrap_or_default();
-        let overrides: RpcBlockOverrides = params.optional(3, "block overrides")?.unwrap_or_default();
+        let BlockOverridesParam(overrides) = params.optional(3, "block overrides")?.unwrap_or_default();
         let (request, block) = (params.required(0, "transaction")?, block_or_latest(params, 1)?);
         Self::new(request, block, accounts, overrides, (frontend.config.call_gas, frontend.config.call_time))
     }
@@ -114,7 +114,7 @@ impl Question {
         request: TransactionRequest,
         block: BlockId,
         accounts: StateOverride,
-        overrides: RpcBlockOverrides,
+        overrides: BlockOverrides,
         (gas, time): (u64, Duration),
     ) -> Result<Self, RpcError> {
         check_overrides(&accounts)?;
@@ -125,7 +125,7 @@ impl Question {
                 .into_iter()
                 .map(|(address, account)| Ok((address, account_override(account)?)))
                 .collect::<Result<_, RpcError>>()?,
-            overrides: block_overrides(overrides)?,
+            overrides,
             gas,
             time,
         })
@@ -201,24 +201,6 @@ fn account_override(account: RpcAccountOverride) -> Result<AccountOverride, RpcE
         code: account.code,
         state: account.state.map(slots),
         state_diff: account.state_diff.map(slots),
-    })
-}
-
-/// Difficulty, blob base fee and beacon root are taken and have no effect: nothing here depends on them.
-fn block_overrides(overrides: RpcBlockOverrides) -> Result<BlockOverrides, RpcError> {
-    if overrides.block_hash.is_some() {
-        return Err(RpcError::invalid_params("block override blockHash is not supported"));
-    }
-    let number = |value: U256, name: &str| {
-        u64::try_from(value).map_err(|_| RpcError::invalid_params(format!("block override {name} exceeds 64 bits")))
-    };
-    Ok(BlockOverrides {
-        height: overrides.number.map(|value| number(value, "number")).transpose()?,
-        timestamp: overrides.time,
-        gas_limit: overrides.gas_limit,
-        beneficiary: overrides.coinbase,
-        mix_hash: overrides.random,
-        base_fee: overrides.base_fee.map(|value| number(value, "baseFee")).transpose()?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! `eth_getLogs`: blooms first, of groups of blocks and then of blocks; receipts only where they say that a log may match.
 
+use super::filter_param::FilterParam;
 use super::shape;
 use crate::rpc_frontend::config::RpcConfig;
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
@@ -59,7 +60,7 @@ pub(crate) struct Found {
 }
 
 pub(super) async fn logs(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let filter: Filter = params.required(0, "filter")?;
+    let FilterParam(filter) = params.required(0, "filter")?;
     check_filter(&filter)?;
     json(find(frontend, filter).await?)
 }

@@ -1,8 +1,10 @@
 //! Ethereum's own methods: which method is answered where.
 
+mod block_overrides;
 mod blocks;
 mod calls;
 mod fees;
+mod filter_param;
 mod filters;
 mod logs;
 mod node;
@@ -16,12 +18,15 @@ mod txpool;
 
 use super::jsonrpc::{Params, RpcError, RpcResult};
 use super::server::Frontend;
+use std::net::SocketAddr;
 
+pub(crate) use block_overrides::BlockOverridesParam;
 pub(crate) use calls::{Question, call_error};
+pub(crate) use filter_param::FilterParam;
 pub(crate) use filters::Filters;
 pub(crate) use logs::check_filter;
 pub(crate) use node::unavailable;
-pub(crate) use param::{Quantity, block_or_latest};
+pub(crate) use param::{BlockParam, Quantity, block_named, block_or_latest};
 pub(crate) use send::submit;
 pub(crate) use transactions::raw_transaction;
 
@@ -81,7 +86,12 @@ pub(crate) const METHODS: &[&str] = &[
 ];
 
 /// Answers one of [`METHODS`].
-pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>) -> RpcResult {
+pub(crate) async fn call(
+    frontend: &Frontend,
+    method: &str,
+    params: &Params<'_>,
+    from: Option<SocketAddr>,
+) -> RpcResult {
     match method {
         "web3_clientVersion" => node::client_version(frontend),
         "web3_sha3" => node::sha3(params),
@@ -109,30 +119,32 @@ pub(crate) async fn call(frontend: &Frontend, method: &str, params: &Params<'_>)
         "eth_getProof" => proof::proof(frontend, params).await,
         "eth_getStorageAt" => state::storage(frontend, params).await,
         "eth_getTransactionCount" => state::nonce(frontend, params).await,
-        "eth_getBlockByHash" | "eth_getBlockByNumber" => blocks::block(frontend, params).await,
+        "eth_getBlockByHash" | "eth_getBlockByNumber" => {
+            blocks::block(frontend, params, block_named(method, params)?).await
+        }
         "eth_getBlockReceipts" => blocks::receipts(frontend, params).await,
         "eth_getBlockTransactionCountByHash" | "eth_getBlockTransactionCountByNumber" => {
-            blocks::transaction_count(frontend, params).await
+            blocks::transaction_count(frontend, block_named(method, params)?).await
         }
         "eth_getUncleByBlockHashAndIndex" | "eth_getUncleByBlockNumberAndIndex" => {
-            blocks::uncle(frontend, params).await
+            blocks::uncle(frontend, params, block_named(method, params)?).await
         }
         "eth_getUncleCountByBlockHash" | "eth_getUncleCountByBlockNumber" => {
-            blocks::uncle_count(frontend, params).await
+            blocks::uncle_count(frontend, block_named(method, params)?).await
         }
         "eth_getLogs" => logs::logs(frontend, params).await,
-        "eth_newFilter" => filters::new_logs(frontend, params).await,
-        "eth_newBlockFilter" => filters::new_blocks(frontend).await,
-        "eth_newPendingTransactionFilter" => filters::new_pending(frontend, params).await,
+        "eth_newFilter" => filters::new_logs(frontend, params, from).await,
+        "eth_newBlockFilter" => filters::new_blocks(frontend, from).await,
+        "eth_newPendingTransactionFilter" => filters::new_pending(frontend, params, from).await,
         "eth_getFilterChanges" => filters::changes(frontend, params).await,
         "eth_getFilterLogs" => filters::logs(frontend, params).await,
         "eth_uninstallFilter" => filters::uninstall(frontend, params),
         "eth_getRawTransactionByBlockHashAndIndex" | "eth_getRawTransactionByBlockNumberAndIndex" => {
-            transactions::raw_by_block(frontend, params).await
+            transactions::raw_by_block(frontend, params, block_named(method, params)?).await
         }
         "eth_getRawTransactionByHash" => transactions::raw(frontend, params).await,
         "eth_getTransactionByBlockHashAndIndex" | "eth_getTransactionByBlockNumberAndIndex" => {
-            transactions::by_block(frontend, params).await
+            transactions::by_block(frontend, params, block_named(method, params)?).await
         }
         "eth_getTransactionByHash" => transactions::by_hash(frontend, params).await,
         "eth_getTransactionReceipt" => transactions::receipt(frontend, params).await,

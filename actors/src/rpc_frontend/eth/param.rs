@@ -2,15 +2,40 @@
 
 use crate::rpc_frontend::jsonrpc::{Params, RpcError};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{U64, U256};
+use alloy_primitives::{B256, U64, U256};
 use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
 
 /// A number as `0x` and hex digits without leading zeros.
 pub(crate) type Quantity = U64;
 
 /// The block parameter at `index`; absent it is the latest block.
 pub(crate) fn block_or_latest(params: &Params<'_>, index: usize) -> Result<BlockId, RpcError> {
-    Ok(params.optional(index, "block")?.unwrap_or(BlockId::Number(BlockNumberOrTag::Latest)))
+    let block: Option<BlockParam> = params.optional(index, "block")?;
+    Ok(block.map_or(BlockId::Number(BlockNumberOrTag::Latest), |BlockParam(id)| id))
+}
+
+/// The first parameter of a method that names a block: its hash and nothing else, where the method's name says so.
+pub(crate) fn block_named(method: &str, params: &Params<'_>) -> Result<BlockId, RpcError> {
+    if method.contains("Hash") {
+        let hash: B256 = params.required(0, "block hash")?;
+        return Ok(hash.into());
+    }
+    params.required(0, "block").map(|BlockParam(id)| id)
+}
+
+/// A block by number, tag, hash, or as EIP-1898 has it. A member that is null is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockParam(pub(crate) BlockId);
+
+impl<'de> Deserialize<'de> for BlockParam {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = Value::deserialize(deserializer)?;
+        if let Value::Object(members) = &mut value {
+            members.retain(|_, member| !member.is_null());
+        }
+        BlockId::deserialize(value).map(Self).map_err(D::Error::custom)
+    }
 }
 
 /// A storage slot: hex of up to 32 bytes, with or without leading zeros (web3.py sends `0x0`).
@@ -40,15 +65,13 @@ pub(super) struct Count(pub(super) u64);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Number(u64),
-            Text(Quantity),
-        }
-        Form::deserialize(deserializer).map(|form| match form {
-            Form::Number(count) => Count(count),
-            Form::Text(count) => Count(count.to()),
-        })
+        let count = match Value::deserialize(deserializer)? {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) => {
+                text.parse().ok().filter(|_| text.starts_with("0x")).map(|count: Quantity| count.to())
+            }
+            _ => None,
+        };
+        count.map(Count).ok_or_else(|| D::Error::custom("a count is a whole number from 0, as 5 or \"0x5\""))
     }
 }

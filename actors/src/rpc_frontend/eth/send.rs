@@ -3,14 +3,15 @@
 
 use super::node::unavailable;
 use super::param::Count;
+use super::state::next_nonce;
 use super::transactions::receipt_of;
 use crate::event_stream::{Event, Subscription, Topic, Topics};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::ports::{Submission, SubmitError};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
-use alloy_consensus::Header;
 use alloy_consensus::constants::EIP4844_TX_TYPE_ID;
+use alloy_consensus::{Header, Transaction};
 use alloy_primitives::{B256, Bytes};
 use callboard_chain::keccak256;
 use callboard_chain::transaction::{DecodeTransactionError, decode_transaction, recover_sender, validate_transaction};
@@ -27,6 +28,8 @@ const WAIT: Duration = Duration::from_secs(2);
 const WAIT_AT_MOST: Duration = Duration::from_secs(10);
 /// EIP-7966: the pool has the transaction, and no block has it yet.
 const NOT_CONFIRMED: i64 = 4;
+/// EIP-7966: the pool has the transaction, and no block can have it before another one.
+const NOT_READY: i64 = 5;
 
 /// Sends, and answers with the receipt (EIP-7966).
 pub(super) async fn send_raw_sync(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
@@ -36,9 +39,19 @@ pub(super) async fn send_raw_sync(frontend: &Frontend, params: &Params<'_>) -> R
     // Before the transaction is sent, so that no block is missed.
     let subscribed = frontend.ports.events.subscribe(Topics::default().with(Topic::Blocks)).await;
     let live = subscribed.map_err(|error| RpcError::unavailable(error.to_string()))?;
-    let hash = submit(frontend, bytes).await?;
+    let submission = checked(frontend, bytes).await?;
+    let (hash, nonce, sender) = (*submission.transaction.tx_hash(), submission.transaction.nonce(), submission.sender);
+    frontend.ports.pool.submit(submission).await.map_err(refused)?;
+    let next = next_nonce(frontend, sender).await?;
+    if nonce > next {
+        let message = format!(
+            "the transaction has nonce {nonce} and waits for nonce {next} of {sender}; the pool has it, and a block can \
+             have it after those before it"
+        );
+        return Err(RpcError { data: Some(hash.to_string().into()), ..RpcError::new(NOT_READY, message) });
+    }
     // However the waiting ends, the database says whether a block has it.
-    let _ = tokio::time::timeout(wait, confirmed(&live, hash)).await;
+    let _ = tokio::time::timeout(wait, in_a_block(&live, hash)).await;
     match frontend.load(move |view| receipt_of(&view, hash)).await? {
         Some(receipt) => json(receipt),
         None => {
@@ -49,7 +62,7 @@ pub(super) async fn send_raw_sync(frontend: &Frontend, params: &Params<'_>) -> R
 }
 
 /// Done when a block has the transaction, or no more events come.
-async fn confirmed(live: &Subscription<Event>, hash: B256) {
+async fn in_a_block(live: &Subscription<Event>, hash: B256) {
     while let Ok(event) = live.next().await {
         let Event::Blocks(blocks) = event else { continue };
         let mut transactions = blocks.iter().flat_map(|event| event.block.value().transactions());
@@ -61,6 +74,14 @@ async fn confirmed(live: &Subscription<Event>, hash: B256) {
 
 /// Checks a signed transaction and gives it to the pool. When this returns, the pool holds it.
 pub(crate) async fn submit(frontend: &Frontend, bytes: Bytes) -> Result<B256, RpcError> {
+    let submission = checked(frontend, bytes).await?;
+    let hash = *submission.transaction.tx_hash();
+    frontend.ports.pool.submit(submission).await.map_err(refused)?;
+    Ok(hash)
+}
+
+/// A signed transaction that keeps the rules. The pool is told of one that does not.
+async fn checked(frontend: &Frontend, bytes: Bytes) -> Result<Submission, RpcError> {
     let checked = frontend.load({
         let bytes = bytes.clone();
         move |view| {
@@ -68,13 +89,10 @@ pub(crate) async fn submit(frontend: &Frontend, bytes: Bytes) -> Result<B256, Rp
             Ok(check(&view, &head, &bytes))
         }
     });
-    let submission = checked.await?.inspect_err(|error| {
+    checked.await?.inspect_err(|error| {
         // What a wallet calls the hash of these bytes, whatever they are: it may ask for it.
         frontend.ports.pool.refused(keccak256(&bytes), error.message.clone());
-    })?;
-    let hash = *submission.transaction.tx_hash();
-    frontend.ports.pool.submit(submission).await.map_err(refused)?;
-    Ok(hash)
+    })
 }
 
 /// The rules that need no state but the head's height and base fee.
@@ -87,7 +105,7 @@ fn check(view: &View, head: &Header, bytes: &[u8]) -> Result<Submission, RpcErro
     let base_fee = next_base_fee(head, &view.config);
     validate_transaction(&transaction, &view.config, head.number.saturating_add(1), base_fee)
         .map_err(|error| RpcError::refused(error.to_string()))?;
-    let sender = recover_sender(&transaction).map_err(|error| RpcError::refused(format!("invalid sender: {error}")))?;
+    let sender = recover_sender(&transaction).map_err(|error| RpcError::refused(error.to_string()))?;
     Ok(Submission { transaction, sender })
 }
 

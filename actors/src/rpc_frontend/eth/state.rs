@@ -5,8 +5,8 @@ use super::param::Slot;
 use super::{Quantity, block_or_latest};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::state_read;
-use alloy_eips::BlockId;
+use crate::rpc_frontend::view::{View, state_read};
+use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use callboard_chain::{Account, StateReader};
 
@@ -47,8 +47,19 @@ pub(super) async fn nonce(frontend: &Frontend, params: &Params<'_>) -> RpcResult
     if !block.is_pending() {
         return json(Quantity::from(confirmed));
     }
+    json(Quantity::from(pending_nonce(frontend, address, confirmed).await?))
+}
+
+/// The nonce that the next transaction of an account has to have: after those that are confirmed and those that wait.
+pub(super) async fn next_nonce(frontend: &Frontend, address: Address) -> Result<u64, RpcError> {
+    let latest = |view: &View| view.state(BlockId::Number(BlockNumberOrTag::Latest));
+    let confirmed = frontend.load(move |view| Ok(account(&latest(&view)?, address)?.nonce)).await?;
+    pending_nonce(frontend, address, confirmed).await
+}
+
+async fn pending_nonce(frontend: &Frontend, address: Address, confirmed: u64) -> Result<u64, RpcError> {
     let pending = frontend.ports.pool.pending_nonce(address).await.map_err(unavailable)?;
-    json(Quantity::from(pending.unwrap_or(confirmed).max(confirmed)))
+    Ok(pending.unwrap_or(confirmed).max(confirmed))
 }
 
 fn account_params(params: &Params<'_>) -> Result<(Address, BlockId), RpcError> {

@@ -44,25 +44,25 @@ pub(crate) async fn raw_transaction(frontend: &Frontend, hash: B256) -> Result<O
     }
 }
 
-pub(super) async fn raw_by_block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    in_block(frontend, params, |view, height, index| {
+pub(super) async fn raw_by_block(frontend: &Frontend, params: &Params<'_>, id: BlockId) -> RpcResult {
+    in_block(frontend, params, id, |view, height, index| {
         let transaction = view.block(height)?.transactions().get(index).map(Encodable2718::encoded_2718);
         Ok(transaction.map(Bytes::from))
     })
     .await
 }
 
-pub(super) async fn by_block(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    in_block(frontend, params, at).await
+pub(super) async fn by_block(frontend: &Frontend, params: &Params<'_>, id: BlockId) -> RpcResult {
+    in_block(frontend, params, id, at).await
 }
 
 /// Reads the transaction with a number in a block; null where there is no such block, or no such transaction in it.
 async fn in_block<T: Serialize>(
     frontend: &Frontend,
     params: &Params<'_>,
+    id: BlockId,
     read: impl FnOnce(&View, u64, usize) -> Result<Option<T>, RpcError> + Send + 'static,
 ) -> RpcResult {
-    let id: BlockId = params.required(0, "block")?;
     let index: Quantity = params.required(1, "index")?;
     frontend
         .read(move |view| {

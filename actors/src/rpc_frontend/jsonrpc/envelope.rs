@@ -92,6 +92,10 @@ pub(crate) fn parse(body: &[u8], max_batch: usize) -> Result<Envelope<'_>, RpcEr
 
 /// Reads one value of a body as a call.
 pub(crate) fn parse_call(value: &RawValue) -> Result<Call<'_>, MalformedCall<'_>> {
+    if !value.get().starts_with('{') {
+        let error = RpcError::invalid_request("invalid request: a request is a JSON object");
+        return Err(MalformedCall { id: None, error });
+    }
     let request: RawRequest<'_> = serde_json::from_str(value.get()).map_err(|error| MalformedCall {
         id: None,
         error: RpcError::invalid_request(format!("invalid request: {error}")),

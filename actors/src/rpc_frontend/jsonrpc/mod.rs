@@ -237,7 +237,7 @@ async fn dispatch(frontend: &Frontend, call: &Call<'_>, caller: Caller<'_>) -> R
     } else if debug::METHODS.contains(&call.method.as_ref()) {
         debug::call(frontend, &call.method, &params).await
     } else {
-        eth::call(frontend, &call.method, &params).await
+        eth::call(frontend, &call.method, &params, caller.from).await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::describe::{Fault, Method, Param, fails, needs, takes};
 
 const BLOCK: Param = needs("block", "number, tag or hash", "BlockId");
-const TRANSACTION_HASH: Param = needs("transaction hash", "the transaction's", "hash32");
+const TRANSACTION_HASH: Param = needs("transactionHash", "the transaction's", "hash32");
 const OPTIONS: Param = takes(
     "options",
     "geth's: `tracer` (`callTracer`, `flatCallTracer`, `prestateTracer`, `4byteTracer`, `noopTracer`; the steps of the EVM \
@@ -50,7 +50,7 @@ pub(super) const METHODS: &[Method] = &[
     Method {
         name: "debug_traceBlockByHash",
         about: "What each transaction of a block did, from the state before the block.",
-        params: &[needs("block hash", "the block's", "hash32"), OPTIONS],
+        params: &[needs("blockHash", "the block's", "hash32"), OPTIONS],
         result: "BlockTrace",
         errors: TRACE,
     },

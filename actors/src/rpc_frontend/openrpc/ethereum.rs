@@ -6,18 +6,18 @@ const NONE: &[Param] = &[];
 const NEVER: &[Fault] = &[];
 const BLOCK: Param = takes("block", "number, tag, hash or EIP-1898; the latest where it is left out", "BlockId");
 const OF_BLOCK: Param = needs("block", "number, tag or hash", "BlockId");
-const HASH: Param = needs("block hash", "the block's", "hash32");
+const HASH: Param = needs("blockHash", "the block's", "hash32");
 const NUMBER: Param = needs("block", "number or tag", "BlockNumberOrTag");
 const INDEX: Param = needs("index", "from 0", "uint");
 const ADDRESS: Param = needs("address", "whose", "address");
-const TRANSACTION_HASH: Param = needs("transaction hash", "the transaction's", "hash32");
-const FULL: Param = takes("full transactions", "whole transactions instead of their hashes", "boolean");
+const TRANSACTION_HASH: Param = needs("transactionHash", "the transaction's", "hash32");
+const FULL: Param = takes("hydratedTransactions", "whole transactions instead of their hashes", "boolean");
 const REQUEST: Param =
     needs("transaction", "`input`, `data` or both; members that are not known are passed over", "GenericTransaction");
-const FILTER_ID: Param = needs("filter id", "as it was answered", "uint");
+const FILTER_ID: Param = needs("filterIdentifier", "as it was answered", "uint");
 const STATE_OVERRIDES: Param =
-    takes("state overrides", "values of accounts for this call, by address", "StateOverrides");
-const BLOCK_OVERRIDES: Param = takes("block overrides", "values of the block for this call", "BlockOverrides");
+    takes("stateOverrides", "values of accounts for this call, by address", "StateOverrides");
+const BLOCK_OVERRIDES: Param = takes("blockOverrides", "values of the block for this call", "BlockOverrides");
 
 /// State is read.
 const STATE: &[Fault] = &[fails(-32000, "unknown block, or the state of the block was pruned")];
@@ -26,6 +26,12 @@ const RUN: &[Fault] = &[
     fails(3, "execution reverted; the data is what it returned"),
     fails(-32000, "out of gas and other halts; insufficient funds; unknown block; a bound of calls"),
 ];
+/// Code runs, and how it ends is told in the answer.
+const LISTED: &[Fault] = &[fails(
+    -32000,
+    "insufficient funds and what else keeps it from running; unknown block, or the state of the block was pruned; a bound \
+     of calls",
+)];
 /// The pool is told of.
 const POOL: &[Fault] = &[fails(-32000, "the answer is too long")];
 /// A filter is asked.
@@ -46,7 +52,7 @@ const fn method(
 
 /// The table.
 pub(super) const METHODS: &[Method] = &[
-    method("rpc.discover", "This document.", NONE, "object", NEVER),
+    method("rpc.discover", "This document.", NONE, "OpenRpcDocument", NEVER),
     method("web3_clientVersion", "Name and version of this node.", NONE, "string", NEVER),
     method("web3_sha3", "keccak256 of the bytes.", &[needs("data", "any bytes", "bytes")], "hash32", NEVER),
     method("net_version", "The chain id in decimal digits.", NONE, "uintDecimal", NEVER),
@@ -85,7 +91,7 @@ pub(super) const METHODS: &[Method] = &[
         "Which accounts and slots a transaction would touch (EIP-2930), and its gas with that list.",
         &[REQUEST, BLOCK, STATE_OVERRIDES, BLOCK_OVERRIDES],
         "AccessListResult",
-        STATE,
+        LISTED,
     ),
     method(
         "eth_estimateGas",
@@ -98,9 +104,9 @@ pub(super) const METHODS: &[Method] = &[
         "eth_feeHistory",
         "Base fees, shares of used gas and tips of a range of blocks.",
         &[
-            needs("block count", "at most 1,024", "uint"),
-            takes("newest block", "the last one of the range", "BlockId"),
-            takes("reward percentiles", "ascending, at most 100", "[number]"),
+            needs("blockCount", "at most 1,024", "uint"),
+            takes("newestBlock", "the last one of the range", "BlockId"),
+            takes("rewardPercentiles", "ascending, at most 100", "[number]"),
         ],
         "FeeHistory",
         UNKNOWN,
@@ -143,7 +149,7 @@ pub(super) const METHODS: &[Method] = &[
     method(
         "eth_getProof",
         "Account and slots with the trie nodes that prove them (EIP-1186), of the newest blocks.",
-        &[ADDRESS, needs("storage keys", "at most 1,024", "[bytesMax32]"), BLOCK],
+        &[ADDRESS, needs("storageKeys", "at most 1,024", "[bytesMax32]"), BLOCK],
         "AccountProof",
         &[fails(-32000, "unknown block, or its trie is not kept")],
     ),
@@ -171,7 +177,7 @@ pub(super) const METHODS: &[Method] = &[
     method(
         "eth_getStorageAt",
         "A slot of an account.",
-        &[ADDRESS, needs("slot", "at most 32 bytes", "bytesMax32"), BLOCK],
+        &[ADDRESS, needs("storageSlot", "at most 32 bytes", "bytesMax32"), BLOCK],
         "bytes32",
         STATE,
     ),
@@ -247,6 +253,7 @@ pub(super) const METHODS: &[Method] = &[
         "ReceiptInfo",
         &[
             fails(4, "no block had it in time, and the pool has it; the data is its hash"),
+            fails(5, "the pool has it and a nonce before it is missing; the data is its hash"),
             fails(-32000, "what the pool refuses"),
         ],
     ),

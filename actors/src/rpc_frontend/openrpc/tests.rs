@@ -45,6 +45,8 @@ fn the_document_keeps_the_rules_of_openrpc() {
         let params = list(method, "params");
         let names: BTreeSet<_> = params.iter().map(|param| param["name"].as_str().unwrap()).collect();
         assert_eq!(names.len(), params.len(), "{name}: parameters have names of their own");
+        let is_plain = |param: &&str| param.chars().all(|letter| letter.is_ascii_alphanumeric());
+        assert!(names.iter().all(is_plain), "{name}: a program can use the names: {names:?}");
         assert!(params.iter().all(|param| param["schema"].is_object()), "{name}");
         assert!(params.is_sorted_by_key(|param| param["required"] == false), "{name}: what is optional comes last");
         let codes: BTreeSet<_> = list(method, "errors").iter().map(|error| error["code"].as_i64().unwrap()).collect();
@@ -59,11 +61,12 @@ fn every_reference_leads_to_a_schema_that_is_one() {
     let mut found = BTreeSet::new();
     references(&document, &mut found);
     assert!(found.len() > 30, "{found:?}");
-    for target in found {
+    for target in &found {
         let pointer = target.strip_prefix('#').expect("inside the document");
         assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
     }
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         assert!(jsonschema::meta::is_valid(schema), "{name} is no schema");
+        assert!(found.contains(format!("#/components/schemas/{name}").as_str()), "nothing refers to {name}");
     }
 }

@@ -1,6 +1,7 @@
 //! Calls and estimates.
 
 use super::chain::{CONTRACT, ENDLESS, TestChain, revert_data, user};
+use super::eth::busy_chain;
 use super::harness::Harness;
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use serde_json::{Value, json};
@@ -100,7 +101,7 @@ async fn state_and_block_can_be_overridden_for_a_call() {
     assert_eq!(call(&returned("47"), json!({ "balance": "0x1234" }), none.clone()).await, U256::from(0x1234));
     let slot = json!({ "stateDiff": { B256::ZERO.to_string(): B256::with_last_byte(9) } });
     assert_eq!(call(&returned("5f54"), slot, none.clone()).await, U256::from(9));
-    let number = json!({ "number": "0x77", "time": "0x99", "blobBaseFee": "0x1" });
+    let number = json!({ "number": "0x77", "time": "0x99" });
     assert_eq!(call(&returned("43"), json!({}), number.clone()).await, U256::from(0x77));
     assert_eq!(call(&returned("42"), json!({}), number).await, U256::from(0x99));
     assert_eq!(harness.result("eth_getBalance", json!([Address::repeat_byte(0xaa)])).await, "0x0", "nothing is kept");
@@ -200,4 +201,18 @@ async fn an_estimate_takes_overrides_as_a_call_does() {
     let at = |time: &str| json!([{ "to": poor }, "latest", code, { "time": time }]);
     assert!(harness.call("eth_estimateGas", at("0x8")).await["error"].is_object());
     assert!(harness.call("eth_estimateGas", at("0x9")).await["result"].is_string());
+}
+
+#[actix_web::test]
+async fn an_override_without_effect_is_refused_and_named() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    for member in ["blobBaseFee", "difficulty", "beaconRoot", "withdrawals", "gaslimit"] {
+        let error = harness.error("eth_call", json!([{ "to": CONTRACT }, "latest", {}, { member: "0x1" }])).await;
+        let begins = format!("invalid argument 3 (block overrides): unknown field `{member}`, expected one of `");
+        assert!(error.0 == -32602 && error.1.starts_with(&begins), "{error:?}");
+        let account = json!({ CONTRACT.to_string(): { member: "0x1" } });
+        let error = harness.error("eth_call", json!([{ "to": CONTRACT }, "latest", account])).await;
+        assert!(error.0 == -32602 && error.1.contains(&format!("unknown field `{member}`")), "{error:?}");
+    }
 }

@@ -118,6 +118,7 @@ async fn calls_have_geths_shape() {
         "error": "execution reverted", "revertReason": "no",
     });
     assert_eq!(reverted, expected);
+    assert_eq!(trace(2, json!({ "withLog": true })).await, expected, "what is undone has left no logs");
     let nested = trace(3, json!({ "withLog": true })).await;
     let log = &nested["calls"][0]["logs"][0];
     assert_eq!((&nested["calls"][0]["type"], &nested["calls"][0]["to"]), (&json!("CALL"), &json!(CONTRACT)));
@@ -149,11 +150,39 @@ async fn other_tracers_answer_as_geth_does() {
     assert_eq!(trace(1, json!({ "tracer": "4byteTracer" })).await, json!({}));
     let flat = trace(3, json!({ "tracer": "flatCallTracer" })).await;
     assert_eq!((flat.as_array().unwrap().len(), &flat[1]["traceAddress"]), (2, &json!([0])));
+    let undone = trace(2, json!({ "tracer": "flatCallTracer" })).await;
+    assert_eq!(undone[0]["error"], "execution reverted");
+    let parity = json!({ "tracer": "flatCallTracer", "tracerConfig": { "convertParityErrors": true } });
+    assert_eq!(trace(2, parity).await[0]["error"], "Reverted");
     let full = json!({ "enableMemory": true, "enableReturnData": true, "limit": 30, "timeout": "4s", "reexec": 128 });
     let steps = trace(0, full).await;
     let last = steps["structLogs"].as_array().unwrap().last().unwrap();
     assert_eq!((&last["op"], last["memory"].as_array().unwrap().len()), (&json!("RETURN"), 1));
     assert_eq!(steps["returnValue"], json!(B256::with_last_byte(0x2a)));
+}
+
+#[actix_web::test]
+async fn the_state_before_has_the_beneficiary_and_where_wanted_what_is_empty() {
+    let (chain, _) = varied_chain();
+    let harness = Harness::over(&chain);
+    let accounts = async |coinbase: Address, config: Value| {
+        let options =
+            json!({ "tracer": "prestateTracer", "tracerConfig": config, "blockOverrides": { "coinbase": coinbase } });
+        harness.result("debug_traceCall", json!([{ "to": CONTRACT }, "latest", options])).await
+    };
+    let of = |told: &Value, address: Address| told.get(address.to_string().to_lowercase()).cloned();
+    let rich = accounts(user(4).address(), json!({})).await;
+    let balance = harness.result("eth_getBalance", json!([user(4).address()])).await;
+    assert_eq!(of(&rich, user(4).address()).unwrap()["balance"], balance);
+    assert!(of(&rich, CONTRACT).unwrap()["code"].is_string());
+    let delegated = accounts(user(3).address(), json!({})).await;
+    assert!(of(&delegated, user(3).address()).unwrap()["code"].as_str().unwrap().starts_with("0xef0100"));
+    let without = accounts(user(3).address(), json!({ "disableCode": true })).await;
+    assert_eq!(of(&without, user(3).address()).unwrap().get("code"), None);
+    let nobody = Address::repeat_byte(0xab);
+    assert_eq!(of(&accounts(nobody, json!({})).await, nobody), None);
+    let empty = accounts(nobody, json!({ "includeEmpty": true })).await;
+    assert_eq!(of(&empty, nobody), Some(json!({ "balance": "0x0" })));
 }
 
 #[actix_web::test]
@@ -187,6 +216,7 @@ async fn what_cannot_be_traced_is_said_with_what_can() {
     for (method, params, code, begins) in [
         ("debug_traceBlockByNumber", json!(["0x2"]), -32000, pruned),
         ("debug_traceTransaction", lost, -32000, pruned),
+        ("debug_traceBlockByNumber", json!(["pending"]), -32000, "the pending block cannot be traced"),
         ("debug_traceBlockByNumber", json!(["earliest"]), -32000, "genesis is not traceable"),
         ("debug_traceBlockByNumber", json!(["0x9"]), -32000, "unknown block"),
         ("debug_traceBlockByHash", json!([B256::ZERO]), -32000, "unknown block"),

@@ -89,6 +89,7 @@ async fn a_batch_is_answered_in_order_each_call_for_itself() {
         { "jsonrpc": "2.0", "id": "c", "method": "eth_chainId" },
     ]);
     let answer = harness.post("/", body.to_string()).await.json();
+    assert_eq!(answer[1]["error"]["message"], "invalid request: a request is a JSON object");
     let codes: Vec<_> =
         answer.as_array().unwrap().iter().map(|one| (one["id"].clone(), one["error"]["code"].clone())).collect();
     assert_eq!(

@@ -323,3 +323,51 @@ async fn answers_move_with_the_head_at_once() {
         assert_eq!(harness.get("/rpc/head").await.json()["height"], json!(height));
     }
 }
+
+#[actix_web::test]
+async fn methods_by_hash_take_a_hash_and_nothing_else() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let hash = harness.result("eth_getBlockByNumber", json!(["0x1"])).await["hash"].clone();
+    for (method, rest) in [
+        ("eth_getBlockByHash", json!([false])),
+        ("eth_getBlockTransactionCountByHash", json!([])),
+        ("eth_getUncleCountByBlockHash", json!([])),
+        ("eth_getUncleByBlockHashAndIndex", json!(["0x0"])),
+        ("eth_getTransactionByBlockHashAndIndex", json!(["0x0"])),
+        ("eth_getRawTransactionByBlockHashAndIndex", json!(["0x0"])),
+        ("debug_traceBlockByHash", json!([])),
+    ] {
+        let with = |id: &Value| {
+            let mut params = vec![id.clone()];
+            params.extend(rest.as_array().unwrap().iter().cloned());
+            json!(params)
+        };
+        harness.result(method, with(&hash)).await;
+        for wrong in [json!("0x1"), json!("latest"), json!({ "blockHash": hash }), json!(1), json!("0x12345678")] {
+            let error = harness.error(method, with(&wrong)).await;
+            assert!(error.0 == -32602 && error.1.starts_with("invalid argument 0 (block hash)"), "{method}: {error:?}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_member_of_a_block_id_that_is_null_is_absent() {
+    let (chain, _) = busy_chain();
+    let harness = Harness::over(&chain);
+    let block = harness.result("eth_getBlockByNumber", json!(["0x1"])).await["hash"].clone();
+    let number = json!({ "blockNumber": "0x1", "blockHash": null });
+    let hash = json!({ "blockNumber": null, "blockHash": block, "requireCanonical": null });
+    let address = user(2).address();
+    for id in [number, hash] {
+        let at = harness.result("eth_getTransactionCount", json!([address, id])).await;
+        assert_eq!(at, harness.result("eth_getTransactionCount", json!([address, "0x1"])).await);
+        let receipts = harness.result("eth_getBlockReceipts", json!([id])).await;
+        assert_eq!(receipts[0]["blockNumber"], "0x1");
+    }
+    for none in [json!({ "blockNumber": null }), json!({})] {
+        assert_eq!(harness.error("eth_getTransactionCount", json!([address, none])).await.0, -32602);
+    }
+    let both = json!({ "blockNumber": "0x1", "blockHash": block });
+    assert_eq!(harness.error("eth_getTransactionCount", json!([address, both])).await.0, -32602);
+}

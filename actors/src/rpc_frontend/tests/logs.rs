@@ -23,6 +23,7 @@ async fn logs_are_found_by_range_hash_address_and_topic() {
             json!({ "fromBlock": "0x0", "address": [CONTRACT, Address::ZERO], "topics": [[topic, B256::ZERO]] }),
             vec!["0x1", "0x3"],
         ),
+        (json!({ "fromBlock": "0x0", "blockHash": null, "limit": 1 }), vec!["0x1", "0x3"]),
         (json!({ "fromBlock": "0x0", "address": user(2).address() }), vec![]),
         (json!({ "fromBlock": "0x0", "topics": [B256::ZERO] }), vec![]),
         (json!({ "fromBlock": "0x0", "topics": [null, topic] }), vec![]),
@@ -38,6 +39,11 @@ async fn logs_are_found_by_range_hash_address_and_topic() {
         (json!({ "fromBlock": "0x9" }), -32000, "unknown block"),
         (json!({ "blockHash": B256::repeat_byte(3) }), -32000, "unknown block"),
         (json!({ "address": many }), -32602, "at most 1000"),
+        (
+            json!({ "topics": ["0x12"] }),
+            -32602,
+            "invalid argument 0 (filter): topics[0] is \"0x12\", expected 32 bytes",
+        ),
     ] {
         let error = harness.error("eth_getLogs", json!([filter])).await;
         assert_eq!(error.0, code, "{error:?}");

@@ -83,7 +83,7 @@ async fn what_breaks_a_rule_is_refused_with_the_text_clients_match() {
             -32000,
             "only replay-protected (EIP-155) transactions allowed over RPC",
         ),
-        ("high s", raw(&with_high_s(sign(dynamic(0), &key))), -32000, "invalid sender"),
+        ("high s", raw(&with_high_s(sign(dynamic(0), &key))), -32000, "invalid sender: s is "),
         (
             "intrinsic gas",
             raw(&sign(TxLegacy { gas_limit: 20_999, ..legacy(0) }, &key)),
@@ -170,7 +170,30 @@ async fn sending_and_waiting_answers_with_the_receipt_or_says_that_the_pool_has_
     let foreign = sign(TxLegacy { chain_id: Some(1), ..legacy(0) }, &user(2));
     let error = harness.error("eth_sendRawTransactionSync", json!([raw(&foreign)])).await;
     assert!(error.0 == -32000 && error.1.starts_with("invalid chain id"), "{error:?}");
-    assert_eq!(harness.error("eth_sendRawTransactionSync", json!([raw(&second), "soon"])).await.0, -32602);
+    for wrong in [json!(-1), json!("soon"), json!(1.5), json!("7")] {
+        let error = harness.error("eth_sendRawTransactionSync", json!([raw(&second), wrong])).await;
+        assert!(
+            error.0 == -32602 && error.1.ends_with("a count is a whole number from 0, as 5 or \"0x5\""),
+            "{error:?}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn waiting_ends_at_once_where_a_nonce_before_it_is_missing() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let send = async |nonce, timeout| {
+        let params = json!([raw(&sign(legacy(nonce), &user(2))), timeout]);
+        harness.call("eth_sendRawTransactionSync", params).await["error"].clone()
+    };
+    let early = sign(legacy(5), &user(2));
+    let error = send(5, 10_000).await;
+    assert_eq!((&error["code"], &error["data"]), (&json!(5), &json!(early.tx_hash())), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("waits for nonce 0 "), "{error}");
+    harness.pool.nonces.lock().insert(user(2).address(), 6);
+    assert_eq!(send(5, 1).await["code"], 4, "those before it are in the pool");
+    assert!(send(7, 10_000).await["message"].as_str().unwrap().contains("waits for nonce 6 "));
 }
 
 #[actix_web::test]

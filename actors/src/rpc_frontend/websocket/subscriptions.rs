@@ -2,7 +2,7 @@
 
 use super::push::{self, Syncing};
 use crate::event_stream::{Event, Subscription, Topic, Topics};
-use crate::rpc_frontend::eth::check_filter;
+use crate::rpc_frontend::eth::{FilterParam, check_filter};
 use crate::rpc_frontend::guard::{CutHandle, Cutter};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::Limit;
@@ -68,7 +68,7 @@ impl Kind {
             "newHeads" => Ok(Self::NewHeads),
             "logs" => {
                 // A range, which cast sends, says nothing about blocks that are to come.
-                let filter: Filter = params.optional(1, "filter")?.unwrap_or_default();
+                let FilterParam(filter) = params.optional(1, "filter")?.unwrap_or_default();
                 check_filter(&filter)?;
                 Ok(Self::Logs(Box::new(filter)))
             }

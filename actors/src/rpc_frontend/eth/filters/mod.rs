@@ -6,19 +6,22 @@
 mod cursor;
 mod registry;
 
+use super::filter_param::FilterParam;
 use super::logs::{SearchBounds, check_filter, find};
 use crate::event_stream::{Event, Subscription, Topic, Topics};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::Limit;
+use crate::rpc_frontend::rate::Client;
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
 use crate::rpc_frontend::websocket::unguessable;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption};
 use cursor::Cursor;
 use parking_lot::Mutex;
-use registry::{FilterId, Full, Kind, Registry};
+use registry::{FilterId, Full, Holder, Kind, Registry};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,26 +45,26 @@ impl Filters {
     }
 }
 
-pub(super) async fn new_logs(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
-    let filter: Filter = params.required(0, "filter")?;
+pub(super) async fn new_logs(frontend: &Frontend, params: &Params<'_>, from: Option<SocketAddr>) -> RpcResult {
+    let FilterParam(filter) = params.required(0, "filter")?;
     check_filter(&filter)?;
     check_range(&filter)?;
     let filter = Arc::new(filter);
-    install(frontend, |cursor| Kind::Logs(filter, cursor)).await
+    install(frontend, from, |cursor| Kind::Logs(filter, cursor)).await
 }
 
-pub(super) async fn new_blocks(frontend: &Frontend) -> RpcResult {
-    install(frontend, Kind::Blocks).await
+pub(super) async fn new_blocks(frontend: &Frontend, from: Option<SocketAddr>) -> RpcResult {
+    install(frontend, from, Kind::Blocks).await
 }
 
-pub(super) async fn new_pending(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
+pub(super) async fn new_pending(frontend: &Frontend, params: &Params<'_>, from: Option<SocketAddr>) -> RpcResult {
     if params.optional(0, "full transactions")? == Some(true) {
         let message = "a filter gives hashes: whole transactions are pushed by eth_subscribe";
         return Err(RpcError::invalid_params(message));
     }
     frontend.chain()?;
     let id = new_id()?;
-    let installed = frontend.filters.with(|registry, now| registry.on_install_pending(now, id));
+    let installed = frontend.filters.with(|registry, now| registry.on_install_pending(now, holder(from), id));
     let (gone, feed) = installed.map_err(full)?;
     tell_gone(&gone);
     if feed {
@@ -169,12 +172,17 @@ fn told<T: Serialize>(
     Ok(Some((json(news)?, to)))
 }
 
-async fn install(frontend: &Frontend, kind: impl FnOnce(Cursor) -> Kind) -> RpcResult {
+async fn install(frontend: &Frontend, from: Option<SocketAddr>, kind: impl FnOnce(Cursor) -> Kind) -> RpcResult {
     let cursor = frontend.load(|view| Ok(Cursor::at_head(&view))).await?;
     let id = new_id()?;
-    let gone = frontend.filters.with(|registry, now| registry.on_install(now, id, kind(cursor))).map_err(full)?;
+    let installed = frontend.filters.with(|registry, now| registry.on_install(now, holder(from), id, kind(cursor)));
+    let gone = installed.map_err(full)?;
     tell_gone(&gone);
     name(id)
+}
+
+fn holder(from: Option<SocketAddr>) -> Holder {
+    from.map(|from| Client::of(from.ip()))
 }
 
 fn asked(frontend: &Frontend, params: &Params<'_>) -> Result<(FilterId, Kind), RpcError> {
@@ -216,9 +224,8 @@ fn not_found() -> RpcError {
     RpcError::refused("filter not found")
 }
 
-fn full(Full { most }: Full) -> RpcError {
-    let sentence = format!("too many filters: all {most} places are taken by filters that are in use, uninstall some");
-    Limit::Filters.refuse(sentence).into()
+fn full(error: Full) -> RpcError {
+    Limit::Filters.refuse(format!("too many filters: {error}")).into()
 }
 
 fn tell_gone(gone: &[FilterId]) {

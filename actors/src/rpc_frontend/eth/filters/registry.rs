@@ -1,9 +1,11 @@
 //! The core: which filters are installed, and up to where each has been told. Pure: time and hashes come in.
 
 use super::cursor::Cursor;
+use crate::rpc_frontend::rate::Client;
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::Filter;
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +15,16 @@ pub(super) const IDLE: Duration = Duration::from_secs(300);
 /// A filter takes a place for each so many addresses and topics, so that the bound of filters bounds their memory: some
 /// 300 bytes for each with its bloom.
 const ALTERNATIVES_OF_A_PLACE: usize = 16;
+/// One holder may have one of so many parts of the places.
+const SHARES: usize = 4;
 /// Hashes of pending transactions that are kept for all filters together: as many as the default pool holds. Whoever
 /// asks too rarely gets the newest.
 pub(super) const KEPT_PENDING: usize = 16_384;
 
 /// A filter's name. Quantities for clients; nobody can guess one.
 pub(super) type FilterId = u128;
+/// Whose filter it is: where it was installed from, where that is known.
+pub(super) type Holder = Option<Client>;
 
 /// What a filter tells of.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +52,7 @@ impl Kind {
 #[derive(Debug)]
 struct Entry {
     kind: Kind,
+    holder: Holder,
     places: usize,
     asked: Duration,
 }
@@ -57,61 +64,91 @@ pub(super) struct Registry {
     /// Places that there are, and that are taken.
     most: usize,
     taken: usize,
+    /// Those that are taken, by holder.
+    held: HashMap<Holder, usize>,
     /// The newest hashes of pending transactions, and how many there were in all.
     pending: VecDeque<B256>,
     counted: u64,
     is_fed: bool,
 }
 
-/// Every place is taken by a filter that is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full {
-    /// Places that there are.
-    pub(super) most: usize,
+/// There is no place for a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Full {
+    /// Every place is taken by a filter that is asked for.
+    #[error("all {most} places are taken by filters that are in use, uninstall some")]
+    All {
+        /// Places that there are.
+        most: usize,
+    },
+    /// The holder has as many as one may have.
+    #[error(
+        "this one takes {places}, your address has {held} in use and may have {share} of the {most} places, uninstall some"
+    )]
+    Share {
+        /// What the filter takes.
+        places: usize,
+        /// What the holder has in use.
+        held: usize,
+        /// What one holder may have.
+        share: usize,
+        /// Places that there are.
+        most: usize,
+    },
 }
 
 impl Registry {
     pub(super) fn new(most: usize) -> Self {
-        let (filters, pending) = Default::default();
-        Self { filters, most, taken: 0, pending, counted: 0, is_fed: false }
+        let (filters, held, pending) = Default::default();
+        Self { filters, most, taken: 0, held, pending, counted: 0, is_fed: false }
     }
 
     /// Installs a filter; those that gave way for it.
-    pub(super) fn on_install(&mut self, now: Duration, id: FilterId, kind: Kind) -> Result<Vec<FilterId>, Full> {
+    pub(super) fn on_install(
+        &mut self,
+        now: Duration,
+        holder: Holder,
+        id: FilterId,
+        kind: Kind,
+    ) -> Result<Vec<FilterId>, Full> {
         let places = kind.places();
-        let gone = self.make_room(now, places)?;
+        let gone = self.make_room(now, holder, places)?;
         self.taken += places;
-        self.filters.insert(id, Entry { kind, places, asked: now });
+        *self.held.entry(holder).or_default() += places;
+        self.filters.insert(id, Entry { kind, holder, places, asked: now });
         Ok(gone)
     }
 
     /// As [`Self::on_install`], for one that tells of pending transactions from now on. Whether the hashes have to be
     /// brought from now on: nobody does yet.
-    pub(super) fn on_install_pending(&mut self, now: Duration, id: FilterId) -> Result<(Vec<FilterId>, bool), Full> {
-        let gone = self.on_install(now, id, Kind::Pending(self.counted))?;
+    pub(super) fn on_install_pending(
+        &mut self,
+        now: Duration,
+        holder: Holder,
+        id: FilterId,
+    ) -> Result<(Vec<FilterId>, bool), Full> {
+        let gone = self.on_install(now, holder, id, Kind::Pending(self.counted))?;
         Ok((gone, !std::mem::replace(&mut self.is_fed, true)))
     }
 
-    /// Lets the filters go that nobody has asked for longest, as far as they are idle. Where that is not enough none goes.
-    fn make_room(&mut self, now: Duration, places: usize) -> Result<Vec<FilterId>, Full> {
-        let mut missing = (self.taken + places).saturating_sub(self.most);
-        if missing == 0 {
-            return Ok(Vec::new());
-        }
-        let idle = self.filters.iter().filter(|(_, entry)| now.saturating_sub(entry.asked) >= IDLE);
-        let mut idle: Vec<_> = idle.map(|(id, entry)| (entry.asked, *id, entry.places)).collect();
-        idle.sort_unstable();
-        let mut gone = Vec::new();
-        for (_, id, places) in idle {
-            if missing == 0 {
-                break;
+    /// Lets idle filters go: the holder's own as far as it would have more than its share, and then of whoever has most,
+    /// each time the one that nobody has asked for longest. Where that is not enough none goes.
+    fn make_room(&mut self, now: Duration, holder: Holder, places: usize) -> Result<Vec<FilterId>, Full> {
+        let share = self.most.div_ceil(SHARES);
+        let mut leaving =
+            Leaving { registry: self, now, gone: HashSet::new(), held: self.held.clone(), taken: self.taken };
+        while leaving.held_by(holder).saturating_add(places) > share {
+            if !leaving.one(|entry| entry.holder == holder) {
+                let held = leaving.held_by(holder);
+                return Err(Full::Share { places, held, share, most: self.most });
             }
-            missing = missing.saturating_sub(places);
-            gone.push(id);
         }
-        if missing > 0 {
-            return Err(Full { most: self.most });
+        while leaving.taken.saturating_add(places) > self.most {
+            if !leaving.one(|_| true) {
+                return Err(Full::All { most: self.most });
+            }
         }
+        let gone: Vec<_> = leaving.gone.into_iter().collect();
         self.remove_all(&gone);
         Ok(gone)
     }
@@ -120,6 +157,10 @@ impl Registry {
     pub(super) fn on_uninstall(&mut self, id: FilterId) -> bool {
         let Some(entry) = self.filters.remove(&id) else { return false };
         self.taken -= entry.places;
+        if let Some(held) = self.held.get_mut(&entry.holder) {
+            *held = held.saturating_sub(entry.places);
+        }
+        self.held.retain(|_, held| *held > 0);
         true
     }
 
@@ -180,15 +221,54 @@ impl Registry {
     }
 }
 
+/// Filters that would give way, and what would be taken then.
+struct Leaving<'a> {
+    registry: &'a Registry,
+    now: Duration,
+    gone: HashSet<FilterId>,
+    held: HashMap<Holder, usize>,
+    taken: usize,
+}
+
+impl Leaving<'_> {
+    fn held_by(&self, holder: Holder) -> usize {
+        self.held.get(&holder).copied().unwrap_or_default()
+    }
+
+    /// One more, of those that may; false where none is idle.
+    fn one(&mut self, may: impl Fn(&Entry) -> bool) -> bool {
+        let idle = self.registry.filters.iter().filter(|(id, entry)| {
+            self.now.saturating_sub(entry.asked) >= IDLE && may(entry) && !self.gone.contains(*id)
+        });
+        let Some((id, entry)) =
+            idle.max_by_key(|(id, entry)| (self.held_by(entry.holder), Reverse((entry.asked, **id))))
+        else {
+            return false;
+        };
+        self.gone.insert(*id);
+        self.taken = self.taken.saturating_sub(entry.places);
+        if let Some(held) = self.held.get_mut(&entry.holder) {
+            *held = held.saturating_sub(entry.places);
+        }
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy_primitives::Address;
+    use std::net::Ipv4Addr;
 
     const START: Duration = Duration::from_secs(1_000);
 
     fn blocks() -> Kind {
         Kind::Blocks(Cursor::after(0, B256::ZERO))
+    }
+
+    /// Each filter of these tests has a holder of its own, unless it says otherwise.
+    fn holder(id: FilterId) -> Holder {
+        Some(Client::of(Ipv4Addr::from_bits(id as u32).into()))
     }
 
     fn hash(number: u64) -> B256 {
@@ -198,21 +278,57 @@ mod tests {
     #[test]
     fn where_all_places_are_taken_the_filter_that_nobody_has_asked_longest_gives_way_once_it_is_idle() {
         let mut registry = Registry::new(2);
-        assert_eq!(registry.on_install(START, 1, blocks()), Ok(vec![]));
-        assert_eq!(registry.on_install(START, 2, blocks()), Ok(vec![]));
+        assert_eq!(registry.on_install(START, holder(1), 1, blocks()), Ok(vec![]));
+        assert_eq!(registry.on_install(START, holder(2), 2, blocks()), Ok(vec![]));
         assert!(registry.on_asked(START + Duration::from_secs(1), 1).is_some());
         let almost = START + IDLE - Duration::from_nanos(1);
-        assert_eq!(registry.on_install(almost, 3, blocks()), Err(Full { most: 2 }));
-        assert_eq!(registry.on_install(START + IDLE * 9, 3, blocks()), Ok(vec![2]), "1 was asked later");
+        assert_eq!(registry.on_install(almost, holder(3), 3, blocks()), Err(Full::All { most: 2 }));
+        assert_eq!(registry.on_install(START + IDLE * 9, holder(3), 3, blocks()), Ok(vec![2]), "1 was asked later");
         assert_eq!(registry.on_asked(START, 2), None);
         assert!(registry.on_asked(START, 1).is_some() && registry.on_asked(START, 3).is_some());
     }
 
     #[test]
+    fn nobody_gets_more_than_a_share_and_who_has_a_share_gives_way_to_himself() {
+        let mut registry = Registry::new(8);
+        let (one, other) = (holder(1), holder(2));
+        assert_eq!(registry.on_install(START, one, 1, blocks()), Ok(vec![]));
+        assert_eq!(registry.on_install(START, one, 2, blocks()), Ok(vec![]));
+        let refused = registry.on_install(START, one, 3, blocks());
+        assert_eq!(refused, Err(Full::Share { places: 1, held: 2, share: 2, most: 8 }), "six places are free");
+        assert_eq!(registry.on_install(START, other, 4, blocks()), Ok(vec![]), "another one is not kept out");
+        assert_eq!(registry.on_install(START, None, 5, blocks()), Ok(vec![]));
+        assert!(registry.on_uninstall(1));
+        assert_eq!(registry.on_install(START, one, 6, blocks()), Ok(vec![]), "what is given back counts no more");
+        assert_eq!(registry.on_install(START + IDLE, one, 7, blocks()), Ok(vec![2]), "of its own the oldest");
+        let same = Some(Client::of("::ffff:0.0.0.1".parse().unwrap()));
+        assert!(registry.on_install(START, same, 8, blocks()).is_err(), "the same address, written as IPv6");
+    }
+
+    #[test]
+    fn where_all_places_are_taken_whoever_has_most_gives_way_first() {
+        let mut registry = Registry::new(8);
+        let later = START + Duration::from_secs(1);
+        registry.on_install(START, holder(9), 1, blocks()).unwrap();
+        for (id, whose) in [(2, 7), (3, 7), (4, 8), (5, 8), (6, 6), (7, 5)] {
+            registry.on_install(later, holder(whose), id, blocks()).unwrap();
+        }
+        registry.on_install(later, holder(9), 8, blocks()).unwrap();
+        assert!(registry.on_uninstall(1));
+        registry.on_install(START, holder(4), 1, blocks()).unwrap();
+        let idle = later + IDLE;
+        registry.on_asked(idle, 2);
+        registry.on_asked(idle, 3);
+        let gone = registry.on_install(idle, holder(1), 9, blocks());
+        assert_eq!(gone, Ok(vec![4]), "1 is older, but the only one of its holder; 7's two are in use");
+        assert_eq!(registry.on_install(idle, holder(1), 10, blocks()), Ok(vec![1]), "now the oldest of all");
+    }
+
+    #[test]
     fn an_idle_filter_stays_while_there_is_room() {
         let mut registry = Registry::new(2);
-        registry.on_install(START, 1, blocks()).unwrap();
-        assert_eq!(registry.on_install(START + IDLE * 1_000, 2, blocks()), Ok(vec![]));
+        registry.on_install(START, holder(1), 1, blocks()).unwrap();
+        assert_eq!(registry.on_install(START + IDLE * 1_000, holder(2), 2, blocks()), Ok(vec![]));
         assert!(registry.on_asked(START + IDLE * 2_000, 1).is_some());
     }
 
@@ -220,23 +336,27 @@ mod tests {
     fn a_filter_of_many_addresses_takes_the_room_of_many_filters_and_gives_it_back() {
         let addresses: Vec<_> = (0..40u64).map(|number| Address::left_padding_from(&number.to_be_bytes())).collect();
         let large = || Kind::Logs(Arc::new(Filter::new().address(addresses.clone())), Cursor::after(0, B256::ZERO));
-        let mut registry = Registry::new(3);
-        registry.on_install(START, 1, large()).unwrap();
-        assert_eq!(registry.on_install(START, 2, blocks()), Err(Full { most: 3 }));
+        let mut registry = Registry::new(12);
+        for id in 1..5 {
+            registry.on_install(START, holder(id), id, large()).unwrap();
+        }
+        assert_eq!(registry.on_install(START, holder(5), 5, blocks()), Err(Full::All { most: 12 }));
         assert!(registry.on_uninstall(1) && !registry.on_uninstall(1));
-        for id in 2..5 {
-            registry.on_install(START, id, blocks()).unwrap();
+        for id in 5..8 {
+            registry.on_install(START, holder(id), id, blocks()).unwrap();
         }
         // One that finds too little that is idle takes nothing away.
-        registry.on_asked(START + IDLE, 2);
-        assert_eq!(registry.on_install(START + IDLE, 9, large()), Err(Full { most: 3 }));
-        assert!(registry.on_asked(START + IDLE, 3).is_some());
+        for id in 2..6 {
+            registry.on_asked(START + IDLE, id);
+        }
+        assert_eq!(registry.on_install(START + IDLE, holder(9), 9, large()), Err(Full::All { most: 12 }));
+        assert!(registry.on_asked(START + IDLE, 6).is_some());
     }
 
     #[test]
     fn what_two_read_at_once_is_told_to_one() {
         let mut registry = Registry::new(2);
-        registry.on_install(START, 1, blocks()).unwrap();
+        registry.on_install(START, holder(1), 1, blocks()).unwrap();
         let (from, to) = (Cursor::after(0, B256::ZERO), Cursor::after(4, hash(4)));
         assert!(registry.on_read(1, from, to));
         assert!(!registry.on_read(1, from, to));
@@ -248,9 +368,13 @@ mod tests {
     fn each_pending_filter_hears_of_what_came_since_it_was_asked_and_of_no_more_than_is_kept() {
         let mut registry = Registry::new(4);
         assert!(!registry.on_pending(hash(0)), "nobody wants it");
-        assert_eq!(registry.on_install_pending(START, 1), Ok((vec![], true)));
+        assert_eq!(registry.on_install_pending(START, holder(1), 1), Ok((vec![], true)));
         assert!(registry.on_pending(hash(1)));
-        assert_eq!(registry.on_install_pending(START, 2), Ok((vec![], false)), "somebody brings them already");
+        assert_eq!(
+            registry.on_install_pending(START, holder(2), 2),
+            Ok((vec![], false)),
+            "somebody brings them already"
+        );
         assert!(registry.on_pending(hash(2)));
         assert_eq!(registry.on_pending_asked(1), [hash(1), hash(2)]);
         assert!(registry.on_pending_asked(1).is_empty());
@@ -264,14 +388,14 @@ mod tests {
     #[test]
     fn hashes_are_brought_only_while_a_filter_wants_them_and_filters_are_lost_when_nobody_brings_them() {
         let mut registry = Registry::new(4);
-        registry.on_install_pending(START, 1).unwrap();
+        registry.on_install_pending(START, holder(1), 1).unwrap();
         registry.on_uninstall(1);
         assert!(!registry.on_pending(hash(1)));
-        assert_eq!(registry.on_install_pending(START, 2), Ok((vec![], true)));
-        registry.on_install(START, 3, blocks()).unwrap();
+        assert_eq!(registry.on_install_pending(START, holder(2), 2), Ok((vec![], true)));
+        registry.on_install(START, holder(3), 3, blocks()).unwrap();
         registry.on_feed_ended();
         assert_eq!(registry.on_asked(START, 2), None);
         assert!(registry.on_asked(START, 3).is_some());
-        assert_eq!(registry.on_install_pending(START, 4), Ok((vec![], true)));
+        assert_eq!(registry.on_install_pending(START, holder(4), 4), Ok((vec![], true)));
     }
 }
