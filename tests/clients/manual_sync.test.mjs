@@ -86,7 +86,7 @@ story('the import limit takes 100 blocks that are posted at once, each in its tu
 });
 
 story('the manual loop carries a block of the full gas limit', async (network) => {
-  const authority = await network.authority({ 'authority.block_interval_ms': 3_000 }).start();
+  const authority = await network.authority({ 'authority.block_interval_ms': 8_000 }).start();
   await confirm(authority, await transfers(0, 0, 1));
   // 1,428 transfers are what fits into 30 million gas.
   const signed = [...(await transfers(1, 0, 714)), ...(await transfers(2, 0, 714))];
