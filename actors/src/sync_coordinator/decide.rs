@@ -462,11 +462,15 @@ impl State {
     }
 
     pub(super) fn is_stale(&self, timestamp: u64, wall: u64) -> bool {
-        wall.saturating_sub(timestamp) > self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS)
+        wall.saturating_sub(timestamp) > self.stale_seconds()
     }
 
     pub(super) fn stale_after(&self) -> Duration {
-        Duration::from_secs(self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS))
+        Duration::from_secs(self.stale_seconds())
+    }
+
+    pub(super) fn stale_seconds(&self) -> u64 {
+        self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS)
     }
 }
 

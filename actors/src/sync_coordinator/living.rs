@@ -3,7 +3,7 @@
 
 use super::messages::{KnownHead, Target, Witness};
 use super::peers::PeerView;
-use super::state::{STALE_HEARTBEATS, State};
+use super::state::State;
 use crate::callboard::Role;
 use std::time::Duration;
 
@@ -84,9 +84,5 @@ impl State {
             None => !self.left_in_doubt,
         };
         self.window.sources().any(|peer| !leads(peer))
-    }
-
-    fn stale_seconds(&self) -> u64 {
-        self.setup.heartbeat_seconds.saturating_mul(STALE_HEARTBEATS)
     }
 }
