@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    callboard_store::print_only_uncaught_panics();
     // clap ends the process by itself, with code 2, where the command line is wrong.
     match cli::run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

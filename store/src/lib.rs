@@ -69,7 +69,7 @@ pub use error::{StorageError, is_disk_failure};
 pub use history::{AccountHistory, AccountState, HistoricState, HistoryError, MAX_HISTORY_STATES};
 pub use keys::TransactionLocation;
 pub use node::{Evidence, MAX_ACCEPTED, MAX_EVIDENCE, MAX_REFUSED_BLOCKS, NodeStore, RefusedBlock, SealedHeader};
-pub use open::OpenError;
+pub use open::{OpenError, print_only_uncaught_panics};
 pub use own::{GivenUpBranch, MAX_GIVEN_UP, MAX_KNOWN, OwnBlock};
 pub use proofs::{MAX_UNDONE_BLOCKS, ProvableError, ProvableState};
 pub use prune::{PruneError, Pruned};

@@ -9,8 +9,9 @@ use alloy_primitives::B256;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use callboard_chain::{Blame, keccak256};
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableError};
+use std::cell::Cell;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 
 /// Why a database was not opened. Nothing in it was changed.
@@ -144,10 +145,33 @@ pub(crate) fn open_or_create(path: &Path, cache_bytes: usize) -> Result<OpenData
     guarded(path, || OpenDatabase::existing_or_new(path, &builder(cache_bytes)).map_err(|error| refused(path, error)))
 }
 
+thread_local! {
+    /// Whether this thread is inside [`guarded`].
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on a panic that opening a damaged database turns into an error is not printed as well: the error tells
+/// of it. For the start of a program.
+pub fn print_only_uncaught_panics() {
+    let print = take_hook();
+    set_hook(Box::new(move |panic| {
+        if !GUARDED.get() {
+            print(panic);
+        }
+    }));
+}
+
 /// redb panics on some garbled files: that is an error like any other. What `open` was building is lost with the
 /// panic, so no half-made state is seen.
 fn guarded<T>(path: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
-    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err(damaged(path, "its structure is garbled")))
+    GUARDED.set(true);
+    let opened = catch_unwind(AssertUnwindSafe(open));
+    GUARDED.set(false);
+    opened.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+        let first = words.and_then(|words| words.lines().next()).unwrap_or("no reason given");
+        Err(damaged(path, format!("its structure is garbled: {first}")))
+    })
 }
 
 /// Opens with this cache, and reports the progress of a repair.
