@@ -92,6 +92,16 @@ impl Snapshot {
         self.view.blocks.get(height)?.map(|bytes| decode_header(bytes.value())).transpose()
     }
 
+    /// Header of the newest block, which only the first one who asks reads.
+    pub fn head_header(&self) -> Result<&Header, StorageError> {
+        if let Some(header) = self.view.head_header.get() {
+            return Ok(header);
+        }
+        let missing = || StorageError::damaged("blocks", format!("the head, block {}, is missing", self.view.head.height));
+        let header = self.header(self.view.head.height)?.ok_or_else(missing)?;
+        Ok(self.view.head_header.get_or_init(|| header))
+    }
+
     /// The logs bloom over the [`crate::BLOOM_GROUP`] blocks among which the one at `height` is; `None` where there is
     /// none: the group is not whole yet, or it is older than these blooms.
     pub fn group_bloom(&self, height: u64) -> Result<Option<Bloom>, StorageError> {

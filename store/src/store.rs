@@ -6,8 +6,8 @@ use crate::view::View;
 use crate::{LatestState, Snapshot, StorageError};
 use redb::WriteTransaction;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Default size of redb's page cache, which fills as the chain grows and is then most of what the node holds. So much
 /// holds the upper levels of every table of a chain of some million accounts; the rest is in the system's own cache
@@ -40,11 +40,14 @@ struct Shared {
     open: OpenDatabase,
     /// Goes up by one after every write that readers should see.
     generation: AtomicU64,
+    /// What the first reader since the newest write opened: opening it costs as much as some twenty reads.
+    newest: Mutex<Option<Arc<View>>>,
 }
 
 impl Store {
     pub(crate) fn new(database: impl Into<OpenDatabase>) -> Self {
-        Self { shared: Arc::new(Shared { open: database.into(), generation: AtomicU64::new(0) }) }
+        let shared = Shared { open: database.into(), generation: AtomicU64::new(0), newest: Mutex::default() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// From now on `tell` hears of each call on the database's file that the operating system refuses, on the thread
@@ -56,7 +59,12 @@ impl Store {
     /// Everything as of the newest durable block. Hold it for less than five seconds: while it lives, no page it can
     /// see is reused and the file grows with every commit. Long answers reopen one per chunk.
     pub fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        Ok(Snapshot::new(Arc::new(self.view()?)))
+        let mut newest = self.shared.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = match &*newest {
+            Some(view) => Arc::clone(view),
+            None => Arc::clone(newest.insert(Arc::new(self.view()?))),
+        };
+        Ok(Snapshot::new(view))
     }
 
     /// The newest durable state, following the commits by itself.
@@ -64,6 +72,7 @@ impl Store {
         LatestState::new(self.clone())
     }
 
+    /// Reads the database anew, whoever else has.
     pub(crate) fn view(&self) -> Result<View, StorageError> {
         View::open(&self.shared.open.database)
     }
@@ -108,6 +117,8 @@ impl StoreWriter {
     pub(crate) fn finish(&mut self, write: WriteTransaction, head: Head) -> Result<(), StorageError> {
         write.commit()?;
         self.head = head;
+        // A reader that opened its view before the commit has put it here by now; whoever comes next opens a new one.
+        drop(self.store.shared.newest.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.store.shared.generation.fetch_add(1, Ordering::Release);
         Ok(())
     }

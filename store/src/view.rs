@@ -6,14 +6,18 @@ use crate::codec::{self, Head};
 use crate::keys::{self, TransactionLocation};
 use crate::snapshot::BlockPart;
 use crate::tables::{self, *};
+use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_trie::Nibbles;
 use callboard_chain::{Account, Block, keccak256};
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableError};
+use std::sync::OnceLock;
 
 /// The database as of one commit.
 pub(crate) struct View {
     pub(crate) head: Head,
+    /// The head's header, once somebody has asked for it.
+    pub(crate) head_header: OnceLock<Header>,
     pub(crate) pruned_below: u64,
     pub(crate) blocks: ReadOnlyTable<u64, Variable>,
     pub(crate) block_hashes: ReadOnlyTable<u64, Bytes32>,
@@ -59,6 +63,7 @@ impl View {
         let metadata_table = read.open_table(METADATA)?;
         Ok(Self {
             head: Head::decode(&metadata(&metadata_table, HEAD)?)?,
+            head_header: OnceLock::new(),
             pruned_below: codec::decode_u64(&metadata(&metadata_table, PRUNED_BELOW)?)?,
             blocks: read.open_table(BLOCKS)?,
             block_hashes: read.open_table(BLOCK_HASHES)?,

@@ -77,6 +77,11 @@ impl View {
         self.snapshot.header(height).map_err(storage)?.ok_or_else(|| missing("header", height))
     }
 
+    /// The header of the newest block.
+    pub(crate) fn head_header(&self) -> Result<&alloy_consensus::Header, RpcError> {
+        self.snapshot.head_header().map_err(storage)
+    }
+
     /// The hash of the block at a height that is known.
     pub(crate) fn hash(&self, height: u64) -> Result<B256, RpcError> {
         self.snapshot.hash_of(height).map_err(storage)?.ok_or_else(|| missing("hash", height))
@@ -114,6 +119,12 @@ impl Frontend {
             }
             None => RpcError::refused("genesis not known yet"),
         })
+    }
+
+    /// A view for this very thread, which must read no more of it than the newest header: that is read once a commit,
+    /// out of pages that were written just now. Everything else goes through [`Self::read`] and its like.
+    pub(crate) fn newest(&self) -> Result<View, RpcError> {
+        View::new(self.chain()?)
     }
 
     /// Runs a read on a view of its own; the answer is written as JSON on the same thread.

@@ -172,8 +172,9 @@ impl Properties {
         let is_first =
             self.dead_branch.contains(&block.hash()) && !self.dead_branch.contains(&block.header().parent_hash);
         let Some((head, at)) = self.nodes.entry(place).or_default().living.filter(|_| is_first) else { return };
-        let was_ahead = head.height >= block.height() && now.saturating_sub(at) > TIME_TO_DECIDE;
-        if was_ahead && !is_stale(head.timestamp, wall) && place != AUTHORITY {
+        let is_known = (TIME_TO_DECIDE..STALE_AFTER).contains(&now.saturating_sub(at));
+        let is_living = is_known && !is_stale(head.timestamp, wall);
+        if is_living && head.height >= block.height() && place != AUTHORITY {
             let KnownHead { height, hash, .. } = head;
             self.violate(format!(
                 "node {place} was shown a living head, {hash} at {height}, and takes {} of a dead branch",

@@ -48,6 +48,19 @@ fn a_batch_on_another_parent_is_refused() {
 }
 
 #[test]
+fn readers_between_two_commits_share_what_the_first_of_them_opened() {
+    let mut compared = Compared::new();
+    let [first, second] = [(); 2].map(|()| compared.store.snapshot().unwrap());
+    assert!(std::ptr::eq(first.view(), second.view()));
+    assert_eq!(first.head_header().unwrap().number, 0);
+    compared.commit(&[transfer()]);
+    let after = compared.store.snapshot().unwrap();
+    assert!(!std::ptr::eq(first.view(), after.view()));
+    assert_eq!(after.head_header().unwrap(), compared.fixture.blocks[1].value().header());
+    assert_eq!(second.head_header().unwrap().number, 0);
+}
+
+#[test]
 fn a_snapshot_stays_at_its_block_and_the_latest_state_follows() {
     let mut compared = Compared::new();
     let before = compared.store.snapshot().unwrap();
