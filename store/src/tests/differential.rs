@@ -29,6 +29,12 @@ pub(super) struct Compared {
 }
 
 impl Compared {
+    /// Makes durable, and shows to readers, what no block did.
+    pub(super) fn write(&mut self, write: redb::WriteTransaction) {
+        let head = self.writer.head();
+        self.writer.finish(write, head).unwrap();
+    }
+
     pub(super) fn new() -> Self {
         let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
         let (fixture, trie) = Fixture::new(ACCOUNTS);
@@ -439,7 +445,7 @@ fn a_rollback_that_does_not_lead_to_the_headers_root_changes_nothing() {
             .insert(&crate::keys::account_at(account(0), 2), crate::codec::encode_account(&wrong).as_slice())
             .unwrap();
     }
-    write.commit().unwrap();
+    compared.write(write);
     let before = dump(&compared.store);
     let error = compared.writer.rollback(1).unwrap_err();
     assert!(matches!(error, RollbackError::StateRoot { to: 1, .. }), "{error}");
@@ -459,7 +465,7 @@ fn a_wrong_account_or_slot_is_found_by_recomputing_the_root() {
     let slot = U256::from(1) << 200;
     let write = compared.writer.begin().unwrap();
     crate::batch::write_storage(&write, &[((contract(0), slot), U256::from(8))].into()).unwrap();
-    write.commit().unwrap();
+    compared.write(write);
     let error = recomputed(&compared.store.snapshot().unwrap()).unwrap_err();
     assert!(matches!(error, crate::RootError::StorageRoot { address, .. } if address == contract(0)), "{error}");
     let write = compared.writer.begin().unwrap();
@@ -467,12 +473,12 @@ fn a_wrong_account_or_slot_is_found_by_recomputing_the_root() {
     let account_0 = compared.fixture.state.accounts[&account(0)];
     let richer = callboard_chain::Account { balance: account_0.balance + U256::from(1), ..account_0 };
     crate::batch::write_accounts(&write, &[(account(0), Some(richer))].into()).unwrap();
-    write.commit().unwrap();
+    compared.write(write);
     assert_ne!(recomputed(&compared.store.snapshot().unwrap()).unwrap(), root);
     let write = compared.writer.begin().unwrap();
     crate::batch::write_accounts(&write, &[(account(0), Some(account_0))].into()).unwrap();
     crate::batch::write_storage(&write, &[((account(50), slot), U256::from(7))].into()).unwrap();
-    write.commit().unwrap();
+    compared.write(write);
     let error = recomputed(&compared.store.snapshot().unwrap()).unwrap_err();
     assert!(
         matches!(error, crate::RootError::Scan(crate::ScanError::Orphan { address }) if address == account(50)),

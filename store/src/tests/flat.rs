@@ -87,7 +87,7 @@ fn a_damaged_value_and_a_damaged_node_are_named() {
         let write = compared.writer.begin().unwrap();
         let damaged = callboard_chain::Account { balance, ..of_account };
         crate::batch::write_accounts(&write, &[(address, Some(damaged))].into()).unwrap();
-        write.commit().unwrap();
+        compared.write(write);
     };
     damage(&mut compared, account(2), U256::from(1));
     let found = compared.store.first_difference().unwrap();
@@ -96,16 +96,16 @@ fn a_damaged_value_and_a_damaged_node_are_named() {
     assert!(compared.store.first_difference().unwrap().is_none());
 
     let slot = (contract(0), U256::from(1) << 200);
-    let (known, value) =
-        *compared.fixture.state.storage.iter().find(|((of, _), _)| *of == contract(0)).as_ref().unwrap();
+    let of_contract = compared.fixture.state.storage.iter().find(|((of, _), _)| *of == contract(0));
+    let (known, value) = of_contract.map(|(known, value)| (*known, *value)).unwrap();
     let write = compared.writer.begin().unwrap();
-    crate::batch::write_storage(&write, &[(*known, value + U256::from(1))].into()).unwrap();
-    write.commit().unwrap();
+    crate::batch::write_storage(&write, &[(known, value + U256::from(1))].into()).unwrap();
+    compared.write(write);
     let found = compared.store.first_difference().unwrap();
     assert!(matches!(found, Some(Difference::Slot { address, .. }) if address == slot.0), "{found:?}");
     let write = compared.writer.begin().unwrap();
-    crate::batch::write_storage(&write, &[(*known, *value)].into()).unwrap();
-    write.commit().unwrap();
+    crate::batch::write_storage(&write, &[(known, value)].into()).unwrap();
+    compared.write(write);
 
     for table in [ACCOUNT_TRIE, STORAGE_TRIE] {
         let write = compared.writer.begin().unwrap();
@@ -118,12 +118,12 @@ fn a_damaged_value_and_a_damaged_node_are_named() {
             nodes.insert(key.as_slice(), damaged.as_slice()).unwrap();
             (key, node)
         };
-        write.commit().unwrap();
+        compared.write(write);
         let found = compared.store.first_difference().unwrap();
         assert!(matches!(found, Some(Difference::Trie(_))), "{found:?}");
         let write = compared.writer.begin().unwrap();
         write.open_table(table).unwrap().insert(key.as_slice(), node.as_slice()).unwrap();
-        write.commit().unwrap();
+        compared.write(write);
     }
     assert!(compared.store.first_difference().unwrap().is_none());
 }

@@ -85,14 +85,14 @@ fn what_cannot_be_proven_any_more_or_not_yet_is_said() {
 /// A history that is not the chain's makes no proof, rather than a false one.
 #[test]
 fn a_state_that_does_not_come_out_as_the_header_says_is_not_proven() {
-    let compared = busy();
+    let mut compared = busy();
     let write = compared.writer.begin().unwrap();
     {
         let mut history = write.open_table(ACCOUNT_HISTORY).unwrap();
         let wrong = codec::encode_account(&Account { nonce: 99, ..Account::default() });
         history.insert(&keys::account_at(account(0), 2), wrong.as_slice()).unwrap();
     }
-    write.commit().unwrap();
+    compared.write(write);
     let error = compared.store.snapshot().unwrap().provable_state(1).unwrap_err();
     assert!(matches!(error, ProvableError::StateRoot { height: 1, .. }) && !error.is_refusal(), "{error}");
 }
