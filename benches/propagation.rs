@@ -1,8 +1,8 @@
 //! `cargo bench --bench propagation [-- BLOCKS]`: how live followers are, all processes on one machine.
 //!
-//! Five processes, an authority and four followers, in a line, a star and a mesh: from a block being durable on the
-//! authority, which is when it leaves, to its being durable on the last follower, by the passports of the blocks
-//! (`callboard_explainBlock`). Then, while the authority fills its blocks, the largest `behindBlocks` that one follower says
+//! Five processes, an authority and four followers, in a line, a star and a mesh: from a block being sealed, and from its being
+//! durable on the authority, which is when it leaves, to its being durable on the last follower, by the passports of the
+//! blocks (`callboard_explainBlock`). Then, while the authority fills its blocks, the largest `behindBlocks` that one follower says
 //! of itself, and, by the passports again, the most blocks that were durable on the authority and not yet on it.
 
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -42,12 +42,13 @@ fn main() {
         return;
     }
     let blocks = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(200);
-    println!("{blocks} blocks of one transfer, from durable on the authority to durable on the last of four followers");
-    println!("{:<8}  {:>10}  {:>10}  {:>10}", "network", "median ms", "p99 ms", "largest");
+    println!("{blocks} blocks of one transfer, to durable on the last of four followers");
+    println!("{:<8}  {:<22}  {:>10}  {:>10}  {:>10}", "network", "from", "median ms", "p99 ms", "largest");
     for (name, seeds) in NETWORKS {
-        let delays = delays(seeds, blocks);
-        let at = |share: f64| quantile(delays.iter().copied(), share);
-        println!("{name:<8}  {:>10.0}  {:>10.0}  {:>10.0}", at(0.5), at(0.99), at(1.0));
+        for (from, delays) in ["sealed", "durable on authority"].into_iter().zip(delays(seeds, blocks)) {
+            let at = |share: f64| quantile(delays.iter().copied(), share);
+            println!("{name:<8}  {from:<22}  {:>10.0}  {:>10.0}  {:>10.0}", at(0.5), at(0.99), at(1.0));
+        }
     }
     let FullLoad { transactions, seconds, said, lacked } = full_load();
     println!(
@@ -56,8 +57,8 @@ fn main() {
     );
 }
 
-/// Milliseconds of each block.
-fn delays(seeds: [&[usize]; 4], blocks: u64) -> Vec<f64> {
+/// Milliseconds of each block, since it was sealed and since it was durable on the authority.
+fn delays(seeds: [&[usize]; 4], blocks: u64) -> [Vec<f64>; 2] {
     let mut nodes = vec![Node::authority()];
     nodes[0].start();
     for (seeds, name) in seeds.into_iter().zip(["first", "second", "third", "fourth"]) {
@@ -74,14 +75,23 @@ fn delays(seeds: [&[usize]; 4], blocks: u64) -> Vec<f64> {
         // Every block is alone on its way.
         nodes.iter().for_each(|node| node.reaches(first + number as u64));
     }
-    let last = |height| nodes[1..].iter().map(|node| durable(node, height)).fold(f64::MIN, f64::max);
-    (first..first + blocks).map(|height| (last(height) - durable(&nodes[0], height)) * 1_000.0).collect()
+    let last: Vec<f64> = (first..first + blocks)
+        .map(|height| nodes[1..].iter().map(|node| durable(node, height)).fold(f64::MIN, f64::max))
+        .collect();
+    ["executedAt", "durableAt"].map(|moment| {
+        let began = (first..).map(|height| passport(&nodes[0], height, moment));
+        last.iter().zip(began).map(|(last, began)| (last - began) * 1_000.0).collect()
+    })
 }
 
 /// When the block became durable on the node, unix seconds.
 fn durable(node: &Node, height: u64) -> f64 {
+    passport(node, height, "durableAt")
+}
+
+fn passport(node: &Node, height: u64, moment: &str) -> f64 {
     let answer = node.call("callboard_explainBlock", json!([height]));
-    answer["confirmed"]["passport"]["durableAt"].as_f64().expect("a passport")
+    answer["confirmed"]["passport"][moment].as_f64().expect("a passport")
 }
 
 /// What was seen at full load.

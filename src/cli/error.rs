@@ -12,6 +12,9 @@ pub enum CliError {
     /// It could not be done: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// Two validly sealed chains: exit code 3, so that scripts can tell it from everything else.
+    #[error("{0}")]
+    Diverged(String),
     /// A node did not do it: exit code 1.
     #[error(transparent)]
     Node(RpcClientError),
@@ -38,6 +41,7 @@ impl CliError {
         match self {
             Self::Usage(_) => 2,
             Self::Failed(_) | Self::Node(_) => 1,
+            Self::Diverged(_) => 3,
         }
     }
 }

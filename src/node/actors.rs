@@ -464,7 +464,8 @@ impl Mailboxes {
         };
         let permission = self.proposer.as_ref().map(Mailbox::inbox);
         if let (Some(mailbox), Some((key, mark))) = (self.proposer, parts.authority) {
-            let ports = proposer::Ports { best: self.pool.inbox(), drop: self.pool.inbox(), build, seal };
+            let (best, drop, passports) = (self.pool.inbox(), self.pool.inbox(), importer.passports().clone());
+            let ports = proposer::Ports { best, drop, build, seal, passports };
             let setup = proposer::Setup {
                 schedule: settings::schedule(configuration, parts.config.heartbeat_seconds),
                 config: parts.config.clone(),

@@ -1,8 +1,12 @@
 //! `chain export` and `chain import`: the same bytes on every way, and no block that was not checked.
 
-use crate::forge::Forge;
+use crate::forge::{Forge, sign};
 use crate::support::node::{Node, assert_same_blocks};
 use crate::support::wallet::{make_blocks, transfers};
+use alloy_consensus::TxEip1559;
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::Address;
+use callboard::dev;
 use std::fs;
 
 /// The bytes that a node exports.
@@ -42,6 +46,8 @@ fn exported_blocks_are_byte_equal_after_two_imports_offline_and_over_rpc() {
     make_blocks(&a, 0, 5);
     let hashes = a.send(&transfers(0, 5, 50));
     a.receipt(*hashes.last().expect("sent"));
+    let typed = TxEip1559 { chain_id: 1337, gas_limit: 21_000, to: Address::ZERO.into(), ..Default::default() };
+    a.receipt(a.send(&[sign(typed, &dev::key(1)).encoded_2718().into()])[0]);
     // Of a running node, found by its data folder.
     let from_a = exported(&a, "a", &[]);
 

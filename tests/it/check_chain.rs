@@ -436,11 +436,33 @@ fn a_divergence_makes_verify_fail_although_the_blocks_are_right() {
     ours.stop();
     ours.follow(&[&theirs]).start();
     ours.is_phase("diverged");
-    let sentence = ours.run(&["chain", "verify"]).refused(1);
-    for part in ["diverged at block 1", "last common height 0", &forge.header(1).hash_slow().to_string()] {
-        assert!(sentence.contains(part), "{part}: {sentence}");
-    }
+    let hash = forge.header(1).hash_slow().to_string();
+    let parts = ["diverged at block 1", "last common height 0", "chain rollback --to 0", &hash];
+    let says_all = |sentence: &str| {
+        for part in parts {
+            assert!(sentence.contains(part), "{part}: {sentence}");
+        }
+    };
+    says_all(&ours.run(&["chain", "verify"]).refused(3));
     ours.stop();
+    let stopped = ours.run(&["chain", "verify"]).refused(3);
+    says_all(&stopped);
+    assert!(stopped.contains("blocks are right"), "{stopped}");
+
+    // Whoever may not have the blocks verified is told of the divergence all the same.
+    ours.unset("rpc.admin").start();
+    ours.is_phase("diverged");
+    let public = ours.run(&["chain", "verify", "--rpc", &ours.rpc_url()]).refused(3);
+    says_all(&public);
+    assert!(public.contains("not verified") && public.contains("-32601"), "{public}");
+    let own = ours.run(&["chain", "verify"]).refused(3);
+    says_all(&own);
+    assert!(own.contains("rpc.admin = true"), "{own}");
+
+    // The operator has decided.
+    ours.stop();
+    let theirs = other.header(1).hash_slow().to_string();
+    ours.run(&["chain", "accept", "1", &theirs]).succeeded();
     ours.run(&["chain", "verify"]).succeeded();
 }
 

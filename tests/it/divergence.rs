@@ -57,7 +57,9 @@ fn a_follower_on_another_sealed_chain_says_so_everywhere_with_heights_hashes_and
         assert!(status["alerts"].to_string().contains(said), "{said} in the alerts");
         assert!(follower.has_logged(said), "{said} in the log");
     }
-    assert_eq!(follower.metric_with("callboard_sync_diverged", &theirs), 1);
+    for said in [ours.as_str(), &theirs, peer, "rollback --to 5", "height=\"6\""] {
+        assert_eq!(follower.metric_with("callboard_sync_diverged", said), 1, "{said} in the metric");
+    }
     assert_eq!(follower.metric_with("callboard_alert", "diverged"), 1);
     assert_eq!((follower.height(), shown.height()), (7, 8), "nobody has changed its chain");
 }

@@ -3,13 +3,12 @@
 use crate::support::chain;
 use crate::support::node::{Node, assert_same_blocks};
 use crate::support::wallet::make_blocks;
+use callboard_actors::sync_coordinator::RANGE_BLOCKS as RANGE;
 use serde_json::json;
 use std::fs;
 
 /// The longest gap, and the length of the chain.
 const LONG: u64 = 10_000;
-/// Blocks that are asked of one peer at a time.
-const RANGE: u64 = 128;
 
 /// The newest blocks are byte for byte the same, and the newest block stands for all below it.
 #[track_caller]

@@ -45,12 +45,15 @@ fn says_everywhere(node: &Node, parts: &[&str]) {
     let (code, reason) = node.get("/health/ready");
     let (reason, alerts) = (reason.to_string(), node.status()["alerts"].to_string());
     assert_eq!(code, 503, "{reason}");
-    let sentence = node.run(&["chain", "verify"]).refused(1);
+    let sentence = node.run(&["chain", "verify"]).refused(3);
     for part in parts {
         assert!(reason.contains(part), "{part} in {reason}");
         assert!(alerts.contains(part), "{part} in {alerts}");
         assert!(sentence.contains(part), "{part} in {sentence}");
         assert!(node.has_logged(part), "{part} in the log");
+    }
+    for hash in parts.iter().filter(|part| part.starts_with("0x")) {
+        assert_eq!(node.metric_with("callboard_sync_diverged", hash), 1, "{hash} in the metric");
     }
     assert_eq!((node.metric("callboard_sync_diverged"), node.metric_with("callboard_alert", "diverged")), (1, 1));
     assert_eq!(node.get("/health/live").0, 200, "it goes on serving");

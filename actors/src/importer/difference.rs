@@ -127,10 +127,10 @@ impl Question {
             rest.drain(..proofs.len().min(fit));
         }
         Comparison::Agrees(match rest.len() {
-            0 => "every key that the block touched here is as sealed: a key that it did not touch here differs"
+            0 => "every key that the block changed here is as sealed: a key that it did not change here differs"
                 .to_owned(),
             left => {
-                format!("no difference in the first keys that the block touched; {left} accounts were not compared")
+                format!("no difference in the first keys that the block changed; {left} accounts were not compared")
             }
         })
     }

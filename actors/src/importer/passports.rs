@@ -134,6 +134,13 @@ impl Passports {
         }
     }
 
+    /// The proposer has sealed a block, which it has executed before.
+    pub fn sealed(&self, block: &Block) {
+        let mut passport = self.fresh(block, Provenance::PROPOSER);
+        passport.executed_at = Some(Moment::now());
+        self.table.lock().arrive(passport);
+    }
+
     /// A block was refused. One that is known already was not: it is on its way by itself, or past its end.
     pub(super) fn refused(&self, hash: B256, provenance: Provenance) {
         let mut table = self.table.lock();

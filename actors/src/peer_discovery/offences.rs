@@ -41,9 +41,8 @@ impl Offences {
             self.points.remove(&node);
             return true;
         }
-        if self.points.len() < MAX_NODES || self.points.contains_key(&node) {
-            self.points.insert(node, (points, now));
-        }
+        make_room(&mut self.points, node, |(points, since)| (*points, *since));
+        self.points.insert(node, (points, now));
         false
     }
 
@@ -56,9 +55,8 @@ impl Offences {
     /// Bans a node.
     pub(super) fn ban(&mut self, node: NodeId, ban: Ban) {
         self.bans.retain(|_, other| other.until > ban.since);
-        if self.bans.len() < MAX_NODES {
-            self.bans.insert(node, ban);
-        }
+        make_room(&mut self.bans, node, |other| other.until);
+        self.bans.insert(node, ban);
     }
 
     /// The ban in force.
@@ -76,7 +74,55 @@ impl Offences {
     }
 }
 
+/// Where no more nodes are remembered, the one that counts least is forgotten for `node`. Otherwise whoever comes when all
+/// places are taken could do what he likes: ids cost nothing.
+fn make_room<T, K: Ord>(nodes: &mut HashMap<NodeId, T>, node: NodeId, weight: impl Fn(&T) -> K) {
+    if nodes.len() >= MAX_NODES
+        && !nodes.contains_key(&node)
+        && let Some(least) = nodes.iter().min_by_key(|(_, kept)| weight(kept)).map(|(node, _)| *node)
+    {
+        nodes.remove(&least);
+    }
+}
+
 fn faded(points: u32, since: Instant, now: Instant) -> u32 {
     let fades = now.saturating_duration_since(since).as_secs() / FADE.as_secs();
     points.saturating_sub(u32::try_from(fades).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: u32) -> NodeId {
+        let mut bytes = [7; 32];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        NodeId::of(&callboard_chain::SecretKey::from_bytes(bytes).unwrap())
+    }
+
+    #[test]
+    fn whoever_is_banned_when_all_places_are_taken_is_banned_and_the_ban_that_ends_first_gives_way() {
+        let now = Instant::now();
+        let mut offences = Offences::default();
+        for number in 0..=MAX_NODES as u32 {
+            let until = now + Duration::from_secs(60 + u64::from(number));
+            offences.ban(node(number), Ban { since: now, until, reason: String::new() });
+        }
+        assert!(offences.ban_of(now, node(MAX_NODES as u32)).is_some());
+        assert!(offences.ban_of(now, node(0)).is_none());
+        assert_eq!(offences.bans(now).count(), MAX_NODES);
+    }
+
+    #[test]
+    fn points_of_a_newcomer_are_counted_when_all_places_are_taken() {
+        let now = Instant::now();
+        let mut offences = Offences::default();
+        for number in 0..MAX_NODES as u32 {
+            offences.add(now, node(number), Offence::Odd);
+        }
+        let newcomer = node(MAX_NODES as u32);
+        let answers: Vec<_> = (0..BAN_AT).map(|_| offences.add(now, newcomer, Offence::Odd)).collect();
+        assert_eq!(answers.last(), Some(&true));
+        assert_eq!(offences.points.len(), MAX_NODES - 1);
+    }
 }

@@ -10,6 +10,7 @@ use super::state::{Effect, Schedule, State};
 use crate::block_store::HeadStored;
 use crate::confirmed_state::{BuildBlock, SealBlock};
 use crate::guard::Stop;
+use crate::importer::Passports;
 use crate::monitor::{Alarm, Alarms};
 use crate::send::{Inbox, OnTimer, Reply, Timed, Timers};
 use crate::tx_pool::{BestTransactions, DropReason, DropTransaction, PendingChanged};
@@ -44,6 +45,8 @@ pub struct Ports {
     pub build: Inbox<BuildBlock>,
     /// ConfirmedState: seal.
     pub seal: Inbox<SealBlock>,
+    /// Where the moment of each seal is kept.
+    pub passports: Passports,
 }
 
 /// The actor.
@@ -218,7 +221,9 @@ async fn propose(
         return Ok(Outcome::NothingToSeal);
     }
     let seal = Seal::sign(key, built.hash);
-    mark.record(&built.with_seal(seal)).map_err(Failure::Mark)?;
+    let block = built.with_seal(seal);
+    ports.passports.sealed(&block);
+    mark.record(&block).map_err(Failure::Mark)?;
     let sealed = ports.seal.ask(SealBlock { hash: built.hash, seal }, DEADLINE).await;
     sealed.map_err(|error| other(&error))?.map_err(|error| other(&error))?;
     Ok(Outcome::Sealed)

@@ -52,7 +52,7 @@ impl Bench {
         let (registry, deaths) = ActorRegistry::new();
         let mailbox = Mailbox::open(&actix::Arbiter::current(), registry.actor("Proposer", 64)).await.unwrap();
         let permission: Inbox<ProposePermission> = mailbox.inbox();
-        mailbox.start(move |_| Proposer::new(Ports { best, drop, build, seal }, setup));
+        mailbox.start(move |_| Proposer::new(Ports { best, drop, build, seal, passports: Default::default() }, setup));
         permission.signal(ProposePermission { may_propose: true });
         Self { clock, alarms, asked, _permission: permission, _deaths: deaths, _folder: folder }
     }

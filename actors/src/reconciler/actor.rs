@@ -86,6 +86,12 @@ impl ReconcilerMetrics {
         });
         figures
     }
+
+    /// Blocks executed again.
+    #[cfg(test)]
+    pub(super) fn blocks(&self) -> u64 {
+        self.blocks.get()
+    }
 }
 
 /// The actor.

@@ -1,14 +1,16 @@
-use super::actor::Verification;
+use super::actor::{Ports, Reconciler, ReconcilerMetrics, Setup, Verification};
 use super::check::{Fault, Meaning, check_block, check_genesis};
 use super::messages::{VerifyRange, VerifyState};
 use super::range::{RangeCheck, RangeProgress};
 use super::state::{BLOCKS_A_ROUND, Effect, Outcome, RETRY, SHARE_PERCENT, State, Step};
-use crate::callboard::Phase;
+use crate::callboard::{Callboard, Phase, Role};
+use crate::guard::Stop;
+use crate::send::{ActorRegistry, Inbox, Mailbox};
 use crate::testing::{StoredChain, genesis, key};
 use alloy_consensus::{SignableTransaction, TxLegacy};
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use callboard_chain::Transaction;
-use callboard_store::{Store, StoreConfig};
+use callboard_store::{NodeStore, Store, StoreConfig};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -305,4 +307,43 @@ fn a_full_disk_and_a_disk_that_fails_are_told_from_damage() {
     let damaged = Fault::Storage(callboard_store::StorageError::damaged("blocks", "no"));
     assert_eq!(damaged.means(), Meaning::Damage);
     assert_eq!(Fault::Missing { height: 1 }.means(), Meaning::Damage);
+}
+
+/// A process's background check until it has published: how many blocks it has executed.
+async fn checked_in_a_run(chain: &StoredChain, node_store: &NodeStore) -> u64 {
+    let (registry, _deaths) = ActorRegistry::new();
+    let mailbox = Mailbox::open(&actix::Arbiter::current(), registry.actor("Reconciler", 8)).await.unwrap();
+    let stop: Inbox<Stop> = mailbox.inbox();
+    let callboard = Callboard::new(Role::Follower);
+    callboard.set_phase(Phase::Following);
+    let metrics = ReconcilerMetrics::default();
+    let setup = Setup {
+        every: EVERY,
+        store: chain.store.clone(),
+        config: Arc::new(chain.genesis.config().clone()),
+        node_store: node_store.clone(),
+        folder: chain.folder.path().to_owned(),
+        callboard,
+        metrics: metrics.clone(),
+    };
+    let (published, mut results) = tokio::sync::watch::channel(None);
+    mailbox.start(move |_| Reconciler::new(Ports { published }, setup));
+    results.changed().await.unwrap();
+    assert_eq!(results.borrow().as_ref().and_then(|result| result.fault.clone()), None);
+    stop.ask(Stop, Duration::from_secs(20)).await.unwrap();
+    metrics.blocks()
+}
+
+#[actix::test]
+async fn a_round_after_a_restart_goes_on_where_the_last_one_has_come() {
+    let mut chain = StoredChain::new(genesis(1337, 30_000_000));
+    let path = chain.folder.path().join("node.redb");
+    for ends_at in [3, 5] {
+        while chain.live.head().number < ends_at {
+            chain.seal(&[]);
+            chain.store();
+        }
+        let blocks = checked_in_a_run(&chain, &NodeStore::open(&path).unwrap()).await;
+        assert_eq!(blocks, if ends_at == 3 { 3 } else { 2 });
+    }
 }

@@ -36,7 +36,8 @@ pub use messages::{
 };
 pub use order::{OutOfOrder, out_of_order};
 pub use pipeline::HandedOver;
-pub use report::{DivergenceReport, HeadReport, Pace, PeerReport, SyncReport, TargetReport};
+pub use report::{DivergenceReport, HeadReport, Pace, PeerReport, SyncReport, TargetReport, remedy};
 pub use staging::Staging;
 pub use state::{STALE_HEARTBEATS, State};
 pub use stream::{BlockAnswered, FetchEnded, Tools};
+pub use window::RANGE_BLOCKS;

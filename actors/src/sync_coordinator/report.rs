@@ -147,20 +147,20 @@ impl From<&Divergence> for DivergenceReport {
             theirs: found.theirs,
             peer: found.witness.to_string(),
             last_common_height: found.last_common_height,
-            remedy: remedy(found),
+            remedy: remedy(found.height, found.ours, found.theirs, found.last_common_height),
         }
     }
 }
 
-fn remedy(found: &Divergence) -> String {
-    let (height, theirs) = (found.height, found.theirs);
-    if found.ours.is_none() && height > 0 {
+/// What the operator can do about a divergence.
+pub fn remedy(height: u64, ours: Option<B256>, theirs: B256, last_common_height: Option<u64>) -> String {
+    if ours.is_none() && height > 0 {
         return format!(
             "this node has no block {height}: it was rolled back to before that branch and refuses it, for which nothing is to be done; to take that branch after all, stop this node and run `callboard chain accept {height} {theirs}`"
         );
     }
     let keep = format!("to keep this node's chain, stop it and run `callboard chain accept {height} {theirs}`");
-    match found.last_common_height {
+    match last_common_height {
         Some(common) => format!(
             "find out which chain is right; to take theirs, stop this node, run `callboard chain rollback --to {common}` and start it again; {keep}"
         ),

@@ -26,9 +26,10 @@ impl Told {
         Self { store, newest: Arc::default(), given: None }
     }
 
-    /// The operator hears of a divergence. Where the chains part must be known: that is what he decides about.
+    /// The operator hears of a divergence. Where the chains part must be known, be it at the genesis: that is what he
+    /// decides about.
     pub(super) fn diverged(&mut self, found: &Divergence) {
-        if found.last_common_height.is_some() {
+        if found.last_common_height.is_some() || found.height == 0 {
             let Divergence { height, ours, theirs, .. } = *found;
             self.remember(Some(ToldDivergence { height, ours, theirs }));
         }

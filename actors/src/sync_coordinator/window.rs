@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Longest range: so short that a range taken over from a broken peer is soon made up for, so long that a request's
 /// way to the peer and back is nothing beside it.
-const RANGE_BLOCKS: u64 = 128;
+pub const RANGE_BLOCKS: u64 = 128;
 /// Ranges that a window is cut into at least, so that several peers have work and the next range is on its way while
 /// the front is executed.
 const RANGES_PER_WINDOW: u64 = 4;

@@ -4,10 +4,13 @@ use super::source::{Source, find};
 use crate::cli::args::VerifyArgs;
 use crate::cli::output::{cell, fields};
 use crate::cli::{CliError, Output};
+use crate::configuration::Configuration;
 use crate::progress::Reporter;
 use crate::rpc_client::RpcClient;
 use crate::start::Chain;
 use callboard_actors::reconciler::{Meaning, RangeCheck, RangeProgress};
+use callboard_actors::sync_coordinator::remedy;
+use callboard_store::{NodeStore, Store, ToldDivergence};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -20,9 +23,14 @@ struct Found {
 }
 
 pub(super) async fn run(args: &VerifyArgs) -> Result<(), CliError> {
-    let found = match find(&args.config, &args.client, "admin", false)? {
-        Source::Stopped(chain) => verify_stopped(args, *chain)?,
-        Source::Running(client) => verify_running(args, &client).await?,
+    let found = match find(&args.config, &args.client, "admin", false) {
+        Ok(Source::Stopped(chain)) => verify_stopped(args, *chain),
+        Ok(Source::Running(client)) => verify_running(args, &client).await,
+        Err(error) => Err(error),
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return Err(unless_diverged(args, error).await),
     };
     let Found { from, to, fault, divergence } = found;
     let ok = fault.is_none() && divergence.is_null();
@@ -35,27 +43,69 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<(), CliError> {
         Some(fault) => Err(CliError::failed(format!(
             "{fault}; stop the node and run `callboard chain reconcile --full` to repair its database"
         ))),
-        None if !divergence.is_null() => Err(CliError::failed(diverged(&divergence))),
+        None if !divergence.is_null() => {
+            Err(CliError::Diverged(format!("the stored blocks are right, but {}", diverged(&divergence))))
+        }
         None => Ok(()),
     }
+}
+
+/// What is said where nothing could be verified: a divergence goes first, and every node says that one without admin rights.
+async fn unless_diverged(args: &VerifyArgs, error: CliError) -> CliError {
+    let Ok(Source::Running(client)) = find(&args.config, &args.client, "rpc", false) else { return error };
+    match divergence_at(&client).await {
+        Ok(divergence) if !divergence.is_null() => {
+            CliError::Diverged(format!("{}; the stored blocks were not verified: {error}", diverged(&divergence)))
+        }
+        _ => error,
+    }
+}
+
+async fn divergence_at(client: &RpcClient) -> Result<Value, CliError> {
+    let status: Value = client.call("callboard_syncStatus", json!([])).await?;
+    Ok(status["divergence"].clone())
 }
 
 /// A divergence in one sentence.
 fn diverged(divergence: &Value) -> String {
     let value = |name: &str| cell(&divergence[name]);
+    let peer = divergence["peer"].as_str().map(|peer| format!("peer {peer}"));
     format!(
-        "the stored blocks are right, but the chain has diverged at block {}: {} here, {} at peer {}; last common height {}; {}",
+        "the chain has diverged at block {}: {} here, {} at {}; last common height {}; {}",
         value("height"),
         value("ours"),
         value("theirs"),
-        value("peer"),
+        peer.unwrap_or_else(|| "a peer, when this node last ran".to_owned()),
         value("lastCommonHeight"),
         value("remedy"),
     )
 }
 
+/// The divergence that a node had when it was stopped, unless its operator has decided since.
+fn divergence_when_stopped(configuration: &Configuration, store: &Store) -> Result<Value, CliError> {
+    let path = configuration.node_database_path();
+    if !path.exists() {
+        return Ok(Value::Null);
+    }
+    let node_store = NodeStore::open(path).map_err(CliError::failed)?;
+    let Some(told) = node_store.divergence().map_err(CliError::failed)? else { return Ok(Value::Null) };
+    let ToldDivergence { height, ours, theirs } = told;
+    let accepted = node_store.accepted_forks().map_err(CliError::failed)?;
+    let here = store.snapshot().and_then(|snapshot| snapshot.hash_of(height)).map_err(CliError::failed)?;
+    // Rolled back, or gone over to the other branch.
+    if here != ours || accepted.contains(&(height, theirs)) {
+        return Ok(Value::Null);
+    }
+    let common = height.checked_sub(1);
+    let remedy = remedy(height, ours, theirs, common);
+    Ok(
+        json!({ "height": height, "ours": ours, "theirs": theirs, "peer": null, "lastCommonHeight": common, "remedy": remedy }),
+    )
+}
+
 fn verify_stopped(args: &VerifyArgs, chain: Chain) -> Result<Found, CliError> {
-    let configuration = crate::configuration::Configuration::load(&args.config.sources())?;
+    let configuration = Configuration::load(&args.config.sources())?;
+    let divergence = divergence_when_stopped(&configuration, &chain.store)?;
     let config = Arc::new(chain.genesis.config().clone());
     let check = RangeCheck::new(chain.store.clone(), config, &configuration.node.data_dir, args.from, args.to);
     let mut check = check.map_err(CliError::failed)?;
@@ -70,7 +120,7 @@ fn verify_stopped(args: &VerifyArgs, chain: Chain) -> Result<Found, CliError> {
             Err(fault) => return Err(not_verified(from, to, &fault)),
         }
     };
-    Ok(Found { from, to, fault, divergence: Value::Null })
+    Ok(Found { from, to, fault, divergence })
 }
 
 /// A check that was not made to its end says nothing of the chain.
@@ -98,8 +148,8 @@ async fn verify_running(args: &VerifyArgs, client: &RpcClient) -> Result<Found, 
             _ => return Err(not_verified(height("from"), height("to"), &cell(&state["reason"]))),
         }
     };
-    let status: Value = client.call("callboard_syncStatus", json!([])).await?;
+    let divergence = divergence_at(client).await?;
     let height = |name: &str| done[name].as_u64().unwrap_or_default();
     let fault = done["fault"].as_str().map(str::to_owned);
-    Ok(Found { from: height("from"), to: height("to"), fault, divergence: status["divergence"].clone() })
+    Ok(Found { from: height("from"), to: height("to"), fault, divergence })
 }
