@@ -82,6 +82,33 @@ fn a_follower_whose_authority_stands_still_is_stalled_with_an_old_head_until_it_
 }
 
 #[test]
+fn a_peer_on_a_dead_branch_is_an_alarm_with_the_proof_and_leaves_a_healthy_node_ready() {
+    let mut forge = Forge::with(|config| config.heartbeat_seconds = 60);
+    let mut twin = forge.twin();
+    let common = forge.extend_by(2);
+    assert_eq!(twin.extend_by(2), common);
+    let mut dead = forge.follower();
+    dead.start();
+    common.iter().chain(&[twin.extend(&[])]).for_each(|block| import(&dead, block));
+    let mut healthy = forge.follower();
+    healthy.start();
+    let living = forge.extend_at(wall_seconds(), &[]);
+    common.iter().chain(&[living.clone()]).for_each(|block| import(&healthy, block));
+    healthy.stop();
+    healthy.follow(&[&dead]).start();
+    stands(&healthy, "dead_branch", &twin.header(3).hash_slow().to_string());
+    until("the proof of two seals is kept", SOON, || {
+        let kept = healthy.call("callboard_evidence", json!([]))["evidence"].to_string();
+        let hashes = [living.hash(), twin.header(3).hash_slow()].map(|hash| hash.to_string());
+        hashes.iter().all(|hash| kept.contains(hash)).then_some(())
+    });
+    healthy.is_phase("following");
+    let (code, reason) = healthy.get("/health/ready");
+    assert_eq!((code, healthy.hash(3)), (200, living.hash()), "{reason}");
+    assert!(!healthy.alarm("diverged"));
+}
+
+#[test]
 fn a_divergence_is_an_alarm_until_the_other_chain_is_gone() {
     // A branch is forgotten when its newest block is six heartbeats old beside a fresh one of ours.
     let mut forge = Forge::with(|config| config.heartbeat_seconds = 2);
