@@ -129,8 +129,6 @@ fn decode_transactions(mut list: &[u8]) -> Result<Vec<Transaction>, DecodeBlockE
         let transaction = transaction_item(&mut list).and_then(decode_envelope);
         transactions.push(transaction.map_err(|source| DecodeBlockError::Transaction { index, source })?);
     }
-    // Blocks wait by the thousand while a node catches up, and room for more is up to half of what they take.
-    transactions.shrink_to_fit();
     Ok(transactions)
 }
 
