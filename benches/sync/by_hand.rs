@@ -9,7 +9,7 @@ use crate::workload::ALL;
 use std::time::Instant;
 
 pub(crate) fn run(runs: usize) -> Result<(), Failure> {
-    let stand = Stand::new(ALL[0])?;
+    let stand = Stand::new(ALL[0], None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     println!("{} blocks of 1 transaction through blocks-range and importBlock, one by one", stand.workload().blocks);
     println!("{:>10}  {:>8}  {:>9}", "blocks/s", "seconds", "imported");

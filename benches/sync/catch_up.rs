@@ -23,6 +23,8 @@ pub(crate) struct Stand {
     authority: Node,
     /// The last block that is not measured.
     prepared: u64,
+    /// Of the follower's database, MiB, where it is not the default.
+    cache: Option<u64>,
 }
 
 /// What one run showed.
@@ -33,27 +35,27 @@ pub(crate) struct Run {
     pub(crate) blocks: u64,
     /// Senders that the bare library recovers in a second, right before and after.
     pub(crate) recovery: f64,
-    /// MiB: most, after the first blocks, at the end.
+    /// The most memory that it held, MiB.
     pub(crate) peak: f64,
-    /// See `peak`.
-    pub(crate) early: f64,
-    /// See `peak`.
-    pub(crate) late: f64,
+    /// What it held after the first blocks, half-way and at the end, MiB.
+    pub(crate) memory: [f64; 3],
     /// Processor seconds of the follower, by thread.
     pub(crate) threads: BTreeMap<String, f64>,
     /// Processor seconds of the node that serves.
     pub(crate) serving: f64,
     /// `stages` of the status at the end.
     pub(crate) stages: Vec<Value>,
+    /// Seconds that each stage had work and waited for the next one.
+    pub(crate) stalled: Vec<(String, f64)>,
 }
 
 impl Stand {
     /// Builds the chain and serves it.
-    pub(crate) fn new(workload: Workload) -> Result<Self, Failure> {
+    pub(crate) fn new(workload: Workload, cache: Option<u64>) -> Result<Self, Failure> {
         let mut authority = Node::authority();
         let prepared = workload.build(&authority.path(""))?;
         authority.set("genesis.heartbeat_s", 3_600).start_within(WITHIN);
-        Ok(Self { workload, authority, prepared })
+        Ok(Self { workload, authority, prepared, cache })
     }
 
     /// What there is to catch up with.
@@ -77,30 +79,37 @@ impl Stand {
         let (end, server) = (self.prepared + self.workload.blocks, self.authority.pid());
         let served = process::cpu(server);
         let mut follower = Node::follower("follower", &[&self.authority]);
+        if let Some(mib) = self.cache {
+            follower.set("store.cache_bytes", mib << 20);
+        }
         follower.start();
         let pid = follower.pid();
-        let (mut began, mut first, mut early) = (Instant::now(), 0, f64::NAN);
+        let looks = [self.prepared + EARLY, self.prepared + self.workload.blocks / 2, end];
+        let (mut began, mut first, mut memory) = (Instant::now(), 0, [f64::NAN; 3]);
         until("the follower catches up", WITHIN, || {
             let height = follower.height();
             if self.prepared > SHORT && first < self.prepared {
                 (began, first) = (Instant::now(), height);
             }
-            if height >= self.prepared + EARLY && early.is_nan() {
-                early = process::memory(pid).0;
+            for (at, held) in looks.iter().zip(&mut memory) {
+                if height >= *at && held.is_nan() {
+                    *held = process::memory(pid).0;
+                }
             }
             (height >= end).then_some(())
         });
         let seconds = began.elapsed().as_secs_f64();
-        let (late, peak) = process::memory(pid);
+        let peak = process::memory(pid).1;
         let (threads, serving) = (process::cpu_by_thread(pid), process::cpu(server) - served);
         let stages = follower.status()["stages"].as_array().cloned().unwrap_or_default();
+        let stalled = stalled(&follower.metrics());
         if follower.hash(end) != self.authority.hash(end) {
             return Err(format!("{}: the follower has another block {end}", self.workload.name).into());
         }
         // The cores are to be free for the second measurement.
         drop(follower);
         let recovery = f64::midpoint(before, recovery::per_second());
-        Ok(Run { seconds, blocks: end - first, recovery, peak, early, late, threads, serving, stages })
+        Ok(Run { seconds, blocks: end - first, recovery, peak, memory, threads, serving, stages, stalled })
     }
 }
 
@@ -114,4 +123,14 @@ impl Run {
     pub(crate) fn ratio(&self, workload: &Workload) -> f64 {
         self.blocks_per_second() * workload.transactions.max(1) as f64 / self.recovery
     }
+}
+
+/// Out of a node's metrics.
+fn stalled(metrics: &str) -> Vec<(String, f64)> {
+    let stage = |line: &str| {
+        let (stage, seconds) =
+            line.strip_prefix(r#"callboard_sync_stage_stalled_seconds_total{stage=""#)?.split_once('"')?;
+        Some((stage.to_owned(), seconds.trim_start_matches('}').trim().parse().ok()?))
+    };
+    metrics.lines().filter_map(stage).collect()
 }

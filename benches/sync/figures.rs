@@ -12,14 +12,14 @@ const LITTLE: f64 = 0.02;
 pub(crate) fn print_head() {
     println!("medians; ratio: signatures a second over the bare library's on all cores; RSS and CPU of the follower");
     println!(
-        "{:<18}  {:>9}  {:>9}  {:>6}  {:>10}  {:>8}  {:>22}  {:>7}  {:>9}",
+        "{:<18}  {:>9}  {:>9}  {:>6}  {:>10}  {:>8}  {:>23}  {:>7}  {:>9}",
         "workload",
         "blocks/s",
         "tx/s",
         "ratio",
         "recovery/s",
         "peak MiB",
-        "MiB at 1,000 → at end",
+        "MiB at 1,000, half, end",
         "CPU s",
         "serving s"
     );
@@ -29,14 +29,14 @@ pub(crate) fn print_head() {
 pub(crate) fn print(workload: Workload, runs: &[Run]) {
     let blocks = median(runs.iter().map(Run::blocks_per_second));
     println!(
-        "{:<18}  {:>9.0}  {:>9.0}  {:>6.3}  {:>10.0}  {:>8.0}  {:>22}  {:>7.2}  {:>9.2}",
+        "{:<18}  {:>9.0}  {:>9.0}  {:>6.3}  {:>10.0}  {:>8.0}  {:>23}  {:>7.2}  {:>9.2}",
         workload.name,
         blocks,
         blocks * workload.transactions as f64,
         median(runs.iter().map(|run| run.ratio(&workload))),
         median(runs.iter().map(|run| run.recovery)),
         median(runs.iter().map(|run| run.peak)),
-        format!("{:.0} → {:.0}", median(runs.iter().map(|run| run.early)), median(runs.iter().map(|run| run.late))),
+        [0, 1, 2].map(|look| format!("{:.0}", median(runs.iter().map(|run| run.memory[look])))).join(", "),
         median(runs.iter().map(|run| run.threads.values().sum())),
         median(runs.iter().map(|run| run.serving)),
     );
@@ -47,6 +47,8 @@ pub(crate) fn print(workload: Workload, runs: &[Run]) {
     let figure =
         |stage: &serde_json::Value| Some(format!("{} {:.2}", stage["name"].as_str()?, stage["seconds"].as_f64()?));
     println!("    busy s by stage: {}", run.stages.iter().filter_map(figure).collect::<Vec<_>>().join(", "));
+    let stalled = run.stalled.iter().map(|(name, seconds)| format!("{name} {seconds:.2}"));
+    println!("    stalled s by stage: {}", stalled.collect::<Vec<_>>().join(", "));
 }
 
 fn by_size(seconds: &BTreeMap<String, f64>) -> String {

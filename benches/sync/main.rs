@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench sync [-- NAME... [--runs N]]    all workloads, or those whose names contain one of NAME
+//! cargo bench --bench sync -- NAME... --cache-mib N   the same with another cache: what grows besides it shows
 //! cargo bench --profile dev --bench sync -- --quick   the small ones, held against benches/sync/quick.dev.json
 //! cargo bench --profile dev --bench sync -- --quick --write    the same, and their ratios become the ones to hold against
 //! cargo bench --bench sync -- --by-hand               4,000 blocks through blocks-range and importBlock, one by one
@@ -35,6 +36,7 @@ mod support;
 mod workload;
 
 use std::process::ExitCode;
+use std::str::FromStr;
 use support::chain::Failure;
 
 /// Runs of each workload, where nothing else is asked for.
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
 /// Whether everything is as fast as it has to be.
 fn run(mut arguments: Vec<String>) -> Result<bool, Failure> {
     let runs = take_value(&mut arguments, "--runs")?.unwrap_or(RUNS);
+    let cache = take_value(&mut arguments, "--cache-mib")?;
     let mut flag = |name: &str| {
         let before = arguments.len();
         arguments.retain(|argument| argument != name);
@@ -67,7 +70,7 @@ fn run(mut arguments: Vec<String>) -> Result<bool, Failure> {
     };
     let (quick, write, by_hand, restart) = (flag("--quick"), flag("--write"), flag("--by-hand"), flag("--restart"));
     if let Some(unknown) = arguments.iter().find(|argument| argument.starts_with("--")) {
-        let known = "--runs N, --quick, --write, --by-hand and --restart";
+        let known = "--runs N, --cache-mib N, --quick, --write, --by-hand and --restart";
         return Err(format!("{unknown} is no flag of this bench; it takes {known}, and names of workloads").into());
     }
     if by_hand {
@@ -82,16 +85,19 @@ fn run(mut arguments: Vec<String>) -> Result<bool, Failure> {
     let chosen = workload::chosen(&workload::ALL, &arguments)?;
     figures::print_head();
     for workload in chosen {
-        let stand = catch_up::Stand::new(workload)?;
+        let stand = catch_up::Stand::new(workload, cache)?;
         let runs = (0..runs).map(|_| stand.catch_up()).collect::<Result<Vec<_>, _>>()?;
         figures::print(workload, &runs);
     }
     Ok(true)
 }
 
-fn take_value(arguments: &mut Vec<String>, name: &str) -> Result<Option<usize>, Failure> {
+fn take_value<N>(arguments: &mut Vec<String>, name: &str) -> Result<Option<N>, Failure>
+where
+    N: FromStr + Default + PartialOrd,
+{
     let Some(place) = arguments.iter().position(|argument| argument == name) else { return Ok(None) };
-    let value = arguments.get(place + 1).and_then(|value| value.parse().ok()).filter(|value| *value > 0);
+    let value = arguments.get(place + 1).and_then(|value| value.parse().ok()).filter(|value| *value > N::default());
     let value = value.ok_or_else(|| format!("{name} takes a number above 0"))?;
     arguments.drain(place..=place + 1);
     Ok(Some(value))

@@ -18,7 +18,7 @@ const BUILD: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
 
 /// Whether every workload is as fast as it was when the kept ratios were written.
 pub(crate) fn run(write: bool) -> Result<bool, Failure> {
-    let stands = QUICK.iter().map(|workload| Stand::new(*workload)).collect::<Result<Vec<_>, _>>()?;
+    let stands = QUICK.iter().map(|workload| Stand::new(*workload, None)).collect::<Result<Vec<_>, _>>()?;
     let measured = measure(&stands)?;
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("benches/sync/quick.{BUILD}.json"));
     if write {

@@ -84,11 +84,11 @@ pub(crate) fn write_state(write: &WriteTransaction, blocks: &[Confirmed<Block>])
     let mut code = BTreeMap::new();
     for confirmed in blocks {
         let changes = confirmed.changes();
-        accounts.extend(changes.accounts.iter().map(|change| (change.address, change.after)));
+        accounts.extend(changes.accounts.iter().map(|change| (&change.address, change.after.as_ref())));
         storage.extend(changes.storage.iter().map(|change| ((change.address, change.slot), change.after)));
         code.extend(changes.code.iter().map(|(hash, code)| (*hash, code)));
     }
-    write_accounts(write, &accounts)?;
+    write_accounts(write, accounts)?;
     write_storage(write, &storage)?;
     let mut table = write.open_table(CODE)?;
     for (hash, bytes) in code {
@@ -97,9 +97,10 @@ pub(crate) fn write_state(write: &WriteTransaction, blocks: &[Confirmed<Block>])
     Ok(())
 }
 
-pub(crate) fn write_accounts(
+/// Accounts in the order of their addresses; `None` for one that is no more.
+pub(crate) fn write_accounts<'a>(
     write: &WriteTransaction,
-    accounts: &BTreeMap<Address, Option<Account>>,
+    accounts: impl IntoIterator<Item = (&'a Address, Option<&'a Account>)>,
 ) -> Result<(), StorageError> {
     let mut table = write.open_table(ACCOUNTS)?;
     for (address, account) in accounts {

@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, U256};
 use callboard_chain::trie::{StateTrie, TrieError, TrieUpdates};
 use callboard_chain::{Blame, BlockChanges};
 use redb::WriteTransaction;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 /// What a rollback did.
@@ -180,9 +180,10 @@ fn reverted_trie(snapshot: &Snapshot, target: Head, changes: &BlockChanges) -> R
 }
 
 fn restore_state(write: &WriteTransaction, changes: &BlockChanges) -> Result<(), StorageError> {
-    let accounts = changes.accounts.iter().map(|change| (change.address, change.before)).collect();
+    let accounts: BTreeMap<_, _> =
+        changes.accounts.iter().map(|change| (&change.address, change.before.as_ref())).collect();
     let storage = changes.storage.iter().map(|change| ((change.address, change.slot), change.before)).collect();
-    batch::write_accounts(write, &accounts)?;
+    batch::write_accounts(write, accounts)?;
     batch::write_storage(write, &storage)
 }
 

@@ -43,6 +43,7 @@ mod rolled_back;
 mod rpc_bounds;
 mod sealed_once;
 mod seeds;
+mod serving;
 mod shapes;
 mod storage_error;
 mod subscribers;

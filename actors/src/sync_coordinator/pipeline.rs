@@ -8,9 +8,11 @@ use crate::importer::{ImportFailure, Importer, Next};
 use crate::send::Inbox;
 use crate::transport::NodeId;
 use actix::Message;
+use alloy_consensus::Transaction as _;
+use alloy_primitives::Address;
 use callboard_chain::live::ConfirmError;
 use callboard_chain::verify::{HeaderError, VerifyError};
-use callboard_chain::{Blame, Block, Verified};
+use callboard_chain::{Blame, Block, Transaction, Verified};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,9 +20,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use tracing::{Instrument, Span};
 
-/// Bytes of fetched blocks that wait or are being verified, beyond which only the front is fetched. Eight of the
-/// largest blocks, and far more than the disk takes in a second.
-const MAX_BYTES: usize = 64 << 20;
+/// Memory of fetched blocks that wait or are being verified, beyond which only the front is fetched: of transfers 100,000,
+/// several seconds' work of two cores.
+const MAX_BYTES: usize = 32 << 20;
+/// What a decoded transaction takes besides its canonical bytes and a copy of its input: itself and its sender.
+const DECODED_TRANSACTION: usize = size_of::<Transaction>() + size_of::<Address>();
 
 /// The hand-over has imported blocks, or could not. Signalled by its task.
 #[derive(Debug, Message)]
@@ -84,6 +88,16 @@ struct Bytes {
 pub(super) struct Held {
     bytes: Arc<Bytes>,
     count: usize,
+}
+
+impl Held {
+    /// The block was decoded, which takes several times its canonical bytes where transactions are small.
+    pub(super) fn decoded(&mut self, block: &Block) {
+        let of = |transaction: &Transaction| transaction.input().len().saturating_add(DECODED_TRANSACTION);
+        let more = block.transactions().iter().map(of).sum();
+        self.bytes.held.fetch_add(more, Ordering::AcqRel);
+        self.count = self.count.saturating_add(more);
+    }
 }
 
 impl Drop for Held {

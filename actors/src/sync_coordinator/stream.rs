@@ -272,11 +272,12 @@ async fn verify(
     let (blocks, held): (Vec<_>, Vec<_>) =
         frames.into_iter().map(|(bytes, held)| ((bytes, importer.block_span()), held)).unzip();
     let verdicts = importer.verify_each(blocks.clone(), provenance).await;
-    let fetched = |((verdict, (bytes, span)), held)| {
+    let fetched = |((verdict, (bytes, span)), mut held): (_, Held)| {
         let block = match verdict {
             Ok(block) => FetchedBlock::Verified(block),
             Err(failure) => against_a_rule(bytes, failure)?,
         };
+        held.decoded(block.block());
         Ok(Fetched { peer, provenance, block, span, _held: held })
     };
     verdicts.into_iter().zip(blocks).zip(held).map(fetched).collect()

@@ -122,6 +122,8 @@ impl StateTrie {
         for trie in self.storages.values_mut().filter(|trie| !trie.is_clean()) {
             trie.take_updates(&mut updates);
         }
+        // An empty one has no node that counts: without end, contracts could leave such behind.
+        self.storages.retain(|_, trie| !trie.is_empty());
         updates
     }
 
@@ -148,6 +150,12 @@ impl StateTrie {
         self.storages.retain(|_, trie| trie.root.node.is_some() || !trie.is_clean());
         self.accounts.count(0, &mut [0; RANKS]);
         self.storages.values_mut().for_each(|trie| trie.count(0, &mut [0; RANKS]));
+    }
+
+    /// Storage tries in memory.
+    #[cfg(test)]
+    pub(super) fn storage_tries(&self) -> usize {
+        self.storages.len()
     }
 
     /// Never less than the number of nodes in memory.

@@ -472,11 +472,11 @@ fn a_wrong_account_or_slot_is_found_by_recomputing_the_root() {
     crate::batch::write_storage(&write, &[((contract(0), slot), U256::from(7))].into()).unwrap();
     let account_0 = compared.fixture.state.accounts[&account(0)];
     let richer = callboard_chain::Account { balance: account_0.balance + U256::from(1), ..account_0 };
-    crate::batch::write_accounts(&write, &[(account(0), Some(richer))].into()).unwrap();
+    crate::batch::write_accounts(&write, [(&account(0), Some(&richer))]).unwrap();
     compared.write(write);
     assert_ne!(recomputed(&compared.store.snapshot().unwrap()).unwrap(), root);
     let write = compared.writer.begin().unwrap();
-    crate::batch::write_accounts(&write, &[(account(0), Some(account_0))].into()).unwrap();
+    crate::batch::write_accounts(&write, [(&account(0), Some(&account_0))]).unwrap();
     crate::batch::write_storage(&write, &[((account(50), slot), U256::from(7))].into()).unwrap();
     compared.write(write);
     let error = recomputed(&compared.store.snapshot().unwrap()).unwrap_err();

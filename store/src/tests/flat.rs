@@ -86,7 +86,7 @@ fn a_damaged_value_and_a_damaged_node_are_named() {
     let damage = |compared: &mut Compared, address: Address, balance: U256| {
         let write = compared.writer.begin().unwrap();
         let damaged = callboard_chain::Account { balance, ..of_account };
-        crate::batch::write_accounts(&write, &[(address, Some(damaged))].into()).unwrap();
+        crate::batch::write_accounts(&write, [(&address, Some(&damaged))]).unwrap();
         compared.write(write);
     };
     damage(&mut compared, account(2), U256::from(1));

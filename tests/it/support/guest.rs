@@ -72,4 +72,13 @@ impl Following<'_> {
         let bytes = self.guest.runtime.block_on(self.stream.next_block()).expect("a frame");
         Block::decode(bytes.expect("no end").into()).expect("a block")
     }
+    /// Takes so many blocks without a look at them.
+    #[track_caller]
+    pub(crate) fn pass(&mut self, count: u64) {
+        self.guest.runtime.block_on(async {
+            for _ in 0..count {
+                self.stream.next_block().await.expect("a frame").expect("no end");
+            }
+        });
+    }
 }

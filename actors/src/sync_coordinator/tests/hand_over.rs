@@ -15,8 +15,8 @@ use crate::sync_coordinator::pipeline::{Fetched, FetchedBlock, HandedOver, Pipel
 use crate::testing::{StoredChain, genesis, key};
 use crate::verifier::Verifier;
 use actix::Arbiter;
-use alloy_consensus::Header;
-use alloy_primitives::B256;
+use alloy_consensus::{Header, SignableTransaction, TxLegacy};
+use alloy_primitives::{B256, Signature};
 use callboard_chain::Block;
 use callboard_store::{Head, LatestState, NodeStore};
 use std::time::Duration;
@@ -64,6 +64,22 @@ async fn bring(pipeline: &Pipeline, importer: &Importer, blocks: &[Block]) {
         let (block, span) = (FetchedBlock::Verified(verified), tracing::Span::none());
         pipeline.put(height, Fetched { peer: peer(1), provenance, block, span, _held: held });
     }
+}
+
+/// A transfer takes a hundred bytes on its way and three times as many once it is decoded.
+#[test]
+fn what_waits_counts_with_what_its_decoded_transactions_take() {
+    const TRANSFERS: usize = 130_000;
+    let unsigned = TxLegacy { chain_id: Some(1337), gas_limit: 21_000, ..TxLegacy::default() };
+    let signature = Signature::from_raw_array(&key(9).sign(unsigned.signature_hash())).unwrap();
+    let block = Block::sealed(Header::default(), vec![unsigned.into_signed(signature).into(); TRANSFERS], &key(1));
+    let (pipeline, far) = (Pipeline::new(0), 1_000);
+    let mut held = pipeline.hold(block.bytes().len());
+    assert!(pipeline.has_room(far), "{} bytes", block.bytes().len());
+    held.decoded(&block);
+    assert!(!pipeline.has_room(far) && pipeline.has_room(4), "the front has room whatever waits");
+    drop(held);
+    assert!(pipeline.has_room(far));
 }
 
 fn heights(message: &ImportBlocks) -> Vec<u64> {

@@ -42,6 +42,9 @@ use tokio::sync::{Semaphore, watch};
 
 /// Threads that serve peers. Blocks are read on others; two keep up with the disk.
 const WORKERS: usize = 2;
+/// Threads on which each of those reads the store. However many streams want blocks at one time, no more than these, one
+/// of which a proof may hold for long, are beside who seals and executes; a chunk is read in a millisecond or two.
+const READERS_PER_WORKER: usize = 2;
 /// Connections of each thread. At this number nobody is taken in any more and so nobody gives way: even one thread alone
 /// holds more than [`Connections`] leaves open.
 const CONNECTIONS_PER_WORKER: usize = 512;
@@ -137,6 +140,7 @@ impl PeerServer {
         let shared = web::Data::new(Shared::new(config, connections.clone(), stopped));
         let server = HttpServer::new(move || App::new().app_data(shared.clone()).configure(routes::configure))
             .workers(WORKERS)
+            .worker_max_blocking_threads(READERS_PER_WORKER)
             .on_connect(move |socket, extensions| {
                 let plain = socket.downcast_ref::<TcpStream>();
                 let socket = plain.or_else(|| Some(socket.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0));

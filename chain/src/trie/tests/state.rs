@@ -211,6 +211,19 @@ fn shrink_within_the_limit_drops_nothing() {
 }
 
 #[test]
+fn storage_that_was_emptied_leaves_nothing_in_memory_and_is_found_empty_again() {
+    let mut run = Run::new();
+    for (value, tries) in [(1, 10), (0, 0), (2, 10)] {
+        run.block((0..10).map(|number| Action::Store(number, 7, value)).collect());
+        run.commit();
+        assert_eq!((run.trie.storage_tries(), run.trie.root()), (tries, run.model.root()));
+    }
+    run.block((0..10).map(Action::Remove).collect());
+    run.commit();
+    assert_eq!(run.trie.storage_tries(), 0);
+}
+
+#[test]
 fn account_that_disappears_loses_all_stored_nodes_even_if_its_slots_are_not_listed() {
     let mut run = large();
     run.trie = StateTrie::new(run.model.root());
