@@ -8,6 +8,8 @@
 //! `CALLBOARD_BENCH_URL` (`http://HOST:PORT`) names another node with the same ten funded accounts, which gets the same in
 //! the same run, turn by turn: `anvil --block-time 0.1` is one.
 
+#[path = "../common/accounts.rs"]
+mod accounts;
 #[path = "../common/connection.rs"]
 mod connection;
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -19,11 +21,12 @@ mod statistics;
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 
+use accounts::wallets;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, hex};
 use connection::Connection;
 use futures_util::future::try_join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use statistics::{median, quantile};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -176,20 +179,6 @@ async fn run(url: &str, transfers: usize) -> Result<Run, Failure> {
     Ok(Run { accepted, confirmed, refused: f64::from(refused.get()), loaded, alone })
 }
 
-/// The ten accounts, as they stand on this chain.
-async fn wallets(connection: &mut Connection) -> Result<Vec<Wallet>, Failure> {
-    let chain_id = number(&call(connection, "eth_chainId", json!([])).await?)?;
-    let head = call(connection, "eth_getBlockByNumber", json!(["latest", false])).await?;
-    // Twice what the newest block asks for, so that no transfer has to wait for a lower price.
-    let fee = u128::from(number(&head["baseFeePerGas"])?) * 2;
-    let mut wallets = Vec::new();
-    for wallet in Wallet::funded() {
-        let nonce = call(connection, "eth_getTransactionCount", json!([wallet.address(), "pending"])).await?;
-        wallets.push(wallet.on(chain_id, number(&nonce)?, fee));
-    }
-    Ok(wallets)
-}
-
 /// One list of transfers for each connection; each account sends over one connection, in the order of its nonces.
 fn sign(connection: &Connection, wallets: &mut [Wallet], transfers: usize) -> Result<Vec<Vec<Signed>>, Failure> {
     let mut queues: Vec<Vec<Signed>> = (0..CONNECTIONS).map(|_| Vec::new()).collect();
@@ -236,19 +225,4 @@ async fn until_receipt(connection: &mut Connection, transfer: &Signed) -> Result
         tokio::time::sleep(MOMENT).await;
     }
     Ok(())
-}
-
-async fn call(connection: &mut Connection, method: &str, params: Value) -> Result<Value, Failure> {
-    let request = connection.call(method, &params);
-    let mut answer = connection.json(&request).await?;
-    match answer.get_mut("result") {
-        Some(result) => Ok(result.take()),
-        None => Err(format!("{method}: {answer}").into()),
-    }
-}
-
-fn number(value: &Value) -> Result<u64, Failure> {
-    let digits =
-        value.as_str().and_then(|text| text.strip_prefix("0x")).ok_or_else(|| format!("no number: {value}"))?;
-    Ok(u64::from_str_radix(digits, 16)?)
 }

@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import vm from 'node:vm';
+import { ethers } from 'ethers';
+import { key } from './support/chain.mjs';
 import { forgeProject } from './support/forge.mjs';
+import { hardhatRun } from './support/hardhat.mjs';
 import { step, story } from './support/network.mjs';
-import { runSnippet, snippets, start } from './support/snippets.mjs';
+import { located, runSnippet, snippets, start } from './support/snippets.mjs';
 import { within, until } from './support/until.mjs';
 
 const PAGE = 'clients.md';
@@ -34,6 +37,7 @@ story('the snippets of the page about clients do what it says', async (network, 
     assert.match(printed, /^Deployed to: 0x[0-9a-fA-F]{40}$/m);
     assert.match(printed, /ONCHAIN EXECUTION COMPLETE & SUCCESSFUL/);
   });
+  await step(t, 'Hardhat runs a script, for nothing where it is told so', () => useHardhat(network, node));
   await step(t, 'a page adds the network to a wallet, which the configuration lets in', () => addNetwork(node));
 });
 
@@ -57,6 +61,28 @@ async function follows(node, language, code) {
   } finally {
     await program.stop();
   }
+}
+
+/** As the page has it; from an account without funds; and from one that is not told to offer nothing. */
+async function useHardhat(network, node) {
+  const [config, script] = snippets(PAGE, 'Hardhat', 'js');
+  const [account] = /0x[0-9a-f]{64}/.exec(config);
+  const free = located(node, config);
+  const runs = {
+    documented: [free, script],
+    poor: [free.replace(account, ethers.Wallet.createRandom().privateKey), script.replace("'0xde0b6b3a7640000'", "'0x0'")],
+    paying: [free.replace(account, key(2)).replace('gasPrice: 0,', ''), script],
+  };
+  const offers = await Promise.all(Object.entries(runs).map(async ([name, run]) => {
+    const printed = await hardhatRun(join(network.folder, name), ...run);
+    const [, height] = /^confirmed in block (\d+)$/m.exec(printed) ?? assert.fail(printed);
+    const receipts = await node.rpc('eth_getBlockReceipts', ethers.toQuantity(height));
+    const sender = ethers.computeAddress(/0x[0-9a-f]{64}/.exec(run[0])[0]).toLowerCase();
+    const { status, type, effectiveGasPrice } = receipts.find(({ from }) => from === sender);
+    return [name, status, type, effectiveGasPrice];
+  }));
+  const expected = [['documented', '0x1', '0x0', '0x0'], ['poor', '0x1', '0x0', '0x0'], ['paying', '0x1', '0x2', '0x1']];
+  assert.deepEqual(offers, expected);
 }
 
 /** With a wallet that does what EIP-3085 says: it asks the node, from its own origin, whether it is that chain. */

@@ -182,10 +182,10 @@ fn sender_without_any_balance_is_refused_by_name() {
     let poor = SecretKey::from_bytes([7; 32]).expect("a key");
     let (code, message) = refusal(&node, &by(&poor, unsigned(0, RECIPIENT, 0)));
     assert_eq!(code, REFUSED);
-    assert!(message.starts_with("insufficient funds for"), "{message}");
+    assert!(message.starts_with("insufficient funds for transfer"), "{message}");
     let (code, message) = refusal(&node, &by(&poor, unsigned(0, RECIPIENT, 1)));
     assert_eq!(code, REFUSED);
-    assert!(message.starts_with("insufficient funds for"), "{message}");
+    assert!(message.starts_with("insufficient funds for gas * price + value"), "{message}");
     confirmed(&node, &by(&dev::key(0), unsigned(0, RECIPIENT, 1)));
 }
 

@@ -111,6 +111,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc_frontend::config::{RpcConfig, TraceConfig};
+    use crate::rpc_frontend::server::SharedLimits;
     use std::sync::mpsc;
 
     #[actix_web::test]
@@ -160,6 +162,16 @@ mod tests {
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(()));
         assert_eq!(lane.run(|| Ok(2)).await, Ok(2), "its place is free again");
+    }
+
+    #[actix_web::test]
+    async fn so_many_traces_run_at_once_as_are_configured_and_two_unless_it_is_said() {
+        for (config, expected) in
+            [(TraceConfig::default(), 2), (TraceConfig { at_once: 5, ..TraceConfig::default() }, 5)]
+        {
+            let limits = SharedLimits::new(&RpcConfig { trace: config, ..RpcConfig::default() });
+            assert_eq!((limits.traces.most, limits.traces.places.available_permits()), (expected, expected));
+        }
     }
 
     #[actix_web::test]

@@ -11,11 +11,9 @@ use super::{BlockContext, CallError, ExecuteError, ExecutionError, TransactionOu
 use crate::{Blame, StateReadError, StateReader, Transaction};
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_trace::geth::{AccountState, PreStateFrame};
-use revm::DatabaseRef;
 use revm::context::result::ResultAndState;
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError, TracingInspector};
 use revm_inspectors::tracing::{TracingInspectorConfig, TransactionContext};
-use std::collections::BTreeMap;
 
 pub use alloy_rpc_types_trace::geth::{
     CallConfig, FlatCallConfig, GethDefaultTracingOptions as StepConfig, GethTrace as Trace,
@@ -254,38 +252,15 @@ fn told<S: StateReader>(
         (Trace::FlatCallTracer(calls), Tracer::FlatCalls(config)) if config.convert_parity_errors != Some(true) => {
             calls.iter_mut().filter_map(|call| call.trace.error.as_mut()).for_each(as_geth_says);
         }
-        (Trace::PreStateTracer(PreStateFrame::Default(accounts)), Tracer::Prestate { config, include_empty }) => {
-            let beneficiary = context.block.beneficiary;
-            add_account(&mut accounts.0, database, beneficiary, config)?;
-            if *include_empty {
-                for address in executed.state.keys().copied().chain([beneficiary]) {
-                    accounts.0.entry(address).or_insert_with(empty_account);
-                }
+        // The beneficiary is among them, whatever it is paid.
+        (Trace::PreStateTracer(PreStateFrame::Default(accounts)), Tracer::Prestate { include_empty: true, .. }) => {
+            for address in executed.state.keys() {
+                accounts.0.entry(*address).or_insert_with(empty_account);
             }
         }
         _ => {}
     }
     Ok(trace)
-}
-
-/// Tells of an account that the transaction may not have touched, unless it is empty: geth always does of the beneficiary.
-fn add_account(
-    accounts: &mut BTreeMap<Address, AccountState>,
-    database: &impl DatabaseRef<Error = StateReadError>,
-    address: Address,
-    config: &PrestateConfig,
-) -> Result<(), ExecuteError> {
-    let Some(info) = database.basic_ref(address).map_err(ExecuteError::State)? else { return Ok(()) };
-    if info.is_empty() || accounts.contains_key(&address) {
-        return Ok(());
-    }
-    let code = if config.code_enabled() && !info.is_empty_code_hash() {
-        Some(database.code_by_hash_ref(info.code_hash).map_err(ExecuteError::State)?.original_bytes())
-    } else {
-        None
-    };
-    accounts.insert(address, AccountState::from_account_info(info.nonce, info.balance, code));
-    Ok(())
 }
 
 fn empty_account() -> AccountState {

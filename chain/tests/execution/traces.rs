@@ -249,6 +249,10 @@ fn a_trace_ends_at_its_bounds() {
     let large = stack(None);
     assert!(matches!(large, Err(TraceError::TooLarge { most: 100_000 })), "{large:?}");
     assert!(stack(Some(10)).is_ok(), "what is not recorded is not counted");
+
+    let mut late = tracer(&state, &Tracer::Noop, TraceLimits { expired: &|| true, ..LIMITS });
+    let replayed = late.replay(&calling_with(0, CONTRACT, U256::from(3)), ALICE);
+    assert!(matches!(replayed, Err(TraceError::TimedOut)), "also before the one that is wanted: {replayed:?}");
 }
 
 #[test]
@@ -286,6 +290,36 @@ fn what_grows_faster_than_the_gas_is_counted() {
     assert!(steps(true).is_ok());
     let tree = call(OTHER_CONTRACT, &Tracer::Calls(CallConfig::default()));
     assert!(matches!(tree, Err(TraceError::TooLarge { .. })), "{tree:?}");
+}
+
+#[test]
+fn what_is_recorded_of_steps_and_calls_is_counted_with_its_size() {
+    let five_hundred_pushes = "5f".repeat(500);
+    // 64 KiB of memory, and then a hundred times PUSH0 POP.
+    let memory = format!("5f6201000052{}", "5f50".repeat(100));
+    let a_hundred_times = |what: &str| format!("60645b{what}506001900380600257");
+    let outputs = a_hundred_times(&format!("5f5f5f5f5f73{}5af1", hex::encode(OTHER_CONTRACT)));
+    let init_codes = a_hundred_times("61c0005f5ff0");
+    let trace = |code: &str, tracer: &Tracer| {
+        // The other one returns 64 KiB.
+        let state = state([(CONTRACT, with_code(code)), (OTHER_CONTRACT, with_code("620100005ff3"))]);
+        let request = CallRequest { from: ALICE, to: Some(CONTRACT), ..CallRequest::default() };
+        let limits = TraceLimits { bytes: 2_000_000, ..LIMITS };
+        trace_call(&state, context(Hardfork::Osaka), &request, tracer, 30_000_000, limits)
+    };
+    let bare = StepConfig { disable_stack: Some(true), disable_storage: Some(true), ..StepConfig::default() };
+    let with_stack = StepConfig { disable_stack: None, ..bare };
+    let with_memory = StepConfig { enable_memory: Some(true), ..bare };
+    let calls = Tracer::Calls(CallConfig::default());
+    for (code, tracer, without) in [
+        (&five_hundred_pushes, Tracer::Steps(with_stack), Tracer::Steps(bare)),
+        (&memory, Tracer::Steps(with_memory), Tracer::Steps(bare)),
+        (&outputs, calls, Tracer::Noop),
+        (&init_codes, calls, Tracer::Noop),
+    ] {
+        assert!(matches!(trace(code, &tracer), Err(TraceError::TooLarge { .. })), "{tracer:?}");
+        assert!(trace(code, &without).is_ok(), "{without:?}");
+    }
 }
 
 #[test]

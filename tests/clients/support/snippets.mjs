@@ -21,6 +21,12 @@ export function snippets(page, heading, language) {
   return found;
 }
 
+/** A snippet that goes to `node`. */
+export function located(node, code) {
+  if (!code.includes(DOCUMENTED)) throw new Error(`the snippet does not go to ${DOCUMENTED}:\n${code}`);
+  return code.replaceAll(DOCUMENTED, node.addresses.rpc);
+}
+
 /** The program that reads a language from standard input. Modules are found where the tests are. */
 function interpreter(language) {
   // What is not found beside the packages is on the path already.
@@ -37,7 +43,7 @@ function interpreter(language) {
 
 /** Starts a snippet against `node`: `{ output(), ended, stop() }`; `ended` fails where the program does. */
 export function start(node, language, code, cwd = here('..')) {
-  if (!code.includes(DOCUMENTED)) throw new Error(`the snippet does not go to ${DOCUMENTED}:\n${code}`);
+  const text = located(node, code);
   const { file, args, env } = interpreter(language);
   const child = spawn(file, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';
@@ -46,7 +52,7 @@ export function start(node, language, code, cwd = here('..')) {
     child.on('error', reject);
     child.on('close', (status, signal) => (status === 0 || signal ? resolve(output) : reject(new Error(`${file}: ${status}\n${output}`))));
   });
-  child.stdin.end(code.replaceAll(DOCUMENTED, node.addresses.rpc));
+  child.stdin.end(text);
   const stop = async () => {
     child.kill();
     await ended;

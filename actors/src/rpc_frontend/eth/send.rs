@@ -34,7 +34,7 @@ const NOT_READY: i64 = 5;
 pub(super) async fn send_raw_sync(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let bytes: Bytes = params.required(0, "signed transaction")?;
     let asked: Option<Count> = params.optional(1, "timeout in milliseconds")?;
-    let wait = asked.map_or(WAIT, |Count(millis)| Duration::from_millis(millis)).min(WAIT_AT_MOST);
+    let wait = patience(asked);
     // Before the transaction is sent, so that no block is missed.
     let subscribed = frontend.ports.events.subscribe(Topics::default().with(Topic::Blocks)).await;
     let live = subscribed.map_err(|error| RpcError::unavailable(error.to_string()))?;
@@ -58,6 +58,11 @@ pub(super) async fn send_raw_sync(frontend: &Frontend, params: &Params<'_>) -> R
             Err(RpcError { data: Some(hash.to_string().into()), ..RpcError::new(NOT_CONFIRMED, message) })
         }
     }
+}
+
+/// How long is waited where so many milliseconds, or none, are asked for.
+fn patience(asked: Option<Count>) -> Duration {
+    asked.map_or(WAIT, |Count(millis)| Duration::from_millis(millis)).min(WAIT_AT_MOST)
 }
 
 /// Done when a block has the transaction, or no more events come.
@@ -115,5 +120,16 @@ fn refused(error: SubmitError) -> RpcError {
     match error {
         SubmitError::Refused(message) => RpcError::refused(message),
         SubmitError::Unavailable(error) => unavailable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_waited_for_longer_than_ten_seconds() {
+        let waited = [None, Some(1), Some(9_999), Some(10_001), Some(u64::MAX)].map(|asked| patience(asked.map(Count)));
+        assert_eq!(waited.map(|time| time.as_millis()), [2_000, 1, 9_999, 10_000, 10_000]);
     }
 }

@@ -20,6 +20,9 @@ async fn calls_take_every_form_that_clients_send() {
         json!([{ "to": CONTRACT, "gas": "0xffffffffff", "type": "0x2" }, { "blockNumber": "latest" }]),
     ] {
         assert_eq!(harness.result("eth_call", params.clone()).await, answer, "{params}");
+        assert!(harness.result("eth_estimateGas", params.clone()).await.is_string(), "{params}");
+        let list = harness.result("eth_createAccessList", params.clone()).await;
+        assert!(list["accessList"].is_array() && list.get("error").is_none(), "{params}: {list}");
     }
     let created = harness.result("eth_call", json!([{ "data": "0x5f5ff3" }])).await;
     assert_eq!(created, "0x");
@@ -31,8 +34,66 @@ async fn calls_take_every_form_that_clients_send() {
         json!([{ "to": CONTRACT }, "latest", {}, { "blockHash": { "1": B256::ZERO } }]),
         json!([{ "to": CONTRACT }, "latest", { "0x00000000000000000000000000000000000000cc": { "state": {}, "stateDiff": {} } }]),
     ] {
-        assert_eq!(harness.error("eth_call", params.clone()).await.0, -32602, "{params}");
+        for method in ["eth_call", "eth_estimateGas", "eth_createAccessList"] {
+            assert_eq!(harness.error(method, params.clone()).await.0, -32602, "{method} {params}");
+        }
     }
+}
+
+#[actix_web::test]
+async fn whatever_is_asked_of_a_call_is_no_fault_of_the_node() {
+    let chain = TestChain::new();
+    let harness = Harness::over(&chain);
+    let (most, from) = ("0xffffffffffffffffffffffffffffffff", user(2).address());
+    let whole = format!("0x{}", "ff".repeat(32));
+    let precompile = "0x0000000000000000000000000000000000000001";
+    let authorization = json!({
+        "chainId": "0x539", "address": CONTRACT, "nonce": "0x0", "yParity": "0x1", "r": whole, "s": whole,
+    });
+    let requests = [
+        json!({ "gas": "0x0" }),
+        json!({ "to": CONTRACT, "gas": "0x5207" }),
+        json!({ "to": CONTRACT, "gas": "0xffffffffffffffff", "gasPrice": most, "from": from }),
+        json!({ "to": CONTRACT, "maxFeePerGas": most, "maxPriorityFeePerGas": most }),
+        json!({ "to": CONTRACT, "maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x2" }),
+        json!({ "to": CONTRACT, "gasPrice": "0x1", "maxFeePerGas": "0x1" }),
+        json!({ "to": CONTRACT, "value": whole, "gasPrice": most, "from": from }),
+        json!({ "to": CONTRACT, "nonce": "0xffffffffffffffff", "from": from }),
+        json!({ "to": CONTRACT, "chainId": "0x1" }),
+        json!({ "to": CONTRACT, "type": "0x3", "maxFeePerBlobGas": most, "blobVersionedHashes": [B256::ZERO] }),
+        json!({ "type": "0x4", "authorizationList": [authorization] }),
+        json!({ "to": CONTRACT, "authorizationList": [authorization] }),
+        json!({ "data": format!("0x{}", "00".repeat(100_000)) }),
+        json!({ "data": "0x60ef5f5360015ff3" }),
+        json!({ "from": CONTRACT, "to": precompile, "data": "0x00" }),
+        json!({ "from": precompile, "to": null, "data": "0xfe" }),
+    ];
+    let blocks = [
+        json!({}),
+        json!({ "number": "0xffffffffffffffff", "time": "0xffffffffffffffff", "gasLimit": "0x0" }),
+        json!({ "number": "0x0", "time": "0x0", "baseFee": "0xffffffffffffffff", "coinbase": precompile }),
+    ];
+    let accounts = [
+        json!({}),
+        json!({ from.to_string(): { "balance": whole, "nonce": "0xffffffffffffffff", "code": "0x5b5f56" } }),
+        json!({ precompile: { "code": "0x60015f55", "state": { whole.clone(): whole.clone() } } }),
+    ];
+    for request in &requests {
+        for (block, account) in blocks.iter().flat_map(|block| accounts.iter().map(move |account| (block, account))) {
+            for method in ["eth_call", "eth_estimateGas", "eth_createAccessList"] {
+                let answer = harness.call(method, json!([request, "latest", account, block])).await;
+                assert!(is_answered(&answer), "{method} {request} {account} {block}: {answer}");
+            }
+            let options = json!({ "tracer": "callTracer", "stateOverrides": account, "blockOverrides": block });
+            let answer = harness.call("debug_traceCall", json!([request, "latest", options])).await;
+            assert!(is_answered(&answer), "debug_traceCall {request} {account} {block}: {answer}");
+        }
+    }
+}
+
+/// Whether it is a result, or an error that says that the caller did something. Clients ask again on others.
+fn is_answered(answer: &Value) -> bool {
+    answer.get("result").is_some() || [-32000, -32602, 3].contains(&answer["error"]["code"].as_i64().unwrap())
 }
 
 #[actix_web::test]
@@ -215,4 +276,7 @@ async fn an_override_without_effect_is_refused_and_named() {
         let error = harness.error("eth_call", json!([{ "to": CONTRACT }, "latest", account])).await;
         assert!(error.0 == -32602 && error.1.contains(&format!("unknown field `{member}`")), "{error:?}");
     }
+    let moved = json!({ CONTRACT.to_string(): { "movePrecompileToAddress": user(2).address() } });
+    let expected = (-32602, "state override movePrecompileToAddress is not supported".to_owned());
+    assert_eq!(harness.error("eth_call", json!([{ "to": CONTRACT }, "latest", moved])).await, expected);
 }

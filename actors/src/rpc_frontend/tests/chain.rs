@@ -7,7 +7,7 @@ use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use callboard_chain::genesis::{Genesis, GenesisAccount, SealedGenesis};
 use callboard_chain::keys::SecretKey;
 use callboard_chain::{BaseFeePolicy, Block, ChainConfig, Hardfork, Transaction};
-use callboard_store::Durable;
+use callboard_store::{Durable, Store, StoreConfig, StoreWriter};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,6 +25,13 @@ pub(super) struct TestChain {
     pub(super) access: ChainAccess,
     pub(super) genesis: SealedGenesis,
     chain: StoredChain,
+}
+
+/// A chain that can be read, and whose database was changed behind its back.
+pub(super) struct TamperedChain {
+    pub(super) access: ChainAccess,
+    _writer: StoreWriter,
+    _folder: tempfile::TempDir,
 }
 
 /// The authority.
@@ -95,8 +102,7 @@ impl TestChain {
         let genesis = Genesis { config: config(policy), timestamp: GENESIS_TIME, alloc: alloc() }.with_predeploys();
         let genesis = SealedGenesis::seal(genesis, &authority()).unwrap();
         let chain = StoredChain::new(genesis.clone());
-        let access = ChainAccess::new();
-        access.open(Chain { store: chain.store.clone(), config: Arc::new(genesis.config().clone()) });
+        let access = accessible(&genesis, &chain.store);
         Self { access, genesis, chain }
     }
 
@@ -125,11 +131,31 @@ impl TestChain {
         self.chain.roll_back(to);
     }
 
+    /// Changes its database in a way that no node does. Nobody reads the chain meanwhile.
+    pub(super) fn tamper(self, change: impl FnOnce(&redb::WriteTransaction)) -> TamperedChain {
+        let Self { access, genesis, chain: StoredChain { store, writer, live, folder, .. } } = self;
+        drop((access, store, writer, live));
+        let path = folder.path().join("chain.redb");
+        let database = redb::Database::open(&path).unwrap();
+        let write = database.begin_write().unwrap();
+        change(&write);
+        write.commit().unwrap();
+        drop(database);
+        let (store, writer) = Store::open(&path, &StoreConfig::default(), None).unwrap();
+        TamperedChain { access: accessible(&genesis, &store), _writer: writer, _folder: folder }
+    }
+
     /// As [`Self::extend`]; the block as the store gives it out.
     pub(super) fn extend_durably(&mut self, transactions: &[Transaction]) -> Durable<Block> {
         self.chain.seal(transactions);
         self.chain.store().pop().unwrap()
     }
+}
+
+fn accessible(genesis: &SealedGenesis, store: &Store) -> ChainAccess {
+    let access = ChainAccess::new();
+    access.open(Chain { store: store.clone(), config: Arc::new(genesis.config().clone()) });
+    access
 }
 
 /// Signs anything that can be signed.

@@ -199,6 +199,10 @@ async fn a_call_is_traced_with_its_overrides() {
     assert_eq!(root["output"], json!(B256::with_last_byte(0x77)));
     let reverting = json!([{ "to": CONTRACT, "data": "0x01" }, null, { "tracer": "callTracer" }]);
     assert_eq!(harness.result("debug_traceCall", reverting).await["revertReason"], "no", "a revert is no error here");
+    let bounded = Harness::serve(chain.access.clone(), |config| config.call_gas = 100_000);
+    let root =
+        bounded.result("debug_traceCall", json!([{ "to": CONTRACT }, "latest", { "tracer": "callTracer" }])).await;
+    assert_eq!(number(&root["gas"]), 100_000, "as much as a call may have");
     let poor = json!([{ "from": to, "to": CONTRACT, "value": "0x1" }]);
     let refused = harness.error("debug_traceCall", poor).await;
     assert!(refused.0 == -32000 && refused.1.starts_with("insufficient funds"), "{refused:?}");
@@ -281,4 +285,70 @@ async fn raw_bytes_are_the_canonical_ones() {
     }
     let genesis = bytes(harness.result("debug_getRawHeader", json!(["earliest"])).await);
     assert_eq!(keccak256(&genesis), chain.genesis.hash());
+}
+
+#[actix_web::test]
+async fn every_trace_takes_a_place_of_its_lane_and_nothing_else_does() {
+    let (chain, blocks) = varied_chain();
+    let harness = Harness::without_traces(&chain);
+    let (hash, block) = (blocks[0].transactions()[0].tx_hash(), blocks[0].hash());
+    for (method, params) in [
+        ("debug_traceTransaction", json!([hash])),
+        ("debug_traceBlockByNumber", json!(["0x1"])),
+        ("debug_traceBlockByHash", json!([block])),
+        ("debug_traceCall", json!([{ "to": CONTRACT }])),
+    ] {
+        let expected = "busy: at most 0 traces at once, try again later (rpc.limit.traces)";
+        assert_eq!(harness.error(method, params).await, (-32000, expected.to_owned()), "{method}");
+    }
+    assert_eq!(harness.refusals("traces").await, 4);
+    for (method, params) in [
+        ("debug_getRawBlock", json!(["0x1"])),
+        ("eth_call", json!([{ "to": CONTRACT }])),
+        ("eth_getLogs", json!([{ "fromBlock": "0x0" }])),
+    ] {
+        harness.result(method, params).await;
+    }
+}
+
+#[actix_web::test]
+async fn bounds_of_a_trace_are_for_all_transactions_of_a_block_together_but_for_what_is_held_of_each() {
+    let mut chain = TestChain::new();
+    let block = chain.extend(&[0, 1, 2].map(|nonce| sign(dynamic(nonce), &user(4))));
+    let traces = async |harness: &Harness, tracer: &str| {
+        let options = json!({ "tracer": tracer });
+        let last = block.transactions()[2].tx_hash();
+        let one = harness.call("debug_traceTransaction", json!([last, options])).await;
+        let all = harness.call("debug_traceBlockByNumber", json!(["0x1", options])).await;
+        [one, all].map(|answer| answer["error"]["message"].as_str().map(str::to_owned))
+    };
+    // The contract runs thirteen instructions.
+    for (steps, refused) in [(39, false), (38, true)] {
+        let harness = Harness::serve(chain.access.clone(), |config| config.trace.steps = steps);
+        let [one, all] = traces(&harness, "noopTracer").await;
+        assert_eq!((one, all.is_some()), (None, refused), "{all:?}");
+        let key = "(rpc.limit.trace_steps)";
+        assert!(all.is_none_or(|message| message.ends_with(key)));
+    }
+    // A call takes more than a kibibyte while it is recorded, and less as text.
+    let harness = Harness::serve(chain.access.clone(), |config| config.trace.bytes = 2_000);
+    assert_eq!(traces(&harness, "callTracer").await, [None, None]);
+}
+
+#[actix_web::test]
+async fn what_runs_otherwise_than_its_receipt_says_is_not_told() {
+    let mut chain = TestChain::new();
+    let transactions = [sign(legacy(0), &user(2)), sign(dynamic(0), &user(4))];
+    transactions.iter().for_each(|transaction| drop(chain.extend(std::slice::from_ref(transaction))));
+    let tampered = chain.tamper(|write| {
+        let mut receipts = write.open_table(redb::TableDefinition::<u64, &[u8]>::new("receipts")).unwrap();
+        let of_another = redb::ReadableTable::get(&receipts, 2).unwrap().unwrap().value().to_vec();
+        receipts.insert(1, of_another.as_slice()).unwrap();
+    });
+    let harness = Harness::serve(tampered.access.clone(), |_| ());
+    let hash = transactions[0].tx_hash();
+    let expected = (-32603, "transaction 0 of block 1 runs otherwise than its receipt says".to_owned());
+    assert_eq!(harness.error("debug_traceTransaction", json!([hash])).await, expected);
+    assert_eq!(harness.error("debug_traceBlockByNumber", json!(["0x1"])).await, expected);
+    harness.result("debug_traceTransaction", json!([transactions[1].tx_hash()])).await;
 }

@@ -272,6 +272,13 @@ async fn a_block_that_is_not_known_is_an_error_where_the_standard_has_no_null() 
             ("eth_getStorageAt", json!([address, "0x0", block])),
             ("eth_call", json!([{ "to": CONTRACT }, block])),
             ("eth_estimateGas", json!([{ "to": CONTRACT }, block])),
+            ("eth_createAccessList", json!([{ "to": CONTRACT }, block])),
+            ("eth_getProof", json!([address, [], block])),
+            ("eth_feeHistory", json!(["0x1", block, []])),
+            ("debug_traceCall", json!([{ "to": CONTRACT }, block])),
+            ("debug_getRawHeader", json!([block])),
+            ("debug_getRawBlock", json!([block])),
+            ("debug_getRawReceipts", json!([block])),
         ] {
             let (code, message) = harness.error(method, params).await;
             assert_eq!(code, -32000, "{method} {block}");
@@ -298,6 +305,16 @@ async fn fee_history_is_zeros_where_gas_is_free() {
     for percentiles in [json!([50, 25]), json!([101]), json!([-1]), json!(vec![1; 101])] {
         assert_eq!(harness.error("eth_feeHistory", json!(["0x1", "latest", percentiles])).await.0, -32602);
     }
+}
+
+#[actix_web::test]
+async fn a_fee_history_ends_at_so_many_blocks_as_in_geth() {
+    let mut chain = TestChain::new();
+    chain.extend_by(1_030);
+    let harness = Harness::over(&chain);
+    let history = harness.result("eth_feeHistory", json!(["0x405", "latest", []])).await;
+    assert_eq!(history["gasUsedRatio"].as_array().unwrap().len(), 1_024);
+    assert_eq!(history["oldestBlock"], "0x7", "the newest of them");
 }
 
 #[actix_web::test]

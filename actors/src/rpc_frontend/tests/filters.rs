@@ -195,7 +195,7 @@ async fn a_filter_that_can_tell_nothing_within_the_bounds_says_which_and_loses_n
 #[actix_web::test]
 async fn after_a_rollback_a_filter_that_told_what_is_gone_is_lost_and_another_goes_on() {
     let mut chain = TestChain::new();
-    let harness = Harness::over(&chain);
+    let harness = Harness::serve(chain.access.clone(), |config| config.max_filters = 12);
     let below = install(&harness, "eth_newFilter", json!([{}])).await;
     let old = chain.extend(&[logging(0)]).hash();
     let above = [
@@ -209,6 +209,22 @@ async fn after_a_rollback_a_filter_that_told_what_is_gone_is_lost_and_another_go
     assert!(is_lost(&harness, &above[1]).await, "another block stands at the height that it has told");
     let logs = changes(&harness, &below).await;
     assert_eq!((logs.len(), &logs[0]["blockHash"]), (1, &json!(new)), "it has not told of what is gone");
+    for _ in 0..2 {
+        // One address may have three, so the places of those that are lost are free.
+        install(&harness, "eth_newBlockFilter", json!([])).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_filter_that_has_told_a_part_of_a_block_is_lost_with_it() {
+    let mut chain = TestChain::new();
+    let harness = Harness::serve(chain.access.clone(), |config| config.max_logs = 2);
+    let id = install(&harness, "eth_newFilter", json!([{}])).await;
+    chain.extend(&[logging(0), logging(1), logging(2)]);
+    assert_eq!(changes(&harness, &id).await.len(), 2);
+    chain.roll_back(0);
+    chain.extend(&[sign(legacy(0), &user(2)), logging(1), logging(2)]);
+    assert!(is_lost(&harness, &id).await, "what is left is of another block");
 }
 
 #[actix_web::test]
@@ -234,4 +250,25 @@ async fn filters_are_bounded_in_number_and_the_refusal_names_the_key() {
     install(&harness, "eth_newBlockFilter", json!([])).await;
     let many: Vec<_> = (0..1_001u64).map(|number| json!(format!("0x{number:040x}"))).collect();
     assert_eq!(harness.error("eth_newFilter", json!([{ "address": many }])).await.0, -32602);
+}
+
+#[actix_web::test]
+async fn who_has_a_share_of_the_filters_over_http_has_it_over_a_socket_too_and_keeps_no_other_address_out() {
+    let chain = TestChain::new();
+    let harness = Harness::serve(chain.access.clone(), |config| config.max_filters = 8);
+    install(&harness, "eth_newBlockFilter", json!([])).await;
+    let mut client = Client::open(&harness, "/").await;
+    let refused =
+        |answer: &Value| answer["error"]["message"].as_str().is_some_and(|text| text.contains("has 2 in use"));
+    assert!(client.call("eth_newFilter", json!([{}])).await["result"].is_string());
+    for (other, method, params) in [
+        (2, "eth_newFilter", json!([{}])),
+        (3, "eth_newBlockFilter", json!([])),
+        (4, "eth_newPendingTransactionFilter", json!([])),
+    ] {
+        assert!(refused(&client.call(method, params.clone()).await), "{method}");
+        assert!(refused(&harness.call(method, params.clone()).await), "{method}");
+        let answer = harness.call_from([127, 0, 0, other], method, params).await;
+        assert!(answer["result"].is_string(), "{method}: {answer}");
+    }
 }

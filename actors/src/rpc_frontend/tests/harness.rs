@@ -5,6 +5,7 @@ use crate::event_stream::state::State;
 use crate::event_stream::{Event, Subscription, Topics};
 use crate::importer::{Explanation, Rejection};
 use crate::reconciler::VerifyState;
+use crate::rpc_frontend::gate::TraceLane;
 use crate::rpc_frontend::rate::RateClock;
 use crate::rpc_frontend::*;
 use crate::tx_pool::{Content, PooledTransaction, Story};
@@ -21,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A pool that keeps what it is given, or refuses as it is told.
 #[derive(Default)]
@@ -291,6 +292,13 @@ impl Harness {
         Self::listen(chain, config, limits)
     }
 
+    /// Over a chain, with a lane of traces of which none may run, and whose turn nobody waits for.
+    pub(super) fn without_traces(chain: &TestChain) -> Self {
+        let config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
+        let limits = SharedLimits { traces: TraceLane::with(0, Duration::ZERO), ..SharedLimits::new(&config) };
+        Self::listen(chain.access.clone(), config, limits)
+    }
+
     /// A second listener of the same node.
     pub(super) fn beside(&self, chain: ChainAccess) -> Self {
         let config = RpcConfig { listen: "127.0.0.1:0".to_owned(), workers: 1, ..RpcConfig::default() };
@@ -327,6 +335,28 @@ impl Harness {
     }
 
     pub(super) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let stream = TcpStream::connect(self.server.address()).await.unwrap();
+        self.request_on(stream, method, path, headers, body).await
+    }
+
+    /// The answer to one JSON-RPC call that comes from this loopback address.
+    pub(super) async fn call_from(&self, from: [u8; 4], method: &str, params: Value) -> Value {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let stream = socket.connect(self.server.address()).await.unwrap();
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let headers = [("Content-Type", "application/json")];
+        self.request_on(stream, "POST", "/", &headers, body.as_bytes()).await.json()
+    }
+
+    async fn request_on(
+        &self,
+        mut stream: TcpStream,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
         let host = self.server.address().to_string();
         let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -336,7 +366,6 @@ impl Harness {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-        let mut stream = TcpStream::connect(self.server.address()).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         // A server that refuses by the headers may close before it has read the body.
         let _ = stream.write_all(body).await;

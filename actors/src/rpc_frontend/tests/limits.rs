@@ -91,6 +91,12 @@ fn cases() -> Vec<Case> {
             expected: (200, -32000),
         },
         Case {
+            limit: Limit::CallTime,
+            set: |config| config.call_time = Duration::ZERO,
+            body: call("eth_feeHistory", json!(["0x3", "latest", []])),
+            expected: (200, -32000),
+        },
+        Case {
             limit: Limit::TraceSteps,
             set: |config| config.trace.steps = 1_000,
             body: traced("noopTracer"),

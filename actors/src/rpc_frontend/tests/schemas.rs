@@ -1,10 +1,13 @@
 //! Answers against the schemas of Ethereum's execution API (`openrpc-refs.json`), and against those that `rpc.discover` states.
 
-use super::chain::{CONTRACT, dynamic, legacy, sign, user};
+use super::chain::{CONTRACT, TestChain, dynamic, legacy, sign, user};
 use super::eth::busy_chain;
 use super::harness::Harness;
+use super::websocket::Client;
 use crate::rpc_frontend::{Submission, debug, eth};
-use alloy_primitives::B256;
+use alloy_consensus::TxLegacy;
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{B256, Bytes};
 use callboard_chain::Transaction;
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -118,12 +121,10 @@ fn calls(transactions: &[Transaction], block: &Value, [logs, blocks]: [&Value; 2
     ]
 }
 
-#[actix_web::test]
-async fn answers_have_the_shapes_of_the_execution_api_and_those_that_are_stated() {
+/// A node, and at least one call of every method that it answers. The chain is there for as long as the node is asked.
+async fn prepared() -> (TestChain, Harness, Vec<(&'static str, Value)>) {
     let (mut chain, transactions) = busy_chain();
     let harness = Harness::over(&chain);
-    let official = schemas().unwrap_or_default();
-    let stated = results(&harness.result("rpc.discover", json!([])).await);
     // Of an empty list a schema cannot say what it is a list of, so there is something new.
     let logs = harness.result("eth_newFilter", json!([{ "fromBlock": "0x0" }])).await;
     let blocks = harness.result("eth_newBlockFilter", json!([])).await;
@@ -134,6 +135,47 @@ async fn answers_have_the_shapes_of_the_execution_api_and_those_that_are_stated(
     harness.pool.queued.lock().push(Submission { transaction: sign(legacy(9), &user(2)), sender: user(2).address() });
     let block = harness.result("eth_getBlockByNumber", json!(["0x1", false])).await;
     let calls = calls(&transactions, &block, [&logs, &blocks]);
+    (chain, harness, calls)
+}
+
+#[actix_web::test]
+async fn every_method_answers_over_a_socket_as_over_http() {
+    let (_chain, harness, mut calls) = prepared().await;
+    let wrong = sign(TxLegacy { chain_id: Some(1), ..legacy(0) }, &user(2));
+    calls.extend([
+        ("eth_sendRawTransaction", json!([Bytes::from(wrong.encoded_2718())])),
+        ("eth_sendRawTransactionSync", json!(["0x05c0"])),
+        ("eth_call", json!([{ "to": CONTRACT, "data": "0x01" }])),
+        ("eth_getBalance", json!([CONTRACT, "0x99"])),
+        ("eth_getStorageAt", json!([CONTRACT, "no slot"])),
+        ("eth_getFilterChanges", json!(["0x1"])),
+        ("eth_sendTransaction", json!([{}])),
+    ]);
+    let mut client = Client::open(&harness, "/").await;
+    for (method, params) in &calls {
+        let (over_http, over_socket) =
+            (harness.call(method, params.clone()).await, client.call(method, params.clone()).await);
+        match *method {
+            "eth_newFilter" | "eth_newBlockFilter" | "eth_newPendingTransactionFilter" => {
+                assert!(over_http["result"].is_string() && over_socket["result"].is_string(), "{over_socket}");
+                assert_ne!(over_http["result"], over_socket["result"], "each time another filter");
+            }
+            // The first to ask has been told.
+            "eth_getFilterChanges" if over_http.get("error").is_none() => {
+                assert!(over_http["result"].is_array(), "{over_http}");
+                assert_eq!(over_socket["result"], json!([]));
+            }
+            "eth_uninstallFilter" => assert!(over_socket["result"].is_boolean(), "{over_socket}"),
+            method => assert_eq!(over_socket, over_http, "{method} {params}"),
+        }
+    }
+}
+
+#[actix_web::test]
+async fn answers_have_the_shapes_of_the_execution_api_and_those_that_are_stated() {
+    let (_chain, harness, calls) = prepared().await;
+    let official = schemas().unwrap_or_default();
+    let stated = results(&harness.result("rpc.discover", json!([])).await);
     for (method, params) in &calls {
         let result = harness.result(method, params.clone()).await;
         for schema in official.get(*method).into_iter().chain([&stated[*method]]) {

@@ -98,9 +98,10 @@ impl Client {
     /// What is pushed next, for this subscription.
     async fn pushed(&mut self, id: &str) -> Value {
         let message = self.next().await;
-        assert_eq!(message["method"], "eth_subscription");
-        assert_eq!(message["params"]["subscription"], id, "{message}");
-        message["params"]["result"].clone()
+        let result = message["params"]["result"].clone();
+        let params = json!({ "subscription": id, "result": result });
+        assert_eq!(message, json!({ "jsonrpc": "2.0", "method": "eth_subscription", "params": params }));
+        result
     }
 
     /// Code and reason of the close frame that comes next.
@@ -281,6 +282,9 @@ async fn subscriptions_are_for_sockets_bounded_and_named() {
     let mut client = Client::open(&harness, "/").await;
     let error = client.call("eth_subscribe", json!(["weather"])).await["error"].clone();
     assert_eq!((&error["code"], error["message"].as_str().unwrap().contains("weather")), (&json!(-32602), true));
+    let many: Vec<_> = (0..1_001u64).map(|number| json!(format!("0x{number:040x}"))).collect();
+    let error = client.call("eth_subscribe", json!(["logs", { "address": many }])).await["error"].clone();
+    assert_eq!(error["code"], -32602, "{error}");
     let calls: Vec<_> = (0..1_024).map(subscribe).collect();
     for calls in calls.chunks(1_000) {
         client.send(&json!(calls).to_string()).await;
@@ -293,9 +297,17 @@ async fn subscriptions_are_for_sockets_bounded_and_named() {
 
 #[actix_web::test]
 async fn a_socket_does_not_open_before_the_chain_is_there_so_that_its_client_tries_again() {
-    let nothing = Harness::serve(ChainAccess::new(), |_| ());
-    let (status, _) = Client::try_open(&nothing, "/", "").await;
-    assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    let (chain, access) = (TestChain::new(), ChainAccess::new());
+    let harness = Harness::serve(access.clone(), |_| ());
+    for path in ["/", "/rpc"] {
+        let (status, _) = Client::try_open(&harness, path, "").await;
+        assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+    }
+    let upgrade = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+    let refused = harness.request("GET", "/", &upgrade, b"").await;
+    assert_eq!((refused.status, refused.headers["retry-after"].as_str()), (503, "1"));
+    access.open(chain.access.chain().unwrap().clone());
+    assert!(Client::open(&harness, "/").await.call("eth_subscribe", json!(["newHeads"])).await["result"].is_string());
 }
 
 fn subscribe(id: u32) -> Value {

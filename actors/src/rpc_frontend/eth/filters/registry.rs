@@ -306,6 +306,15 @@ mod tests {
     }
 
     #[test]
+    fn nobody_elses_filter_gives_way_for_a_share_however_long_it_is_idle() {
+        let mut registry = Registry::new(8);
+        for (id, whose) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+            registry.on_install(START + Duration::from_secs(u64::from(id > 2)), holder(whose), id, blocks()).unwrap();
+        }
+        assert_eq!(registry.on_install(START + IDLE * 2, holder(2), 5, blocks()), Ok(vec![3]));
+    }
+
+    #[test]
     fn where_all_places_are_taken_whoever_has_most_gives_way_first() {
         let mut registry = Registry::new(8);
         let later = START + Duration::from_secs(1);

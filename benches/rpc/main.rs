@@ -2,26 +2,32 @@
 //!
 //! Sixteen connections that are kept ask one thing again and again, each when it has its last answer. First of an
 //! authority at rest, then of a follower while it catches up with it, then of the same follower at rest; the last two
-//! make the ratios. Default: 20,000 blocks of 10 transfers, 3 seconds for each figure at rest. `CALLBOARD_BENCH_URL`
-//! (`http://HOST:PORT`) names another node, which is asked the same, but for the route that only this program has.
+//! make the ratios. Default: 20,000 blocks of 10 transfers, 3 seconds for each figure at rest.
+//!
+//! `CALLBOARD_BENCH_URL` (`http://HOST:PORT`) names another node with the same ten funded accounts, without a block time:
+//! `anvil --port 8555` is one. It gets a newest block of as many transfers of the same accounts, and is asked the same as
+//! the authority, turn by turn, but for the route that only this program has; the rates of the two make ratios, too. That
+//! the answers are alike shows in how long they are.
 //!
 //! All processes share one machine, the client too: its share of the processors is printed. It parses nothing but the
 //! length of an answer.
 
-#[expect(dead_code, reason = "other benches use the rest")]
-#[path = "common/connection.rs"]
+#[path = "../common/accounts.rs"]
+mod accounts;
+#[path = "../common/connection.rs"]
 mod connection;
 #[expect(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/it/forge.rs"]
+#[path = "../../tests/it/forge.rs"]
 mod forge;
+mod other;
 #[expect(dead_code, reason = "other benches use the rest")]
-#[path = "common/process.rs"]
+#[path = "../common/process.rs"]
 mod process;
 #[expect(dead_code, reason = "other benches use the rest")]
-#[path = "common/statistics.rs"]
+#[path = "../common/statistics.rs"]
 mod statistics;
 #[expect(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/it/support/mod.rs"]
+#[path = "../../tests/it/support/mod.rs"]
 mod support;
 
 use connection::Connection;
@@ -43,6 +49,8 @@ const QUESTIONS: [&str; 4] =
     ["eth_blockNumber", "eth_getBalance", "eth_getBlockByNumber (full)", "GET /rpc/transactions"];
 /// The place of the route that only this program has.
 const ROUTE: usize = 3;
+/// Turns in which two nodes are asked one thing at rest, so that both have the same of what else the machine does.
+const TURNS: u32 = 5;
 
 fn main() {
     // `cargo bench` adds a flag of its own, and `cargo test` runs this without one: then there is nothing to measure.
@@ -56,35 +64,55 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     println!("{CONNECTIONS} connections; {blocks} blocks of {transfers} transfers; client: share of all processors");
     println!(
-        "{:<22}  {:<28}  {:>10}  {:>8}  {:>8}  {:>7}",
-        "node", "question", "requests/s", "p50 ms", "p99 ms", "client"
+        "{:<22}  {:<28}  {:>10}  {:>8}  {:>8}  {:>7}  {:>7}",
+        "node", "question", "requests/s", "p50 ms", "p99 ms", "bytes", "client"
     );
 
     let mut authority = Node::authority();
     chain::build(&authority.path(""), blocks, transfers).expect("a chain");
     authority.set("genesis.heartbeat_s", 3_600).start();
-    print("authority, idle", &at_rest(&runtime, &authority.rpc_url(), rest, true));
-    if let Ok(url) = std::env::var("CALLBOARD_BENCH_URL") {
-        print(&url, &at_rest(&runtime, &url, rest, false));
+    let mut compared = vec![authority.rpc_url()];
+    let other = std::env::var("CALLBOARD_BENCH_URL").ok();
+    if let Some(url) = &other {
+        runtime.block_on(other::prepare(url, transfers)).expect("a node that can be compared");
+        compared.push(url.clone());
+    }
+    let figures = at_rest(&runtime, &compared, rest);
+    print("authority, idle", &figures[0]);
+    if let Some(url) = &other {
+        runtime.block_on(other::check(url, transfers)).expect("the newest block is still the same");
+        print(url, &figures[1]);
     }
     let mut follower = Node::follower("follower", &[&authority]);
     follower.start().reaches(1);
     let busy = while_catching_up(&runtime, &follower, blocks);
     print("follower, catching up", &busy);
-    let idle = at_rest(&runtime, &follower.rpc_url(), rest, true);
-    print("follower, idle", &idle);
-    println!();
-    for ((question, busy), idle) in QUESTIONS.iter().zip(&busy).zip(&idle) {
-        let (requests, p99) = (busy.per_second() / idle.per_second(), busy.at(0.99) / idle.at(0.99));
-        println!("catching up / idle      {question:<28}  {requests:>10.2}  {:>8}  {p99:>8.2}", "");
+    let idle = at_rest(&runtime, &[follower.rpc_url()], rest);
+    print("follower, idle", &idle[0]);
+
+    println!("\n{:<22}  {:<28}  {:>10}  {:>8}  {:>8}", "ratio", "question", "requests/s", "p50", "p99");
+    if let [ours, others] = &figures[..] {
+        print_ratios("ours / the other's", ours, others);
     }
+    print_ratios("catching up / idle", &busy, &idle[0]);
 }
 
-/// Each question for so long.
-fn at_rest(runtime: &Runtime, url: &str, rest: Duration, has_route: bool) -> Vec<Figures> {
-    let mut clients = runtime.block_on(Clients::connect(url));
-    let questions = 0..if has_route { QUESTIONS.len() } else { ROUTE };
-    questions.map(|question| runtime.block_on(clients.ask(question, rest))).collect()
+/// Each question for so long, of the nodes at these URLs turn by turn; the second one has no route of ours.
+fn at_rest(runtime: &Runtime, urls: &[String], rest: Duration) -> Vec<Vec<Figures>> {
+    let mut clients: Vec<_> = urls.iter().map(|url| runtime.block_on(Clients::connect(url))).collect();
+    let mut figures: Vec<Vec<Figures>> = urls.iter().map(|_| Vec::new()).collect();
+    for question in 0..QUESTIONS.len() {
+        for _ in 0..TURNS {
+            for (node, (clients, figures)) in clients.iter_mut().zip(&mut figures).enumerate() {
+                if node == 0 || question != ROUTE {
+                    let turn = runtime.block_on(clients.ask(question, rest / TURNS));
+                    figures.resize_with(question + 1, Figures::default);
+                    figures[question].add(turn);
+                }
+            }
+        }
+    }
+    figures
 }
 
 /// Each question in turn, until the follower has all these blocks and follows.
@@ -107,11 +135,24 @@ fn while_catching_up(runtime: &Runtime, follower: &Node, blocks: u64) -> Vec<Fig
 fn print(node: &str, figures: &[Figures]) {
     for (question, figures) in QUESTIONS.iter().zip(figures) {
         println!(
-            "{node:<22}  {question:<28}  {:>10.0}  {:>8.2}  {:>8.2}  {:>5.0} %",
+            "{node:<22}  {question:<28}  {:>10.0}  {:>8.2}  {:>8.2}  {:>7}  {:>5.0} %",
             figures.per_second(),
             figures.at(0.5),
             figures.at(0.99),
+            figures.bytes,
             figures.client_share() * 100.0,
+        );
+    }
+}
+
+/// Of the questions that both were asked, how many times as much the first ones are.
+fn print_ratios(of: &str, first: &[Figures], second: &[Figures]) {
+    for ((question, first), second) in QUESTIONS.iter().zip(first).zip(second) {
+        println!(
+            "{of:<22}  {question:<28}  {:>10.2}  {:>8.2}  {:>8.2}",
+            first.per_second() / second.per_second(),
+            first.at(0.5) / second.at(0.5),
+            first.at(0.99) / second.at(0.99),
         );
     }
 }
@@ -123,6 +164,8 @@ struct Figures {
     micros: Vec<u32>,
     elapsed: Duration,
     client: Duration,
+    /// Of the longest answer.
+    bytes: usize,
 }
 
 impl Figures {
@@ -130,6 +173,7 @@ impl Figures {
         self.micros.extend(other.micros);
         self.elapsed += other.elapsed;
         self.client += other.client;
+        self.bytes = self.bytes.max(other.bytes);
     }
 
     fn per_second(&self) -> f64 {
@@ -167,8 +211,11 @@ impl Clients {
         let (began, client) = (Instant::now(), own_time());
         let until = began + during;
         let asking = self.connections.iter_mut().map(|connection| ask_until(connection, request, until));
-        let micros = join_all(asking).await.concat();
-        Figures { micros, elapsed: began.elapsed(), client: own_time().saturating_sub(client) }
+        let answers = join_all(asking).await;
+        let (elapsed, client) = (began.elapsed(), own_time().saturating_sub(client));
+        let bytes = answers.iter().map(|(_, bytes)| *bytes).max().unwrap_or_default();
+        let micros = answers.into_iter().flat_map(|(micros, _)| micros).collect();
+        Figures { micros, elapsed, client, bytes }
     }
 }
 
@@ -183,18 +230,19 @@ fn requests(connection: &Connection) -> Vec<Vec<u8>> {
     ]
 }
 
-/// Asks, waits for the answer, and asks again; how long each answer took, µs.
-async fn ask_until(connection: &mut Connection, request: &[u8], until: Instant) -> Vec<u32> {
-    let mut micros = Vec::new();
+/// Asks, waits for the answer, and asks again; how long each answer took, µs, and the bytes of the longest.
+async fn ask_until(connection: &mut Connection, request: &[u8], until: Instant) -> (Vec<u32>, usize) {
+    let (mut micros, mut bytes) = (Vec::new(), 0);
     while Instant::now() < until {
         let began = Instant::now();
         let body = connection.ask(request).await.expect("an answer");
         micros.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+        bytes = bytes.max(body.len());
         // An error would be a quick answer.
         let start = String::from_utf8_lossy(&body[..body.len().min(200)]);
         assert!(!start.contains(r#""error""#) && !start.contains(r#""success":false"#), "{start}");
     }
-    micros
+    (micros, bytes)
 }
 
 /// The processor time of this process so far.
