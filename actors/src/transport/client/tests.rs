@@ -185,7 +185,11 @@ async fn peers_that_drip_long_blocks_hold_no_more_than_the_memory_for_streams_an
             got += 1;
         }
     }
-    for stream in slow {
+    // Two held all of it, and one at least had to give way. Who got room when nobody waited any more goes on.
+    let (gone, left): (Vec<_>, Vec<_>) = slow.into_iter().partition(|stream| stream.is_finished());
+    left.iter().for_each(|stream| stream.abort());
+    assert!(!gone.is_empty());
+    for stream in gone {
         let error = stream.await.unwrap().unwrap_err();
         assert!(matches!(error.problem, Problem::NoRoom(_)), "{error}");
         assert_eq!(error.blame(), callboard_chain::Blame::Nobody);
