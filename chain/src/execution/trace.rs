@@ -6,6 +6,7 @@
 use super::call::{CallLimits, CallRequest, Simulator};
 use super::environment::Evm;
 use super::executor::BlockExecutor;
+use super::mux::{self, Mux};
 use super::watch::{Ended, Recorded, Watch};
 use super::{BlockContext, CallError, ExecuteError, ExecutionError, TransactionOutcome};
 use crate::{Blame, StateReadError, StateReader, Transaction};
@@ -42,6 +43,8 @@ pub enum Tracer {
     Selectors,
     /// Nothing (`noopTracer`): that it runs.
     Noop,
+    /// Several of these at once (`muxTracer`).
+    Mux(Mux),
 }
 
 impl Tracer {
@@ -63,30 +66,45 @@ impl Tracer {
             ),
             Self::Selectors => DebugInspector::FourByte(Default::default()),
             Self::Noop => DebugInspector::Noop(Default::default()),
+            Self::Mux(mux) => mux.inspector(),
         }
+    }
+
+    fn inspectors(&self) -> Inspectors {
+        let second = match self {
+            Self::Mux(Mux { flat_calls: Some(config), .. }) => Self::FlatCalls(*config),
+            _ => Self::Noop,
+        };
+        (self.inspector(), second.inspector())
     }
 
     fn recorded(&self) -> Recorded {
         match self {
             Self::Steps(config) => Recorded {
-                calls: true,
+                calls: 1,
                 steps: config.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
                 stack: config.is_stack_enabled(),
                 memory: config.is_memory_enabled(),
                 storage: config.is_storage_enabled(),
             },
-            Self::Calls(_) | Self::FlatCalls(_) => Recorded { calls: true, ..Recorded::default() },
+            Self::Calls(_) | Self::FlatCalls(_) => Recorded { calls: 1, ..Recorded::default() },
+            Self::Mux(mux) => {
+                let calls = usize::from(mux.calls.is_some()) + usize::from(mux.flat_calls.is_some());
+                Recorded { calls, ..Recorded::default() }
+            }
             Self::Prestate { .. } | Self::Selectors | Self::Noop => Recorded::default(),
         }
     }
 
     fn inspect<'a>(&self, limits: TraceLimits<'a>) -> Inspection<'a> {
-        (Watch::with(limits.expired, limits.steps, limits.bytes, self.recorded()), self.inspector())
+        (Watch::with(limits.expired, limits.steps, limits.bytes, self.recorded()), self.inspectors())
     }
 }
 
-/// The bounds, and the tracer under them.
-type Inspection<'a> = (Watch<'a>, DebugInspector);
+/// A tracer, and another beside it where it needs one.
+type Inspectors = (DebugInspector, DebugInspector);
+/// The bounds, and the tracers under them.
+type Inspection<'a> = (Watch<'a>, Inspectors);
 
 /// How much a trace may use.
 #[derive(Clone, Copy)]
@@ -244,28 +262,54 @@ fn told<S: StateReader>(
     place: Option<TransactionContext>,
     executed: &ResultAndState,
 ) -> Result<Trace, ExecuteError> {
-    let (context, tracer) = (&mut evm.ctx, &mut evm.inspector.1);
+    let (context, (first, second)) = (&mut evm.ctx, &mut evm.inspector.1);
     let database = &mut context.journaled_state.database;
-    let trace = tracer.get_result(place, &context.tx, &context.block, executed, database);
-    let mut trace = trace.map_err(unread)?;
-    tracer.fuse().map_err(|error| ExecuteError::Evm { reason: error.to_string() })?;
+    let mut tell = |tracer: &mut DebugInspector| {
+        let trace = tracer.get_result(place, &context.tx, &context.block, executed, database).map_err(unread)?;
+        tracer.fuse().map_err(|error| ExecuteError::Evm { reason: error.to_string() })?;
+        Ok::<_, ExecuteError>(trace)
+    };
+    let mut trace = tell(first)?;
+    if let (Trace::MuxTracer(frame), Tracer::Mux(Mux { flat_calls: Some(_), .. })) = (&mut trace, asked) {
+        mux::insert_flat_calls(frame, tell(second)?);
+    }
+    let told = Told { database, beneficiary: context.block.beneficiary, executed };
     match (&mut trace, asked) {
-        (Trace::CallTracer(root), _) if root.error.is_some() => root.logs.clear(),
-        (Trace::FlatCallTracer(calls), Tracer::FlatCalls(config)) if config.convert_parity_errors != Some(true) => {
-            calls.iter_mut().filter_map(|call| call.trace.error.as_mut()).for_each(as_geth_says);
+        (Trace::MuxTracer(frame), Tracer::Mux(mux)) => {
+            mux::each(frame, mux).try_for_each(|(trace, tracer)| told.as_geth(trace, &tracer))?;
         }
-        (Trace::PreStateTracer(PreStateFrame::Default(accounts)), Tracer::Prestate { config, include_empty }) => {
-            let beneficiary = context.block.beneficiary;
-            add_account(&mut accounts.0, database, beneficiary, config)?;
-            if *include_empty {
-                for address in executed.state.keys().copied().chain([beneficiary]) {
-                    accounts.0.entry(address).or_insert_with(empty_account);
-                }
-            }
-        }
-        _ => {}
+        (trace, asked) => told.as_geth(trace, asked)?,
     }
     Ok(trace)
+}
+
+/// Where a trace was made.
+struct Told<'a, D> {
+    database: &'a D,
+    beneficiary: Address,
+    executed: &'a ResultAndState,
+}
+
+impl<D: DatabaseRef<Error = StateReadError>> Told<'_, D> {
+    /// Tells as geth does where the inspectors do not.
+    fn as_geth(&self, trace: &mut Trace, asked: &Tracer) -> Result<(), ExecuteError> {
+        match (trace, asked) {
+            (Trace::CallTracer(root), _) if root.error.is_some() => root.logs.clear(),
+            (Trace::FlatCallTracer(calls), Tracer::FlatCalls(config)) if config.convert_parity_errors != Some(true) => {
+                calls.iter_mut().filter_map(|call| call.trace.error.as_mut()).for_each(as_geth_says);
+            }
+            (Trace::PreStateTracer(PreStateFrame::Default(accounts)), Tracer::Prestate { config, include_empty }) => {
+                add_account(&mut accounts.0, self.database, self.beneficiary, config)?;
+                if *include_empty {
+                    for address in self.executed.state.keys().copied().chain([self.beneficiary]) {
+                        accounts.0.entry(address).or_insert_with(empty_account);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// Tells of an account that the transaction may not have touched, unless it is empty: geth always does of the beneficiary.
