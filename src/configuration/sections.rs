@@ -206,6 +206,8 @@ pub struct LimitSection {
     pub trace_ms: u64,
     /// How many of them at once.
     pub traces: usize,
+    /// Bytes of long answers that clients have not read yet, of all together.
+    pub unread_bytes: usize,
 }
 
 /// `[sync]`

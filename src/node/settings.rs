@@ -51,6 +51,7 @@ pub(super) fn rpc(configuration: &Configuration) -> RpcConfig {
         call_gas: rpc.call_gas,
         call_time: Duration::from_millis(rpc.call_ms),
         trace: trace(&rpc.limit),
+        unread_bytes: rpc.limit.unread_bytes,
         max_connections: rpc.max_connections,
         max_subscriptions: rpc.max_subscriptions,
         max_filters: rpc.max_filters,

@@ -93,7 +93,7 @@ fn a_peer_on_a_dead_branch_is_an_alarm_with_the_proof_and_leaves_a_healthy_node_
     let mut healthy = forge.follower();
     healthy.start();
     let living = forge.extend_at(wall_seconds(), &[]);
-    common.iter().chain(&[living.clone()]).for_each(|block| import(&healthy, block));
+    common.iter().chain(std::slice::from_ref(&living)).for_each(|block| import(&healthy, block));
     healthy.stop();
     healthy.follow(&[&dead]).start();
     stands(&healthy, "dead_branch", &twin.header(3).hash_slow().to_string());

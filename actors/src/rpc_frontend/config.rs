@@ -36,6 +36,13 @@ pub(crate) const DEFAULT_MAX_SUBSCRIPTIONS: usize = 1_024;
 /// Default bound of filters: a client that polls has one or two, and with what each may hold they are some 20 MB.
 pub(crate) const DEFAULT_MAX_FILTERS: usize = 4_096;
 
+/// Default bound of the bytes of answers that clients have not read: ten of the longest, and what a small machine can spare.
+pub(crate) const DEFAULT_UNREAD_BYTES: usize = 268_435_456;
+/// Time for the head of a connection's first request to arrive.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Time for a client to read an answer, or the next part of a long one.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
 /// Configuration of the frontend: the `[rpc]` and `[rpc.limit]` sections.
 #[derive(Debug, Clone)]
 pub struct RpcConfig {
@@ -65,6 +72,12 @@ pub struct RpcConfig {
     pub call_time: Duration,
     /// Bounds of `debug_trace*`.
     pub trace: TraceConfig,
+    /// Most bytes of answers that clients have not read yet, of all listeners together.
+    pub unread_bytes: usize,
+    /// How long the head of a connection's first request may take to arrive.
+    pub head_within: Duration,
+    /// How long a client may take to read an answer, or the next part of a long one.
+    pub read_within: Duration,
     /// Most open connections; further ones are answered with 503.
     pub max_connections: usize,
     /// Most subscriptions of one connection.
@@ -146,6 +159,9 @@ impl Default for RpcConfig {
             call_gas: DEFAULT_CALL_GAS,
             call_time: DEFAULT_CALL_TIME,
             trace: TraceConfig::default(),
+            unread_bytes: DEFAULT_UNREAD_BYTES,
+            head_within: HEAD_WITHIN,
+            read_within: READ_WITHIN,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_subscriptions: DEFAULT_MAX_SUBSCRIPTIONS,
             max_filters: DEFAULT_MAX_FILTERS,

@@ -4,18 +4,43 @@ use super::jsonrpc::RpcError;
 use super::limits::{Limit, Refusal};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Database reads at once. They are short; more of them would only wait for the disk.
 const READS: usize = 64;
 /// How long work waits for its turn before it is refused.
 const TURN: Duration = Duration::from_secs(5);
 
+/// Calls of one connection at once that may take seconds, at most: others have the rest.
+const OWN_CALLS: usize = 2;
+
+tokio::task_local! {
+    static OWN_TURNS: Arc<Semaphore>;
+}
+
+/// The turns of somebody who has several calls under way at once. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct OwnTurns(Arc<Semaphore>);
+
+/// Makes a call of somebody who has others under way: those that may take seconds wait for each other as long as it takes,
+/// and so never fill the lane that they would be refused by.
+pub(crate) fn taking_turns<F: Future>(turns: &OwnTurns, call: F) -> impl Future<Output = F::Output> + use<F> {
+    OWN_TURNS.scope(Arc::clone(&turns.0), call)
+}
+
+/// A turn, for who takes turns.
+async fn own_turn() -> Option<OwnedSemaphorePermit> {
+    let turns = OWN_TURNS.try_with(Arc::clone).ok()?;
+    turns.acquire_owned().await.ok()
+}
+
 /// Two bounded lanes: reads, and calls that may take seconds and must not hold up reads.
 #[derive(Clone)]
 pub(crate) struct Gate {
     reads: Arc<Semaphore>,
     calls: Arc<Semaphore>,
+    /// Places of the lane for calls.
+    width: usize,
     turn: Duration,
 }
 
@@ -43,6 +68,7 @@ impl TraceLane {
         T: Send + 'static,
         F: FnOnce() -> Result<T, RpcError> + Send + 'static,
     {
+        let _own = own_turn().await;
         let most = self.most;
         let busy = move || Limit::Traces.refuse(format!("busy: at most {most} traces at once, try again later"));
         run(&self.places, self.turn, busy, work).await
@@ -57,7 +83,12 @@ impl Gate {
     }
 
     pub(crate) fn with(reads: usize, calls: usize, turn: Duration) -> Self {
-        Self { reads: Arc::new(Semaphore::new(reads)), calls: Arc::new(Semaphore::new(calls)), turn }
+        Self { reads: Arc::new(Semaphore::new(reads)), calls: Arc::new(Semaphore::new(calls)), width: calls, turn }
+    }
+
+    /// Turns for a caller who has several calls under way at once.
+    pub(crate) fn own_turns(&self) -> OwnTurns {
+        OwnTurns(Arc::new(Semaphore::new(OWN_CALLS.min(self.width))))
     }
 
     /// Runs a short read.
@@ -75,6 +106,7 @@ impl Gate {
         T: Send + 'static,
         F: FnOnce() -> Result<T, RpcError> + Send + 'static,
     {
+        let _own = own_turn().await;
         run(&self.calls, self.turn, busy, work).await
     }
 }
@@ -172,6 +204,30 @@ mod tests {
             let limits = SharedLimits::new(&RpcConfig { trace: config, ..RpcConfig::default() });
             assert_eq!((limits.traces.most, limits.traces.places.available_permits()), (expected, expected));
         }
+    }
+
+    #[actix_web::test]
+    async fn who_has_several_calls_under_way_waits_for_his_own_and_is_not_refused_for_them() {
+        let gate = Gate::with(1, 1, Duration::from_millis(20));
+        let turns = gate.own_turns();
+        let (release, held) = mpsc::channel::<()>();
+        let (started, running) = tokio::sync::oneshot::channel();
+        let first = taking_turns(
+            &turns,
+            gate.call(move || {
+                let _ = started.send(());
+                held.recv().map_err(|error| RpcError::internal(error.to_string()))
+            }),
+        );
+        let second = taking_turns(&turns, gate.call(|| Ok(2)));
+        let other = async {
+            running.await.unwrap();
+            let refused = gate.call(|| Ok(())).await.unwrap_err();
+            assert_eq!(refused.limit, Some(Limit::Busy), "somebody else's turn is over by then");
+            release.send(()).unwrap();
+        };
+        let (first, second, ()) = tokio::join!(first, second, other);
+        assert_eq!((first, second), (Ok(()), Ok(2)));
     }
 
     #[actix_web::test]

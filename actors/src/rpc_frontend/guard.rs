@@ -1,86 +1,21 @@
 //! What is checked of every HTTP request before anything reads it: connections, host, origin, content type.
 
+use super::connections::{Connection, Line};
 use super::dashboard::is_part;
 use super::limits::{Limit, Refusal};
 use super::server::Frontend;
-use actix_web::body::{BoxBody, MessageBody};
+use super::unread::{Room, WatchedBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::rt::task::JoinHandle;
 use actix_web::{HttpResponse, web};
-use std::net::{IpAddr, Shutdown, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// How long a browser may keep the answer to a preflight, seconds.
 const PREFLIGHT_SECONDS: &str = "600";
-
-/// How long a subscriber that was dropped has to read why, before its connection is cut.
-const FAREWELL: Duration = Duration::from_secs(5);
-
-/// One open connection; counts itself out when it closes.
-pub(crate) struct Connection {
-    count: Arc<AtomicUsize>,
-    /// Whether there were as many as are allowed before it.
-    over: bool,
-    /// A second handle of the socket: the first is the server's, which waits for a client that does not read.
-    socket: Option<Arc<TcpStream>>,
-}
-
-/// Cuts a connection: a client that does not read would keep it for ever.
-#[derive(Clone)]
-pub(crate) struct CutHandle(Option<Arc<TcpStream>>);
-
-impl CutHandle {
-    /// At once.
-    pub(crate) fn now(&self) {
-        if let Some(socket) = &self.0 {
-            // One that is closed already needs no cutting.
-            let _ = socket.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Some seconds after `end`.
-    pub(crate) fn after<T>(&self, end: impl Future<Output = T> + 'static) -> Cutter {
-        let handle = self.clone();
-        Cutter(actix_web::rt::spawn(async move {
-            end.await;
-            tokio::time::sleep(FAREWELL).await;
-            handle.now();
-        }))
-    }
-}
-
-/// Cuts a connection some time after a subscription has ended, unless it is dropped before.
-pub(crate) struct Cutter(JoinHandle<()>);
-
-impl Connection {
-    pub(crate) fn open(count: &Arc<AtomicUsize>, limit: usize, socket: Option<OwnedFd>) -> Self {
-        let over = count.fetch_add(1, Ordering::Relaxed) >= limit;
-        Self { count: Arc::clone(count), over, socket: socket.map(|socket| Arc::new(socket.into())) }
-    }
-
-    /// What can cut the connection.
-    pub(crate) fn cut_handle(&self) -> CutHandle {
-        CutHandle(self.socket.clone())
-    }
-}
-
-impl Drop for Cutter {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// The middleware around every route.
 pub(crate) async fn guard<B: MessageBody + 'static>(
@@ -92,7 +27,9 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         .expect("the server puts the frontend into every application it builds")
         .clone();
     let origin = allowed_origin(request.headers(), &frontend.config.cors);
-    let over = request.conn_data::<Connection>().is_some_and(|connection| connection.over);
+    let over = request.conn_data::<Connection>().is_some_and(Connection::is_over);
+    let line = request.conn_data::<Connection>().map(Connection::line);
+    line.iter().for_each(|line| line.on_request());
     let mut response = if let Err(refusal) = admit(&request, &frontend, over) {
         frontend.metrics.refused(refusal.limit);
         request.into_response(refused(&refusal))
@@ -101,6 +38,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
+    response = watched(response, &frontend, line);
     if over {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -108,6 +46,36 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         add_cors(response.headers_mut(), origin);
     }
     Ok(response)
+}
+
+/// The answer, cut off where its client does not read it; refused where it does not fit beside those that others do not read.
+fn watched(
+    mut response: ServiceResponse<BoxBody>,
+    frontend: &Frontend,
+    line: Option<Arc<Line>>,
+) -> ServiceResponse<BoxBody> {
+    let free = is_free(response.request().path());
+    let room = response.response_mut().extensions_mut().remove::<Room>();
+    let room = match (room, response.response().body().size()) {
+        (None, BodySize::Sized(bytes)) if !free => {
+            frontend.limits.answers.room_for(usize::try_from(bytes).unwrap_or(usize::MAX)).map(Some)
+        }
+        (room, _) => Ok(room),
+    };
+    match room {
+        Ok(room) => response.map_body(|_, body| BoxBody::new(WatchedBody::new(body, line, room))),
+        Err(refusal) => {
+            frontend.metrics.refused(refusal.limit);
+            response
+                .into_response(refused(&refusal))
+                .map_body(|_, body| BoxBody::new(WatchedBody::new(body, line, None)))
+        }
+    }
+}
+
+/// Probes, and parts of the page: they are few files out of memory, and texts that do not grow.
+fn is_free(path: &str) -> bool {
+    PROBES.contains(&path) || is_part(path)
 }
 
 /// Paths that probes and Prometheus ask. They are answered however many clients there are: a node that is busy is alive.
@@ -130,8 +98,7 @@ fn admit(request: &ServiceRequest, frontend: &Frontend, over: bool) -> Result<()
     }
     // A preflight is no request of its own. Blocks that operators post and calls have limits of their own, which take
     // what a body holds into account.
-    let free = probe || is_part(request.path());
-    let counted = request.method() != Method::OPTIONS && !free && !limited_by_content(request);
+    let counted = request.method() != Method::OPTIONS && !is_free(request.path()) && !limited_by_content(request);
     match frontend.limits.rate.as_ref().zip(request.peer_addr()).filter(|_| counted) {
         Some((rate, from)) => rate.take(from.ip(), 1),
         None => Ok(()),

@@ -62,6 +62,8 @@ pub(crate) enum Limit {
     Busy,
     /// Time for a client to read what it asked for.
     Reading,
+    /// Bytes of answers that clients have not read.
+    Unread,
     /// Names of this node.
     Host,
     /// Pages that may call.
@@ -73,7 +75,7 @@ pub(crate) enum Limit {
 impl Limit {
     /// Every bound.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::Body,
         Self::BodyTime,
         Self::ImportBody,
@@ -99,6 +101,7 @@ impl Limit {
         Self::Imports,
         Self::Busy,
         Self::Reading,
+        Self::Unread,
         Self::Host,
         Self::Origin,
         Self::ContentType,
@@ -132,6 +135,7 @@ impl Limit {
             Self::Imports => "imports",
             Self::Busy => "busy",
             Self::Reading => "reading",
+            Self::Unread => "unread",
             Self::Host => "host",
             Self::Origin => "origin",
             Self::ContentType => "content_type",
@@ -160,6 +164,7 @@ impl Limit {
             Self::Requests => Some("rpc.limit.requests_per_second"),
             Self::Burst => Some("rpc.limit.burst"),
             Self::Imports => Some("rpc.limit.import_blocks_per_second"),
+            Self::Unread => Some("rpc.limit.unread_bytes"),
             Self::Host => Some("rpc.hosts"),
             Self::Origin => Some("rpc.cors"),
             Self::ImportBody | Self::BatchTime | Self::Busy | Self::Reading | Self::ContentType => None,
@@ -171,7 +176,7 @@ impl Limit {
         match self {
             Self::Body | Self::ImportBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
-            Self::Connections | Self::Busy | Self::Traces => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connections | Self::Busy | Self::Traces | Self::Unread => StatusCode::SERVICE_UNAVAILABLE,
             Self::Requests | Self::Imports => StatusCode::TOO_MANY_REQUESTS,
             Self::Host | Self::Origin => StatusCode::FORBIDDEN,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -194,7 +199,7 @@ impl Limit {
             Some(key) => format!("{sentence} ({key})"),
             None => sentence.to_string(),
         };
-        let retry_after = matches!(self, Self::Busy | Self::Connections | Self::Traces).then_some(BUSY_SECONDS);
+        let retry_after = matches!(self.status(), StatusCode::SERVICE_UNAVAILABLE).then_some(BUSY_SECONDS);
         Refusal { limit: self, message, retry_after }
     }
 }

@@ -10,6 +10,7 @@
 mod body;
 mod callboard;
 mod config;
+mod connections;
 mod dashboard;
 mod debug;
 mod eth;
@@ -25,6 +26,8 @@ mod ports;
 mod rate;
 mod rest;
 mod server;
+mod text;
+mod unread;
 mod view;
 mod websocket;
 

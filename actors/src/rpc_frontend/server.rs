@@ -1,13 +1,16 @@
 //! The HTTP server: one listener for JSON-RPC, REST and the dashboard.
 
 use super::config::{AdminSurface, RpcConfig};
+use super::connections::{Connections, Patience};
 use super::eth::Filters;
 use super::gate::{Gate, TraceLane};
-use super::guard::{Connection, guard};
+use super::guard::guard;
+use super::limits::Limit;
 use super::metrics::RpcMetrics;
 use super::ports::RpcPorts;
 use super::rate::{Rate, RateClock};
 use super::rest::ImportLimits;
+use super::unread::AnswerBudget;
 use super::{dashboard, events, jsonrpc, rest};
 use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::middleware::from_fn;
@@ -17,11 +20,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
-/// How long a client may take to send its headers.
-const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// Longest time between two looks at clients that keep the node waiting.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Seconds that requests in flight get when the server stops.
@@ -82,7 +84,7 @@ pub(crate) struct Frontend {
     pub(crate) metrics: RpcMetrics,
     pub(crate) limits: SharedLimits,
     pub(crate) filters: Arc<Filters>,
-    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// What clients may ask of all listeners of a node together. Cheap to clone.
@@ -91,6 +93,7 @@ pub struct SharedLimits {
     pub(crate) import: Arc<ImportLimits>,
     pub(crate) rate: Option<Arc<Rate>>,
     pub(crate) traces: TraceLane,
+    pub(crate) answers: AnswerBudget,
 }
 
 impl SharedLimits {
@@ -102,7 +105,8 @@ impl SharedLimits {
     pub(crate) fn with_clock(config: &RpcConfig, clock: RateClock) -> Self {
         let rate = config.rate.clone().map(|rate| Arc::new(Rate::new(rate, clock)));
         let import = Arc::new(ImportLimits::new(config.import_blocks_per_second));
-        Self { import, rate, traces: TraceLane::new(config.trace.at_once) }
+        let answers = AnswerBudget::new(config.unread_bytes);
+        Self { import, rate, traces: TraceLane::new(config.trace.at_once), answers }
     }
 }
 
@@ -129,11 +133,15 @@ impl RpcServer {
         let asked = config.clone();
         let fail = |source| BindError::new(&asked, source);
         let address = listener.local_addr().map_err(fail)?;
-        let server = serve(listener, frontend(config, ports, metrics, limits)).map_err(fail)?;
+        let frontend = frontend(config, ports, metrics, limits);
+        let server = serve(listener, frontend.clone()).map_err(fail)?;
         let handle = server.handle();
         actix_web::rt::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the RPC server ended");
+            tokio::select! {
+                ended = server => if let Err(error) = ended {
+                    tracing::error!(%error, "the RPC server ended");
+                },
+                () = sweep(&frontend) => {}
             }
         });
         tracing::info!(%address, admin = asked.admin == AdminSurface::Here, "RPC is listening");
@@ -156,6 +164,22 @@ fn frontend(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics, limits: Sha
     web::Data::new(Frontend { config, ports, gate: Gate::new(), metrics, limits, filters, connections: Arc::default() })
 }
 
+/// Cuts connections whose clients keep the node waiting, for as long as it is polled. Not on a server thread: those may be
+/// busy.
+async fn sweep(frontend: &Frontend) {
+    let patience = Patience { head: frontend.config.head_within, reading: frontend.config.read_within };
+    let every = patience.head.min(patience.reading).div_f64(8.0).clamp(Duration::from_millis(1), SWEEP_EVERY);
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for from in frontend.connections.sweep(Instant::now(), patience) {
+            tracing::info!(?from, "a connection was cut: its client did not read what it asked for");
+            frontend.metrics.refused(Limit::Reading);
+        }
+    }
+}
+
 fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Server> {
     let workers = frontend.config.workers.max(1);
     let most = frontend.config.max_connections;
@@ -174,11 +198,13 @@ fn serve(listener: TcpListener, frontend: web::Data<Frontend>) -> io::Result<Ser
     .on_connect(move |io, extensions: &mut Extensions| {
         let stream = io.downcast_ref::<TcpStream>();
         let socket = stream.and_then(|stream| stream.as_fd().try_clone_to_owned().ok());
-        extensions.insert(Connection::open(&connections, most, socket));
+        extensions.insert(connections.open(most, socket));
     })
     .workers(workers)
     .max_connections(per_worker)
-    .client_request_timeout(HEADERS_WITHIN)
+    // Its clock goes on while a server thread is busy, and clients whose requests lie there would hear that they are late:
+    // `sweep` looks before it says so.
+    .client_request_timeout(Duration::ZERO)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_SECONDS)
     .disable_signals()

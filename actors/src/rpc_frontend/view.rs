@@ -157,6 +157,15 @@ impl Frontend {
         self.gate.call(move || work(View::new(&chain)?)).await
     }
 
+    /// As [`Self::compute`]; the answer is written as JSON on the same thread.
+    pub(crate) async fn computed<T, F>(&self, work: F) -> RpcResult
+    where
+        T: Serialize,
+        F: FnOnce(View) -> Result<T, RpcError> + Send + 'static,
+    {
+        self.compute(move |view| json(work(view)?)).await
+    }
+
     /// As [`Self::compute`], for traces, of which few run at a time; the answer is written on the same thread.
     pub(crate) async fn trace<F>(&self, work: F) -> RpcResult
     where

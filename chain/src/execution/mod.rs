@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod estimate;
 mod executor;
+mod mux;
 mod outcome;
 mod overrides;
 mod trace;
@@ -23,6 +24,7 @@ pub use context::BlockContext;
 pub use error::{ExecuteError, ExecutionError, InvalidTransaction};
 pub use estimate::{EstimateError, estimate_gas};
 pub use executor::{BlockExecutor, Executed, TransactionOutcome, execute_block};
+pub use mux::Mux;
 pub use outcome::{Halt, Outcome, revert_reason};
 pub use overrides::{AccountOverride, BlockOverrides, OverriddenState, OverrideError};
 pub use trace::{

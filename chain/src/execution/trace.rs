@@ -6,6 +6,7 @@
 use super::call::{CallLimits, CallRequest, Simulator};
 use super::environment::Evm;
 use super::executor::BlockExecutor;
+use super::mux::{self, Mux};
 use super::watch::{Ended, Recorded, Watch};
 use super::{BlockContext, CallError, ExecuteError, ExecutionError, TransactionOutcome};
 use crate::{Blame, StateReadError, StateReader, Transaction};
@@ -40,6 +41,8 @@ pub enum Tracer {
     Selectors,
     /// Nothing (`noopTracer`): that it runs.
     Noop,
+    /// Several of these at once (`muxTracer`).
+    Mux(Mux),
 }
 
 impl Tracer {
@@ -61,30 +64,45 @@ impl Tracer {
             ),
             Self::Selectors => DebugInspector::FourByte(Default::default()),
             Self::Noop => DebugInspector::Noop(Default::default()),
+            Self::Mux(mux) => mux.inspector(),
         }
+    }
+
+    fn inspectors(&self) -> Inspectors {
+        let second = match self {
+            Self::Mux(Mux { flat_calls: Some(config), .. }) => Self::FlatCalls(*config),
+            _ => Self::Noop,
+        };
+        (self.inspector(), second.inspector())
     }
 
     fn recorded(&self) -> Recorded {
         match self {
             Self::Steps(config) => Recorded {
-                calls: true,
+                calls: 1,
                 steps: config.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
                 stack: config.is_stack_enabled(),
                 memory: config.is_memory_enabled(),
                 storage: config.is_storage_enabled(),
             },
-            Self::Calls(_) | Self::FlatCalls(_) => Recorded { calls: true, ..Recorded::default() },
+            Self::Calls(_) | Self::FlatCalls(_) => Recorded { calls: 1, ..Recorded::default() },
+            Self::Mux(mux) => {
+                let calls = usize::from(mux.calls.is_some()) + usize::from(mux.flat_calls.is_some());
+                Recorded { calls, ..Recorded::default() }
+            }
             Self::Prestate { .. } | Self::Selectors | Self::Noop => Recorded::default(),
         }
     }
 
     fn inspect<'a>(&self, limits: TraceLimits<'a>) -> Inspection<'a> {
-        (Watch::with(limits.expired, limits.steps, limits.bytes, self.recorded()), self.inspector())
+        (Watch::with(limits.expired, limits.steps, limits.bytes, self.recorded()), self.inspectors())
     }
 }
 
-/// The bounds, and the tracer under them.
-type Inspection<'a> = (Watch<'a>, DebugInspector);
+/// A tracer, and another beside it where it needs one.
+type Inspectors = (DebugInspector, DebugInspector);
+/// The bounds, and the tracers under them.
+type Inspection<'a> = (Watch<'a>, Inspectors);
 
 /// How much a trace may use.
 #[derive(Clone, Copy)]
@@ -242,12 +260,29 @@ fn told<S: StateReader>(
     place: Option<TransactionContext>,
     executed: &ResultAndState,
 ) -> Result<Trace, ExecuteError> {
-    let (context, tracer) = (&mut evm.ctx, &mut evm.inspector.1);
+    let (context, (first, second)) = (&mut evm.ctx, &mut evm.inspector.1);
     let database = &mut context.journaled_state.database;
-    let trace = tracer.get_result(place, &context.tx, &context.block, executed, database);
-    let mut trace = trace.map_err(unread)?;
-    tracer.fuse().map_err(|error| ExecuteError::Evm { reason: error.to_string() })?;
+    let mut tell = |tracer: &mut DebugInspector| {
+        let trace = tracer.get_result(place, &context.tx, &context.block, executed, database).map_err(unread)?;
+        tracer.fuse().map_err(|error| ExecuteError::Evm { reason: error.to_string() })?;
+        Ok::<_, ExecuteError>(trace)
+    };
+    let mut trace = tell(first)?;
+    if let (Trace::MuxTracer(frame), Tracer::Mux(Mux { flat_calls: Some(_), .. })) = (&mut trace, asked) {
+        mux::insert_flat_calls(frame, tell(second)?);
+    }
     match (&mut trace, asked) {
+        (Trace::MuxTracer(frame), Tracer::Mux(mux)) => {
+            mux::each(frame, mux).for_each(|(trace, tracer)| as_geth(trace, &tracer, executed));
+        }
+        (trace, asked) => as_geth(trace, asked, executed),
+    }
+    Ok(trace)
+}
+
+/// Tells as geth does where the inspectors do not.
+fn as_geth(trace: &mut Trace, asked: &Tracer, executed: &ResultAndState) {
+    match (trace, asked) {
         (Trace::CallTracer(root), _) if root.error.is_some() => root.logs.clear(),
         (Trace::FlatCallTracer(calls), Tracer::FlatCalls(config)) if config.convert_parity_errors != Some(true) => {
             calls.iter_mut().filter_map(|call| call.trace.error.as_mut()).for_each(as_geth_says);
@@ -260,7 +295,6 @@ fn told<S: StateReader>(
         }
         _ => {}
     }
-    Ok(trace)
 }
 
 fn empty_account() -> AccountState {

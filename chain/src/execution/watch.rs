@@ -31,8 +31,8 @@ pub(super) enum Ended {
 /// What is recorded, and so has to be counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Recorded {
-    /// Calls, with what goes in and what comes out.
-    pub(super) calls: bool,
+    /// Calls, with what goes in and what comes out: by so many tracers.
+    pub(super) calls: usize,
     /// The first so many instructions; none where 0.
     pub(super) steps: u64,
     /// With the stack.
@@ -95,9 +95,7 @@ impl<'a> Watch<'a> {
     }
 
     fn hold_call(&mut self, bytes: usize) {
-        if self.recorded.calls {
-            self.hold(bytes);
-        }
+        self.hold(bytes.saturating_mul(self.recorded.calls));
     }
 
     fn hold_step(&mut self, interpreter: &Interpreter<EthInterpreter>) {

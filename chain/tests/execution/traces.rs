@@ -4,8 +4,8 @@ use crate::memory::{Described, MemoryState};
 use crate::support::*;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
 use callboard_chain::execution::{
-    BlockExecutor, BlockTracer, CallConfig, CallError, CallRequest, FlatCallConfig, InvalidTransaction, PrestateConfig,
-    StepConfig, Trace, TraceError, TraceLimits, Tracer, TransactionOutcome, trace_call,
+    BlockExecutor, BlockTracer, CallConfig, CallError, CallRequest, FlatCallConfig, InvalidTransaction, Mux,
+    PrestateConfig, StepConfig, Trace, TraceError, TraceLimits, Tracer, TransactionOutcome, trace_call,
 };
 use callboard_chain::{Hardfork, SecretKey, Transaction};
 use std::cell::Cell;
@@ -16,6 +16,8 @@ const DELEGATOR: Address = Address::repeat_byte(0xde);
 const REVERTER: Address = Address::repeat_byte(0x4e);
 const DESTROYED: Address = Address::repeat_byte(0xd5);
 const ENDLESS: Address = Address::repeat_byte(0xe1);
+/// Calls the precompile that copies.
+const COPIER: Address = Address::repeat_byte(0xc0);
 
 const fn prestate(config: PrestateConfig) -> Tracer {
     Tracer::Prestate { config, include_empty: false }
@@ -33,7 +35,21 @@ fn tracers() -> Vec<Tracer> {
         prestate(PrestateConfig { diff_mode: Some(true), ..PrestateConfig::default() }),
         Tracer::Selectors,
         Tracer::Noop,
+        Tracer::Mux(Mux::default()),
+        Tracer::Mux(everything()),
     ]
+}
+
+/// All tracers at once.
+fn everything() -> Mux {
+    Mux {
+        calls: Some(CallConfig { with_log: Some(true), ..CallConfig::default() }),
+        flat_calls: Some(FlatCallConfig::default()),
+        prestate: Some(PrestateConfig::default()),
+        include_empty: true,
+        selectors: true,
+        noop: true,
+    }
 }
 
 /// Code that runs a contract's code over its own storage.
@@ -51,6 +67,7 @@ fn world() -> MemoryState {
         (REVERTER, with_code(&logging_and_reverting(&solidity_error("too small")))),
         (DESTROYED, destroyed),
         (ENDLESS, with_code(LOOP)),
+        (COPIER, with_code(&calling(Address::with_last_byte(4)))),
     ])
 }
 
@@ -144,6 +161,39 @@ fn told_as_it_ended(trace: &Trace, outcome: &TransactionOutcome) {
         }
         _ => {}
     }
+}
+
+#[test]
+fn several_tracers_at_once_tell_what_each_tells_by_itself() {
+    let (state, mut transactions) = (world(), varied());
+    // The list of calls leaves calls of precompiles out, the tree does not.
+    let mut precompiled = calling_with(0, COPIER, U256::from(3));
+    let Transaction::Legacy(signed) = &mut precompiled else { panic!("{precompiled:?}") };
+    signed.tx_mut().nonce = transactions.len() as u64;
+    transactions.push(precompiled);
+    let mux = everything();
+    let alone = [
+        ("callTracer", mux.calls.map(Tracer::Calls)),
+        ("flatCallTracer", mux.flat_calls.map(Tracer::FlatCalls)),
+        ("prestateTracer", mux.prestate.map(|config| Tracer::Prestate { config, include_empty: true })),
+        ("4byteTracer", Some(Tracer::Selectors)),
+        ("noopTracer", Some(Tracer::Noop)),
+    ];
+    let traces = |how: Tracer| -> Vec<serde_json::Value> {
+        let mut block = tracer(&state, &how, LIMITS);
+        let traced = transactions.iter().map(|one| block.trace(one, ALICE).expect("it is traced").0);
+        traced.map(|trace| serde_json::to_value(trace).expect("JSON")).collect()
+    };
+    let together = traces(Tracer::Mux(mux));
+    for (name, how) in alone {
+        for (index, expected) in traces(how.expect("a tracer")).into_iter().enumerate() {
+            assert_eq!(together[index][name], expected, "{name} of transaction {index}");
+        }
+    }
+    let last = together.last().expect("the call of a precompile");
+    assert_eq!(last["callTracer"]["calls"][0]["to"], serde_json::json!(Address::with_last_byte(4)));
+    assert_eq!(last["flatCallTracer"].as_array().map(Vec::len), Some(1));
+    assert!(together.iter().all(|trace| trace.as_object().is_some_and(|parts| parts.len() == 5)));
 }
 
 #[test]

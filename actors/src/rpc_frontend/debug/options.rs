@@ -4,15 +4,15 @@
 use crate::rpc_frontend::eth::BlockOverridesParam;
 use crate::rpc_frontend::jsonrpc::{Params, RpcError};
 use alloy_rpc_types_eth::state::StateOverride;
-use callboard_chain::execution::{CallConfig, FlatCallConfig, PrestateConfig, StepConfig, Tracer};
+use callboard_chain::execution::{CallConfig, FlatCallConfig, Mux, PrestateConfig, StepConfig, Tracer};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 
 /// The tracers by name.
-const TRACERS: &str = "callTracer, flatCallTracer, prestateTracer, 4byteTracer, noopTracer, and none for the steps of \
-                       the EVM";
+const TRACERS: &str = "callTracer, flatCallTracer, prestateTracer, 4byteTracer, noopTracer, muxTracer for several of \
+                       these, and none for the steps of the EVM";
 const NANOS_PER_SECOND: f64 = 1e9;
 
 /// The second parameter (the third of `debug_traceCall`).
@@ -79,22 +79,8 @@ impl Options {
     pub(super) fn tracer(&self) -> Result<Tracer, RpcError> {
         match self.tracer.as_deref().unwrap_or_default() {
             "" => Ok(Tracer::Steps(self.steps())),
-            "callTracer" => {
-                let Calls { only_top_call, with_log } = self.config()?;
-                Ok(Tracer::Calls(CallConfig { only_top_call, with_log }))
-            }
-            "flatCallTracer" => {
-                let FlatCalls { convert_parity_errors, include_precompiles } = self.config()?;
-                Ok(Tracer::FlatCalls(FlatCallConfig { convert_parity_errors, include_precompiles }))
-            }
-            "prestateTracer" => {
-                let Prestate { include_empty, diff_mode, disable_code, disable_storage } = self.config()?;
-                let config = PrestateConfig { diff_mode, disable_code, disable_storage };
-                Ok(Tracer::Prestate { config, include_empty: include_empty.unwrap_or_default() })
-            }
-            "4byteTracer" => Ok(Tracer::Selectors),
-            "noopTracer" => Ok(Tracer::Noop),
-            other => Err(unknown_tracer(other)),
+            "muxTracer" => Ok(Tracer::Mux(mux(self.tracer_config.as_ref())?)),
+            name => named(name, self.tracer_config.as_ref()),
         }
     }
 
@@ -119,16 +105,56 @@ impl Options {
             ..StepConfig::default()
         }
     }
+}
 
-    fn config<T: DeserializeOwned + Default>(&self) -> Result<T, RpcError> {
-        let Some(config) = self.tracer_config.as_ref().filter(|config| !config.is_null()) else {
-            return Ok(T::default());
-        };
-        serde_json::from_value(config.clone()).map_err(|error| {
-            let tracer = self.tracer.as_deref().unwrap_or_default();
-            RpcError::invalid_params(format!("invalid tracerConfig of {tracer}: {error}"))
-        })
+/// A tracer that tells of one thing.
+fn named(name: &str, given: Option<&Value>) -> Result<Tracer, RpcError> {
+    match name {
+        "callTracer" => {
+            let Calls { only_top_call, with_log } = config(name, given)?;
+            Ok(Tracer::Calls(CallConfig { only_top_call, with_log }))
+        }
+        "flatCallTracer" => {
+            let FlatCalls { convert_parity_errors, include_precompiles } = config(name, given)?;
+            Ok(Tracer::FlatCalls(FlatCallConfig { convert_parity_errors, include_precompiles }))
+        }
+        "prestateTracer" => {
+            let Prestate { include_empty, diff_mode, disable_code, disable_storage } = config(name, given)?;
+            let config = PrestateConfig { diff_mode, disable_code, disable_storage };
+            Ok(Tracer::Prestate { config, include_empty: include_empty.unwrap_or_default() })
+        }
+        "4byteTracer" => Ok(Tracer::Selectors),
+        "noopTracer" => Ok(Tracer::Noop),
+        other => Err(unknown_tracer(other)),
     }
+}
+
+/// The tracers that a muxTracer holds, each with its config.
+fn mux(given: Option<&Value>) -> Result<Mux, RpcError> {
+    let tracers = given.and_then(Value::as_object).filter(|tracers| !tracers.is_empty()).ok_or_else(|| {
+        let message = r#"muxTracer takes its tracers in tracerConfig, such as {"callTracer":{"withLog":true},"4byteTracer":null}"#;
+        RpcError::invalid_params(message)
+    })?;
+    let mut mux = Mux::default();
+    for (name, given) in tracers {
+        match named(name, Some(given))? {
+            Tracer::Calls(config) => mux.calls = Some(config),
+            Tracer::FlatCalls(config) => mux.flat_calls = Some(config),
+            Tracer::Prestate { config, include_empty } => {
+                (mux.prestate, mux.include_empty) = (Some(config), include_empty)
+            }
+            Tracer::Selectors => mux.selectors = true,
+            Tracer::Noop => mux.noop = true,
+            Tracer::Steps(_) | Tracer::Mux(_) => return Err(unknown_tracer(name)),
+        }
+    }
+    Ok(mux)
+}
+
+fn config<T: DeserializeOwned + Default>(tracer: &str, given: Option<&Value>) -> Result<T, RpcError> {
+    let Some(config) = given.filter(|config| !config.is_null()) else { return Ok(T::default()) };
+    T::deserialize(config)
+        .map_err(|error| RpcError::invalid_params(format!("invalid tracerConfig of {tracer}: {error}")))
 }
 
 fn unknown_tracer(name: &str) -> RpcError {
@@ -199,12 +225,34 @@ mod tests {
         let unknown = options(r#"{"disableStacks":true}"#).unwrap_err();
         assert!(unknown.contains("disableStacks") && unknown.contains("disableStack`"), "{unknown}");
         let refused = |json: &str| options(json).unwrap().tracer().unwrap_err().message;
-        let named = refused(r#"{"tracer":"muxTracer"}"#);
-        assert!(named.starts_with(r#"tracer not found: "muxTracer"; there are callTracer,"#), "{named}");
+        let named = refused(r#"{"tracer":"bigramTracer"}"#);
+        assert!(named.starts_with(r#"tracer not found: "bigramTracer"; there are callTracer,"#), "{named}");
         let script = refused(r#"{"tracer":"{fault: function() {}}"}"#);
         assert!(script.contains("JavaScript are not supported") && script.contains("callTracer"), "{script}");
         let config = refused(r#"{"tracer":"callTracer","tracerConfig":{"onlyTopCall":"yes"}}"#);
         assert!(config.starts_with("invalid tracerConfig of callTracer: invalid type: string"), "{config}");
+    }
+
+    #[test]
+    fn a_mux_holds_tracers_by_name_each_with_its_config() {
+        let mux = |config: &str| {
+            let options = options(&format!(r#"{{"tracer":"muxTracer","tracerConfig":{config}}}"#)).unwrap();
+            options.tracer().map_err(|error| error.message)
+        };
+        let calls = Some(CallConfig { only_top_call: None, with_log: Some(true) });
+        let held = Mux { calls, selectors: true, prestate: Some(PrestateConfig::default()), ..Mux::default() };
+        let config = r#"{"callTracer":{"withLog":true},"4byteTracer":null,"prestateTracer":{"includeEmpty":true}}"#;
+        assert_eq!(mux(config), Ok(Tracer::Mux(Mux { include_empty: true, ..held })));
+        for none in ["null", "{}", "[]", r#""callTracer""#] {
+            let refused = mux(none).unwrap_err();
+            assert!(refused.starts_with("muxTracer takes its tracers in tracerConfig, such as {"), "{refused}");
+        }
+        for (name, config) in [("muxTracer", "null"), ("", "null"), ("bigramTracer", "{}")] {
+            let refused = mux(&format!(r#"{{"{name}":{config}}}"#)).unwrap_err();
+            assert!(refused.starts_with(&format!("tracer not found: {name:?}; there are callTracer,")), "{refused}");
+        }
+        let wrong = mux(r#"{"callTracer":{"withLog":"yes"}}"#).unwrap_err();
+        assert!(wrong.starts_with("invalid tracerConfig of callTracer: invalid type: string"), "{wrong}");
     }
 
     #[test]

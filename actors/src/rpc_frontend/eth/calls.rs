@@ -27,8 +27,7 @@ const MAX_OVERRIDDEN_CODE: usize = 1 << 20;
 
 pub(super) async fn call(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let question = Question::parse(frontend, params)?;
-    let output = frontend.compute(move |view| question.ask(&view, run_call)).await?;
-    json(output)
+    frontend.computed(move |view| question.ask(&view, run_call)).await
 }
 
 pub(super) async fn estimate_gas(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
@@ -46,8 +45,7 @@ pub(super) async fn estimate_gas(frontend: &Frontend, params: &Params<'_>) -> Rp
 
 pub(super) async fn create_access_list(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let question = Question::parse(frontend, params)?;
-    let list = frontend.compute(move |view| question.ask(&view, run_access_list)).await?;
-    json(list)
+    frontend.computed(move |view| question.ask(&view, run_access_list)).await
 }
 
 /// A state with what the caller overrides.

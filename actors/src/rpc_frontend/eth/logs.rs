@@ -3,7 +3,7 @@
 use super::filter_param::FilterParam;
 use super::shape;
 use crate::rpc_frontend::config::RpcConfig;
-use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult};
 use crate::rpc_frontend::limits::{Limit, Refusal};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::{View, storage};
@@ -62,11 +62,11 @@ pub(crate) struct Found {
 pub(super) async fn logs(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let FilterParam(filter) = params.required(0, "filter")?;
     check_filter(&filter)?;
-    json(find(frontend, filter).await?)
+    find(frontend, filter).await
 }
 
 /// All logs that a filter asks for, or the bound that it goes beyond.
-pub(crate) async fn find(frontend: &Frontend, filter: Filter) -> Result<Vec<Log>, RpcError> {
+pub(crate) async fn find(frontend: &Frontend, filter: Filter) -> RpcResult {
     let bounds = SearchBounds::of(&frontend.config);
     let find = move |view: View| {
         let (from, to) = range(&view, &filter, bounds.blocks)?.into_inner();
@@ -76,7 +76,7 @@ pub(crate) async fn find(frontend: &Frontend, filter: Filter) -> Result<Vec<Log>
             None => Ok(logs),
         }
     };
-    frontend.compute(find).await
+    frontend.computed(find).await
 }
 
 /// Refuses a filter that costs too much to look for.

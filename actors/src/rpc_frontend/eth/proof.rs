@@ -2,7 +2,7 @@
 
 use super::block_or_latest;
 use super::param::{Quantity, Slot};
-use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
+use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult};
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
 use alloy_eips::BlockId;
@@ -64,7 +64,7 @@ pub(super) async fn proof(frontend: &Frontend, params: &Params<'_>) -> RpcResult
         let message = format!("too many keys: {} are asked for, at most {MAX_SLOTS} are allowed", keys.len());
         return Err(RpcError::invalid_params(message));
     }
-    json(frontend.compute(move |view| prove(&view, address, &keys, block)).await?)
+    frontend.computed(move |view| prove(&view, address, &keys, block)).await
 }
 
 fn prove(view: &View, address: Address, keys: &[Key], block: BlockId) -> Result<Answer, RpcError> {

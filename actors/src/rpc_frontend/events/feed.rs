@@ -4,7 +4,7 @@ use super::frame;
 use super::replay::Replay;
 use super::topics::Wanted;
 use crate::event_stream::{BlockEvent, Event, Subscription};
-use crate::rpc_frontend::guard::Cutter;
+use crate::rpc_frontend::connections::Cutter;
 use crate::rpc_frontend::server::Frontend;
 use actix_web::web;
 use bytes::Bytes;

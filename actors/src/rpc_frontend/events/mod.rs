@@ -6,7 +6,7 @@ mod frame;
 mod replay;
 mod topics;
 
-use super::guard::Connection;
+use super::connections::Connection;
 use super::jsonrpc::RpcError;
 use super::rest::{RestError, RestResult, record};
 use super::server::Frontend;

@@ -2,8 +2,10 @@
 
 use super::error::RpcError;
 use crate::rpc_frontend::limits::Limit;
+use crate::rpc_frontend::text::Text;
+use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Deepest nesting of arrays and objects in a request. Real calls stay below ten; serde_json's own bound is 128.
@@ -38,36 +40,28 @@ pub(crate) struct MalformedCall<'a> {
     pub(crate) error: RpcError,
 }
 
-/// An answer to a call.
-#[derive(Serialize)]
-pub(crate) struct Answer<'a> {
-    jsonrpc: &'static str,
-    id: Option<&'a RawValue>,
-    #[serde(flatten)]
-    outcome: Outcome,
+/// The answer to the call with `id`. A long result is not copied: it was written where the work was done.
+pub(crate) fn answer(id: Option<&RawValue>, outcome: Result<Box<RawValue>, RpcError>) -> Text {
+    let mut text = Text::default();
+    text.write(br#"{"jsonrpc":"2.0","id":"#);
+    text.write(id.map_or("null", RawValue::get).as_bytes());
+    match outcome {
+        Ok(result) => {
+            text.write(br#","result":"#);
+            text.push(into_bytes(result));
+        }
+        Err(error) => {
+            text.write(br#","error":"#);
+            text.push(serde_json::to_vec(&error).expect("strings, numbers and raw JSON always serialise").into());
+        }
+    }
+    text.write(b"}");
+    text
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Result(Box<RawValue>),
-    Error(RpcError),
-}
-
-impl<'a> Answer<'a> {
-    /// The answer to the call with `id`.
-    pub(crate) fn new(id: Option<&'a RawValue>, outcome: Result<Box<RawValue>, RpcError>) -> Self {
-        let outcome = match outcome {
-            Ok(result) => Outcome::Result(result),
-            Err(error) => Outcome::Error(error),
-        };
-        Self { jsonrpc: "2.0", id, outcome }
-    }
-
-    /// The answer as JSON text.
-    pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("strings, numbers and raw JSON always serialise")
-    }
+/// JSON as it was written.
+pub(crate) fn into_bytes(json: Box<RawValue>) -> Bytes {
+    String::from(<Box<str>>::from(json)).into()
 }
 
 /// Splits a body into calls. `max_batch` bounds the elements of an array.
@@ -178,5 +172,29 @@ impl<'de> Visitor<'de> for BoundedElements {
             }
         }
         Ok(Some(calls))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc_frontend::text::PIECE;
+
+    #[test]
+    fn a_long_result_is_answered_as_it_was_written() {
+        let id: &RawValue = serde_json::from_str("7").unwrap();
+        for length in [1, 3 * PIECE] {
+            let result = serde_json::value::to_raw_value(&"x".repeat(length)).unwrap();
+            let written = result.get().as_bytes().as_ptr_range();
+            let expected = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{}}}"#, result.get());
+            let mut answer = answer(Some(id), Ok(result));
+            let pieces: Vec<_> = std::iter::from_fn(|| answer.piece(usize::MAX)).collect();
+            assert_eq!(pieces.concat(), expected.as_bytes());
+            let shared = pieces.iter().filter(|piece| written.contains(&piece.as_ptr())).map(Bytes::len).sum::<usize>();
+            assert_eq!(shared, if length > PIECE { length + 2 } else { 0 }, "short ones are put together");
+        }
+        let mut failed = answer(None, Err(RpcError::refused("no")));
+        let expected = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no"}}"#;
+        assert_eq!(failed.piece(PIECE).unwrap(), expected);
     }
 }

@@ -5,6 +5,7 @@ mod envelope;
 mod error;
 mod params;
 
+pub(crate) use envelope::into_bytes;
 pub use error::RpcError;
 pub(crate) use error::{EXECUTION_REVERTED, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR};
 pub(crate) use params::Params;
@@ -14,11 +15,14 @@ use super::config::RpcConfig;
 use super::guard::retry_after;
 use super::limits::{Limit, Refusal};
 use super::server::Frontend;
+use super::text::Text;
+use super::unread::{Room, UNCOUNTED};
 use super::{callboard, debug, eth, openrpc, websocket};
 use actix_web::guard::fn_guard;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use envelope::{Answer, Call, Envelope, parse, parse_call};
+use bytes::Bytes;
+use envelope::{Call, Envelope, parse, parse_call};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
@@ -66,30 +70,38 @@ pub(crate) struct Caller<'a> {
     /// From where.
     pub(crate) from: Option<SocketAddr>,
     /// What the connection is subscribed to; `None` over HTTP, which nothing can be pushed over.
-    pub(crate) subscriptions: Option<&'a websocket::Subscriptions>,
+    pub(crate) subscriptions: Option<websocket::Asking<'a>>,
 }
 
 /// The answer to a body.
 pub(crate) struct Reply {
     /// `None` where the body holds notifications only.
-    pub(crate) text: Option<String>,
+    pub(crate) text: Option<Text>,
+    /// Kept until the text has been read.
+    pub(crate) room: Room,
     status: StatusCode,
     retry_after: Option<u64>,
 }
 
 impl Reply {
-    fn new(text: Option<String>) -> Self {
+    fn new(text: Option<Text>, room: Room) -> Self {
         let status = if text.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
-        Self { text, status, retry_after: None }
+        Self { text, room, status, retry_after: None }
     }
 
-    /// The answer to a single call or to a body that is none. Who asks too often is told so by HTTP as well, which
-    /// clients look at before anything else.
+    /// The answer to a single call or to a body that is none. Who asks too often, or for more than there is room for, is
+    /// told so by HTTP as well, which clients look at before anything else.
     fn single(frontend: &Frontend, id: Option<&RawValue>, outcome: RpcResult) -> Self {
-        let refusal = outcome.as_ref().err().map(|error| (error.limit, error.retry_after));
-        let reply = Self::new(Some(write(frontend, id, outcome)));
+        let mut refusal = outcome.as_ref().err().map(|error| (error.limit, error.retry_after));
+        let mut text = write(frontend, id, outcome);
+        let mut room = frontend.limits.answers.room();
+        if let Err(full) = room.grow(text.len()) {
+            refusal = Some((Some(full.limit), full.retry_after));
+            text = write(frontend, id, Err(full.into()));
+        }
+        let reply = Self::new(Some(text), room);
         match refusal {
-            Some((Some(limit @ (Limit::Requests | Limit::Imports)), retry_after)) => {
+            Some((Some(limit @ (Limit::Requests | Limit::Imports | Limit::Unread)), retry_after)) => {
                 Self { status: limit.status(), retry_after, ..reply }
             }
             _ => reply,
@@ -99,7 +111,14 @@ impl Reply {
     fn into_response(self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         let response = match self.text {
-            Some(text) => response.content_type("application/json").body(text),
+            Some(text) => {
+                let counted = text.len() > UNCOUNTED;
+                let mut response = response.content_type("application/json").body(text.into_body());
+                if counted {
+                    response.extensions_mut().insert(self.room);
+                }
+                response
+            }
             None => response.finish(),
         };
         retry_after(response, self.retry_after)
@@ -123,9 +142,9 @@ pub(crate) async fn answer(frontend: &Frontend, body: &[u8], caller: Caller<'_>)
     match envelope {
         Envelope::Single(call) => match answer_one(frontend, call, caller).await {
             Some((id, outcome)) => Reply::single(frontend, id, outcome),
-            None => Reply::new(None),
+            None => Reply::new(None, frontend.limits.answers.room()),
         },
-        Envelope::Batch(calls) => Reply::new(answer_batch(frontend, &calls, caller).await),
+        Envelope::Batch(calls) => answer_batch(frontend, &calls, caller).await,
     }
 }
 
@@ -150,33 +169,44 @@ fn charge(frontend: &Frontend, envelope: &Envelope<'_>, from: Option<SocketAddr>
     rate.take(from.ip(), counted.count())
 }
 
-/// Answers one after the other, in order: a batch gets no more of the machine than a single caller.
-async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'_>) -> Option<String> {
+/// Answers one after the other, in order: a batch gets no more of the machine than a single caller. Once an answer does not
+/// fit any more, the calls after it are not made.
+async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'_>) -> Reply {
     let until = Instant::now() + BATCH_WITHIN;
     let most = frontend.config.max_batch_answer_bytes;
-    let mut text = String::from("[");
-    let mut full = false;
+    let (mut text, mut room) = (Text::from([Bytes::from_static(b"[")]), frontend.limits.answers.room());
+    let mut full: Option<Refusal> = None;
     for call in calls {
-        let mut answer = if full {
-            skip(frontend, call, too_long(most))
+        let mut answer = if let Some(full) = &full {
+            skip(frontend, call, full.clone())
         } else if Instant::now() > until {
             skip(frontend, call, Limit::BatchTime.refuse("the batch took too long: ask for less in one batch"))
         } else {
             answer_one(frontend, call, caller).await.map(|(id, outcome)| write(frontend, id, outcome))
         };
-        if !full && answer.as_ref().is_some_and(|answer| text.len().saturating_add(answer.len()) > most) {
-            full = true;
-            answer = skip(frontend, call, too_long(most));
+        if full.is_none()
+            && let Some(length) = answer.as_ref().map(|answer| text.len().saturating_add(answer.len()))
+            && let Err(refusal) = fits(length, most, &mut room)
+        {
+            answer = skip(frontend, call, refusal.clone());
+            full = Some(refusal);
         }
         if let Some(answer) = answer {
             if text.len() > 1 {
-                text.push(',');
+                text.write(b",");
             }
-            text.push_str(&answer);
+            text.append(answer);
         }
     }
-    text.push(']');
-    (text.len() > 2).then_some(text)
+    text.write(b"]");
+    Reply::new((text.len() > 2).then_some(text), room)
+}
+
+fn fits(length: usize, most: usize, room: &mut Room) -> Result<(), Refusal> {
+    if length > most {
+        return Err(too_long(most));
+    }
+    room.grow(length)
 }
 
 fn too_long(most: usize) -> Refusal {
@@ -184,7 +214,7 @@ fn too_long(most: usize) -> Refusal {
 }
 
 /// The answer to a call of a batch that is not looked at any more.
-fn skip(frontend: &Frontend, call: &RawValue, why: Refusal) -> Option<String> {
+fn skip(frontend: &Frontend, call: &RawValue, why: Refusal) -> Option<Text> {
     match parse_call(call) {
         Ok(call) => call.id.map(|id| write(frontend, Some(id), Err(why.into()))),
         Err(malformed) => Some(write(frontend, malformed.id, Err(malformed.error))),
@@ -192,11 +222,11 @@ fn skip(frontend: &Frontend, call: &RawValue, why: Refusal) -> Option<String> {
 }
 
 /// Writes an answer, and counts the bound where one refused the call.
-fn write(frontend: &Frontend, id: Option<&RawValue>, outcome: RpcResult) -> String {
+fn write(frontend: &Frontend, id: Option<&RawValue>, outcome: RpcResult) -> Text {
     if let Some(limit) = outcome.as_ref().err().and_then(|error| error.limit) {
         frontend.metrics.refused(limit);
     }
-    Answer::new(id, outcome).to_json()
+    envelope::answer(id, outcome)
 }
 
 /// Id and outcome of one call; `None` for a notification.

@@ -6,8 +6,9 @@ const BLOCK: Param = needs("block", "number, tag or hash", "BlockId");
 const TRANSACTION_HASH: Param = needs("transactionHash", "the transaction's", "hash32");
 const OPTIONS: Param = takes(
     "options",
-    "geth's: `tracer` (`callTracer`, `flatCallTracer`, `prestateTracer`, `4byteTracer`, `noopTracer`; the steps of the EVM \
-     where it is left out), `tracerConfig`, `timeout`; for steps `disableStack`, `disableStorage`, `enableMemory`, \
+    "geth's: `tracer` (`callTracer`, `flatCallTracer`, `prestateTracer`, `4byteTracer`, `noopTracer`, or `muxTracer` \
+     for several of these, which `tracerConfig` names with the config of each; the steps of the EVM where it is left out), \
+     `tracerConfig`, `timeout`; for steps `disableStack`, `disableStorage`, `enableMemory`, \
      `enableReturnData`, `limit`",
     "TraceConfig",
 );

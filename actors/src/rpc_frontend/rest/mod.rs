@@ -16,7 +16,7 @@ pub(crate) mod transactions;
 pub(crate) use import::{ImportLimits, import_bytes};
 
 use super::guard::refuse;
-use super::jsonrpc::RpcResult;
+use super::jsonrpc::{RpcResult, into_bytes};
 use super::server::Frontend;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
@@ -66,8 +66,7 @@ pub(crate) async fn not_found(request: HttpRequest) -> HttpResponse {
 
 /// JSON that was written where it was read.
 fn ok_json(result: RpcResult) -> RestResult {
-    let text = result?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(text.get().to_owned()))
+    Ok(HttpResponse::Ok().content_type("application/json").body(into_bytes(result?)))
 }
 
 /// Counts a request by its route's name, and the bound that refused it.

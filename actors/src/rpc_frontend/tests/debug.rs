@@ -226,7 +226,12 @@ async fn what_cannot_be_traced_is_said_with_what_can() {
         ("debug_traceBlockByHash", json!([B256::ZERO]), -32000, "unknown block"),
         ("debug_traceTransaction", json!([B256::ZERO]), -32000, "transaction not found"),
         ("debug_traceTransaction", json!([]), -32602, "missing value for required argument 0 (transaction hash)"),
-        ("debug_traceTransaction", json!([hash, { "tracer": "muxTracer" }]), -32602, "tracer not found: \"muxTracer\""),
+        (
+            "debug_traceTransaction",
+            json!([hash, { "tracer": "bigramTracer" }]),
+            -32602,
+            "tracer not found: \"bigramTracer\"",
+        ),
         ("debug_traceTransaction", json!([hash, { "memory": true }]), -32602, "invalid argument 1 (trace options)"),
         ("debug_traceTransaction", json!([hash, { "timeout": "x" }]), -32602, "timeout \"x\" is no duration"),
         (

@@ -19,10 +19,11 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
 
 /// A pool that keeps what it is given, or refuses as it is told.
 #[derive(Default)]
@@ -94,14 +95,16 @@ pub(super) struct FakeImport {
     pub(super) refused: Mutex<Vec<(Bytes, String)>>,
     /// Imports from now on that never end.
     pub(super) endless: Mutex<usize>,
+    /// Lets each import from now on end that takes a permit.
+    pub(super) held: Mutex<Option<Arc<Semaphore>>>,
     pub(super) answer: Mutex<Result<Imported, ImportError>>,
 }
 
 impl Default for FakeImport {
     fn default() -> Self {
         let imported = Imported { imported: true, height: 1, hash: B256::ZERO };
-        let (received, refused, endless) = Default::default();
-        Self { received, refused, endless, answer: Mutex::new(Ok(imported)) }
+        let (received, refused, endless, held) = Default::default();
+        Self { received, refused, endless, held, answer: Mutex::new(Ok(imported)) }
     }
 }
 
@@ -113,8 +116,14 @@ impl ImportPort for FakeImport {
             *endless -= 1;
             return std::future::pending().boxed();
         }
-        let answer = self.answer.lock().clone();
-        async move { answer }.boxed()
+        let (answer, held) = (self.answer.lock().clone(), self.held.lock().clone());
+        async move {
+            if let Some(held) = held {
+                held.acquire().await.unwrap().forget();
+            }
+            answer
+        }
+        .boxed()
     }
 
     fn refused(&self, bytes: Bytes, error: &ImportError, _from: Option<SocketAddr>) {
@@ -154,6 +163,16 @@ pub(super) struct FakeStatus {
     pub(super) verifying: Mutex<Option<Verifying>>,
     pub(super) registry: Arc<Mutex<Registry>>,
     pub(super) evidence: Mutex<Vec<Evidence>>,
+    held: Mutex<Option<(oneshot::Sender<()>, mpsc::Receiver<()>)>>,
+}
+
+impl FakeStatus {
+    /// Holds the thread that asks for the peers next: what lets it go, and what says that it is held.
+    pub(super) fn hold_peers(&self) -> (mpsc::Sender<()>, oneshot::Receiver<()>) {
+        let ((release, held), (started, holds)) = (mpsc::channel(), oneshot::channel());
+        *self.held.lock() = Some((started, held));
+        (release, holds)
+    }
 }
 
 impl StatusPort for FakeStatus {
@@ -170,6 +189,10 @@ impl StatusPort for FakeStatus {
     }
 
     fn peers(&self) -> Value {
+        if let Some((started, held)) = self.held.lock().take() {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }
         json!([])
     }
 
@@ -259,7 +282,7 @@ impl EventsPort for FakeEvents {
 /// A server and what stands behind it.
 pub(super) struct Harness {
     pub(super) server: RpcServer,
-    limits: SharedLimits,
+    pub(super) limits: SharedLimits,
     pub(super) pool: Arc<FakePool>,
     pub(super) import: Arc<FakeImport>,
     pub(super) status: Arc<FakeStatus>,

@@ -155,7 +155,8 @@ async fn each_bound_refuses_by_its_name_and_is_counted_once() {
         Limit::Requests,      // below
         Limit::Imports,       // below
         Limit::Busy,          // below
-        Limit::Reading,       // thirty seconds of a client that does not read
+        Limit::Reading,       // reading::a_client_that_does_not_read_is_cut_and_what_it_asked_for_is_let_go_of
+        Limit::Unread,        // reading::answers_that_nobody_reads_take_no_more_than_their_budget
         Limit::Host,          // below
         Limit::Origin,        // guards::pages_of_other_sites_are_let_in_only_as_configured
         Limit::ContentType,   // below

@@ -118,6 +118,10 @@ fn calls(transactions: &[Transaction], block: &Value, [logs, blocks]: [&Value; 2
         ("debug_traceTransaction", traced("prestateTracer", json!({ "diffMode": true }))),
         ("debug_traceTransaction", traced("4byteTracer", json!(null))),
         ("debug_traceTransaction", traced("noopTracer", json!(null))),
+        (
+            "debug_traceTransaction",
+            traced("muxTracer", json!({ "callTracer": null, "prestateTracer": {}, "4byteTracer": null })),
+        ),
     ]
 }
 

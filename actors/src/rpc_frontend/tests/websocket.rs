@@ -27,7 +27,17 @@ impl Client {
     }
 
     async fn try_open(harness: &Harness, path: &str, headers: &str) -> (String, Self) {
-        let mut stream = TcpStream::connect(harness.server.address()).await.unwrap();
+        Self::upgrade(TcpStream::connect(harness.server.address()).await.unwrap(), path, headers).await
+    }
+
+    /// Over a connection that is there.
+    pub(super) async fn over(stream: TcpStream) -> Self {
+        let (status, client) = Self::upgrade(stream, "/", "").await;
+        assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
+        client
+    }
+
+    async fn upgrade(mut stream: TcpStream, path: &str, headers: &str) -> (String, Self) {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
@@ -41,8 +51,19 @@ impl Client {
         (head.lines().next().unwrap().to_owned(), Self(stream))
     }
 
+    /// Sends a ping, under a mask of zeros.
+    pub(super) async fn ping(&mut self, payload: &[u8]) {
+        let length = u8::try_from(payload.len()).unwrap();
+        self.0.write_all(&[&[0x89, 0x80 | length, 0, 0, 0, 0], payload].concat()).await.unwrap();
+    }
+
+    /// Sends a close with a code and no reason.
+    pub(super) async fn close(&mut self, code: u16) {
+        self.0.write_all(&[&[0x88, 0x82, 0, 0, 0, 0], code.to_be_bytes().as_slice()].concat()).await.unwrap();
+    }
+
     /// Sends a text in one frame, under a mask of zeros.
-    async fn send(&mut self, text: &str) {
+    pub(super) async fn send(&mut self, text: &str) {
         let mut frame = vec![0x81, 0x80 | 127];
         frame.extend((text.len() as u64).to_be_bytes());
         frame.extend([0; 4]);
@@ -64,7 +85,7 @@ impl Client {
     }
 
     /// The next message that is no ping: its kind and what it holds.
-    async fn message(&mut self) -> (u8, Vec<u8>) {
+    pub(super) async fn message(&mut self) -> (u8, Vec<u8>) {
         let (mut kind, mut whole) = (0, Vec::new());
         loop {
             let frame = tokio::time::timeout(SOON, self.frame()).await.expect("a message comes");
@@ -80,7 +101,7 @@ impl Client {
         }
     }
 
-    async fn next(&mut self) -> Value {
+    pub(super) async fn next(&mut self) -> Value {
         let (kind, text) = self.message().await;
         assert_eq!(kind, 1, "{}", String::from_utf8_lossy(&text));
         serde_json::from_slice(&text).unwrap()
@@ -91,12 +112,12 @@ impl Client {
         self.next().await
     }
 
-    async fn subscribe(&mut self, params: Value) -> String {
+    pub(super) async fn subscribe(&mut self, params: Value) -> String {
         self.call("eth_subscribe", params).await["result"].as_str().expect("an id").to_owned()
     }
 
     /// What is pushed next, for this subscription.
-    async fn pushed(&mut self, id: &str) -> Value {
+    pub(super) async fn pushed(&mut self, id: &str) -> Value {
         let message = self.next().await;
         let result = message["params"]["result"].clone();
         let params = json!({ "subscription": id, "result": result });
@@ -105,7 +126,7 @@ impl Client {
     }
 
     /// Code and reason of the close frame that comes next.
-    async fn closed(&mut self) -> (u16, String) {
+    pub(super) async fn closed(&mut self) -> (u16, String) {
         let (kind, payload) = self.message().await;
         assert_eq!(kind, 8);
         (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8(payload[2..].to_vec()).unwrap())

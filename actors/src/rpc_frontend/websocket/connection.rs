@@ -1,30 +1,33 @@
-//! One WebSocket: its requests one after the other, and between them what is pushed. One task writes, so that answers and
-//! pushes never mix, and the answer to a subscription comes before what it pushes. While the client does not read, the
-//! task waits, and its bounded queue fills.
+//! One WebSocket: its messages are answered while it is pinged and pushed to. One task writes, so that answers and pushes
+//! never mix, and the answer to a subscription comes before what it pushes. While the client does not read, the task waits,
+//! and its bounded queue fills; while it has as many calls under way as it may, no more are read.
 
+use super::calls::{Answered, Calls};
 use super::push;
 use super::subscriptions::Subscriptions;
 use crate::event_stream::{Event, SubscriptionEnded};
-use crate::rpc_frontend::guard::CutHandle;
-use crate::rpc_frontend::jsonrpc::{Caller, answer};
+use crate::rpc_frontend::connections::CutHandle;
 use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::text::Text;
 use actix_web::web;
 use actix_ws::{
     AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Closed, Item, ProtocolError, Session,
 };
 use bytes::Bytes;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::task::JoinError;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// How often the client is pinged.
 const PING_EVERY: Duration = Duration::from_secs(30);
-/// A client that has said nothing for this long, not even that it hears the pings, is gone.
-const SILENT_FOR: Duration = Duration::from_secs(90);
-/// How long one message may wait for the client to read.
-const READ_WITHIN: Duration = Duration::from_secs(30);
-/// Longest piece that is handed to the connection at once. It holds some dozens of them, whatever their length.
-const PIECE: usize = 16 << 10;
+/// A client that has said nothing since so many pings, not even that it hears them, is gone.
+const UNHEARD_PINGS: u32 = 3;
+/// Longest piece that is handed to the connection at once. It holds some dozens of them, whatever their length, and copies
+/// them twice.
+const PIECE: usize = 4 << 10;
 
 /// Who is at the other end.
 pub(super) struct Peer {
@@ -49,42 +52,35 @@ impl From<Closed> for End {
     }
 }
 
-/// Serves the connection to its end.
+/// Serves the connection to its end. Nothing here waits for a client for ever: whoever does not read is cut
+/// ([`crate::rpc_frontend::unread`]), and then nothing can be sent any more.
 pub(super) async fn serve(peer: Peer, session: Session, messages: AggregatedMessageStream) {
-    let subscriptions = Subscriptions::new(peer.cut.clone());
+    let subscriptions = Rc::new(Subscriptions::new(peer.cut.clone()));
     // Without a genesis there is nothing to hear of yet; a subscription asks again.
     let _ = subscriptions.open(&*peer.frontend.ports.events).await;
-    let mut connection = Connection { peer: &peer, session, subscriptions: &subscriptions };
-    let end = connection.run(messages).await;
-    let reason = match end {
+    let mut connection = Connection { peer: &peer, session, subscriptions, unheard: 0 };
+    let reason = match connection.run(messages).await {
         End::Gone => return,
         End::Closed(reason) => reason.map(|reason| CloseReason { description: None, ..reason }),
         End::Close(code, reason) => Some(CloseReason { code, description: Some(reason) }),
     };
-    if tokio::time::timeout(READ_WITHIN, connection.session.close(reason)).await.is_err() {
-        peer.cut("the client did not read that its connection is being closed");
-    }
-}
-
-impl Peer {
-    /// Cuts the connection of a client that does not read what it asked for.
-    fn cut(&self, reason: &'static str) {
-        tracing::info!(from = ?self.from, reason, "a WebSocket was cut");
-        self.frontend.metrics.refused(Limit::Reading);
-        self.cut.iter().for_each(CutHandle::now);
-    }
+    // Whoever is gone needs no farewell.
+    let _ = connection.session.close(reason).await;
 }
 
 struct Connection<'a> {
     peer: &'a Peer,
     session: Session,
-    subscriptions: &'a Subscriptions,
+    subscriptions: Rc<Subscriptions>,
+    /// Pings since the client was last heard.
+    unheard: u32,
 }
 
 impl Connection<'_> {
     async fn run(&mut self, mut messages: AggregatedMessageStream) -> End {
+        let mut calls = Calls::new(self.peer.frontend.clone(), self.peer.from, Rc::clone(&self.subscriptions));
         let mut pings = tokio::time::interval(PING_EVERY);
-        let mut heard = Instant::now();
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let live = self.subscriptions.live();
             let next = async {
@@ -94,20 +90,25 @@ impl Connection<'_> {
                 }
             };
             let outcome = tokio::select! {
-                message = messages.recv() => {
-                    heard = Instant::now();
-                    self.on_message(message).await
-                }
+                message = heard(calls.may_begin(), &mut messages) => self.on_message(message, &mut calls).await,
+                answered = calls.answered() => self.on_answered(answered).await,
                 event = next => self.on_event(event).await,
-                _ = pings.tick() => self.on_tick(heard).await,
+                _ = pings.tick() => self.on_tick(calls.may_begin().is_some()).await,
             };
-            if let Err(end) = outcome {
-                return end;
+            match outcome {
+                Ok(()) => {}
+                Err(End::Closed(reason)) => return self.finish(calls, reason).await,
+                Err(end) => return end,
             }
         }
     }
 
-    async fn on_message(&mut self, message: Option<Result<AggregatedMessage, ProtocolError>>) -> Result<(), End> {
+    async fn on_message(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+        calls: &mut Calls,
+    ) -> Result<(), End> {
+        self.unheard = 0;
         let body = match message {
             None => return Err(End::Gone),
             Some(Ok(AggregatedMessage::Close(reason))) => return Err(End::Closed(reason)),
@@ -123,11 +124,31 @@ impl Connection<'_> {
             Some(Ok(AggregatedMessage::Text(text))) => text.into_bytes(),
             Some(Ok(AggregatedMessage::Binary(bytes))) => bytes,
         };
-        let caller = Caller { from: self.peer.from, subscriptions: Some(self.subscriptions) };
-        if let Some(text) = answer(&self.peer.frontend, &body, caller).await.text {
-            self.send(vec![text.into()]).await?;
-        }
+        calls.begin(body);
         Ok(())
+    }
+
+    async fn on_answered(&mut self, answered: Result<Answered, JoinError>) -> Result<(), End> {
+        let Answered { message, reply, .. } = answered.map_err(|error| {
+            tracing::error!(%error, "a call over WebSocket ended abnormally");
+            End::Close(CloseCode::Error, "internal error".to_owned())
+        })?;
+        if let Some(text) = reply.text {
+            self.send(text).await?;
+        }
+        self.subscriptions.on_answered(message);
+        Ok(())
+    }
+
+    /// Whoever asks and says goodbye still gets the answers.
+    async fn finish(&mut self, mut calls: Calls, reason: Option<CloseReason>) -> End {
+        while !calls.are_done() {
+            let answered = calls.answered().await;
+            if let Err(end) = self.on_answered(answered).await {
+                return end;
+            }
+        }
+        End::Closed(reason)
     }
 
     async fn on_event(&mut self, event: Result<Event, SubscriptionEnded>) -> Result<(), End> {
@@ -158,48 +179,48 @@ impl Connection<'_> {
         self.send(push::notification(id, result).into()).await
     }
 
-    async fn on_tick(&mut self, heard: Instant) -> Result<(), End> {
-        if heard.elapsed() > SILENT_FOR {
-            return Err(End::Close(CloseCode::Policy, "no answer to pings".to_owned()));
+    /// A client that is not listened to for the calls it has under way is not gone.
+    async fn on_tick(&mut self, listening: bool) -> Result<(), End> {
+        if listening {
+            if self.unheard >= UNHEARD_PINGS {
+                return Err(End::Close(CloseCode::Policy, "no answer to pings".to_owned()));
+            }
+            self.unheard = self.unheard.saturating_add(1);
         }
         Ok(self.session.ping(b"").await?)
     }
 
-    /// Sends a text that is given in parts, as one message in pieces. A long part is not copied: its pieces are of it.
-    async fn send(&mut self, parts: Vec<Bytes>) -> Result<(), End> {
-        let sending = async {
-            if parts.iter().map(Bytes::len).sum::<usize>() <= PIECE {
-                let text = String::from_utf8(parts.concat()).expect("JSON was written as UTF-8");
-                return self.session.text(text).await;
+    /// Sends a text as one message, a long one in pieces.
+    async fn send(&mut self, mut text: Text) -> Result<(), End> {
+        let mut piece = text.piece(PIECE).unwrap_or_default();
+        if text.len() == 0 {
+            return Ok(self.session.text(utf8(piece)).await?);
+        }
+        self.session.continuation(Item::FirstText(piece)).await?;
+        loop {
+            piece = text.piece(PIECE).unwrap_or_default();
+            if text.len() == 0 {
+                return Ok(self.session.continuation(Item::Last(piece)).await?);
             }
-            let mut pieces = pieces(parts).peekable();
-            let mut first = true;
-            while let Some(piece) = pieces.next() {
-                let item = match (std::mem::take(&mut first), pieces.peek()) {
-                    (true, _) => Item::FirstText(piece),
-                    (false, Some(_)) => Item::Continue(piece),
-                    (false, None) => Item::Last(piece),
-                };
-                self.session.continuation(item).await?;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(READ_WITHIN, sending).await {
-            Ok(sent) => Ok(sent?),
-            Err(_) => {
-                // Half a message may be under way, so nothing can be said any more.
-                self.peer.cut("the client did not read a message in time");
-                Err(End::Gone)
-            }
+            self.session.continuation(Item::Continue(piece)).await?;
         }
     }
 }
 
-/// The parts one after the other, none longer than [`PIECE`]. Of more than one piece in all.
-fn pieces(parts: Vec<Bytes>) -> impl Iterator<Item = Bytes> {
-    parts.into_iter().flat_map(|mut part| {
-        std::iter::from_fn(move || (!part.is_empty()).then(|| part.split_to(part.len().min(PIECE))))
-    })
+/// What the client says next, from then on.
+async fn heard(
+    from: Option<Instant>,
+    messages: &mut AggregatedMessageStream,
+) -> Option<Result<AggregatedMessage, ProtocolError>> {
+    match from {
+        Some(from) => tokio::time::sleep_until(from).await,
+        None => std::future::pending().await,
+    }
+    messages.recv().await
+}
+
+fn utf8(text: Bytes) -> String {
+    String::from_utf8(text.into()).expect("JSON was written as UTF-8")
 }
 
 fn ended(why: SubscriptionEnded) -> End {
@@ -212,15 +233,17 @@ fn ended(why: SubscriptionEnded) -> End {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc_frontend::text;
 
     #[test]
     fn a_long_result_is_sent_in_pieces_of_the_bytes_that_all_subscriptions_share() {
-        let result = Bytes::from("x".repeat(3 * PIECE + 1));
+        let result = Bytes::from("x".repeat(3 * text::PIECE + 1));
         let shared = result.as_ptr_range();
         for id in ["0x1", "0x2"] {
             let parts = push::notification(id, result.clone());
             let whole = parts.concat();
-            let pieces: Vec<_> = pieces(parts.into()).collect();
+            let mut text = Text::from(parts);
+            let pieces: Vec<_> = std::iter::from_fn(|| text.piece(PIECE)).collect();
             assert_eq!(pieces.concat(), whole);
             assert!(pieces.iter().all(|piece| piece.len() <= PIECE));
             let of_result = pieces.iter().filter(|piece| shared.contains(&piece.as_ptr())).map(Bytes::len);

@@ -1,12 +1,14 @@
 //! JSON-RPC over WebSocket: every method as over HTTP, and subscriptions.
 
+mod calls;
 mod connection;
 mod push;
 mod subscriptions;
 
-pub(crate) use subscriptions::{METHODS, Subscriptions, unguessable};
+pub(crate) use subscriptions::{Asking, METHODS, unguessable};
 
-use super::guard::{Connection, check_origin, refuse, refused, retry_after};
+use super::connections::Connection;
+use super::guard::{check_origin, refuse, refused, retry_after};
 use super::server::Frontend;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, guard, web};

@@ -2,8 +2,8 @@
 
 use super::push::{self, Syncing};
 use crate::event_stream::{Event, Subscription, Topic, Topics};
+use crate::rpc_frontend::connections::{CutHandle, Cutter};
 use crate::rpc_frontend::eth::{FilterParam, check_filter};
-use crate::rpc_frontend::guard::{CutHandle, Cutter};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::ports::EventsPort;
@@ -37,6 +37,9 @@ pub(super) enum Kind {
 struct Entry {
     id: String,
     kind: Rc<Kind>,
+    /// The message that asked for it, until that has been answered: nobody is told of a subscription whose id he does not
+    /// know.
+    asked_by: Option<u64>,
 }
 
 /// The subscriptions of one connection.
@@ -46,6 +49,23 @@ pub(crate) struct Subscriptions {
     live: OnceCell<Live>,
     cut: Option<CutHandle>,
     syncing: RefCell<Option<Syncing>>,
+}
+
+/// The subscriptions of a connection, as one of its messages sees them.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    subscriptions: &'a Subscriptions,
+    message: u64,
+}
+
+impl Asking<'_> {
+    /// Answers one of [`METHODS`].
+    pub(crate) async fn call(&self, frontend: &Frontend, method: &str, params: &Params<'_>) -> RpcResult {
+        if method == "eth_unsubscribe" {
+            return json(self.subscriptions.unsubscribe(&params.required::<String>(0, "subscription id")?));
+        }
+        self.subscriptions.subscribe(frontend, Kind::parse(params)?, self.message).await
+    }
 }
 
 /// The connection's end of the event stream.
@@ -108,21 +128,27 @@ impl Subscriptions {
         Self { cut, ..Self::default() }
     }
 
-    /// Answers one of [`METHODS`].
-    pub(crate) async fn call(&self, frontend: &Frontend, method: &str, params: &Params<'_>) -> RpcResult {
-        if method == "eth_unsubscribe" {
-            return json(self.unsubscribe(&params.required::<String>(0, "subscription id")?));
-        }
-        let kind = Kind::parse(params)?;
+    /// As the message with this number sees them.
+    pub(super) const fn asked_by(&self, message: u64) -> Asking<'_> {
+        Asking { subscriptions: self, message }
+    }
+
+    /// The message with this number has been answered: what it has subscribed to is pushed from now on.
+    pub(super) fn on_answered(&self, message: u64) {
+        let mut entries = self.entries.borrow_mut();
+        entries.iter_mut().filter(|entry| entry.asked_by == Some(message)).for_each(|entry| entry.asked_by = None);
+    }
+
+    async fn subscribe(&self, frontend: &Frontend, kind: Kind, message: u64) -> RpcResult {
+        frontend.chain()?;
+        self.open(&*frontend.ports.events).await.map_err(RpcError::unavailable)?;
         let most = frontend.config.max_subscriptions;
         if self.entries.borrow().len() >= most {
             let sentence = format!("too many subscriptions: at most {most} on a connection");
             return Err(Limit::Subscriptions.refuse(sentence).into());
         }
-        frontend.chain()?;
-        self.open(&*frontend.ports.events).await.map_err(RpcError::unavailable)?;
         let id = new_id()?;
-        self.entries.borrow_mut().push(Entry { id: id.clone(), kind: Rc::new(kind) });
+        self.entries.borrow_mut().push(Entry { id: id.clone(), kind: Rc::new(kind), asked_by: Some(message) });
         self.listen();
         json(id)
     }
@@ -134,7 +160,7 @@ impl Subscriptions {
         }
         let events = port.subscribe(Topics::default()).await.map_err(|error| error.to_string())?;
         let cutter = self.cut.as_ref().map(|cut| cut.after(events.end()));
-        // Requests of a connection are answered one after the other, so nobody was quicker.
+        // Another message may have been quicker: its end is as good, and this one goes.
         let _ = self.live.set(Live { events: Rc::new(events), _cutter: cutter });
         Ok(())
     }
@@ -174,7 +200,7 @@ impl Subscriptions {
             }
         }
         let entries = self.entries.borrow();
-        let concerned = entries.iter().filter(|entry| entry.kind.topic() == event.topic());
+        let concerned = entries.iter().filter(|entry| entry.asked_by.is_none() && entry.kind.topic() == event.topic());
         concerned.map(|entry| (entry.id.clone(), Rc::clone(&entry.kind))).collect()
     }
 }

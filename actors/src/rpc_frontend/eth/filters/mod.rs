@@ -118,7 +118,7 @@ pub(super) async fn changes(frontend: &Frontend, params: &Params<'_>) -> RpcResu
 
 pub(super) async fn logs(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     match asked(frontend, params)? {
-        (_, Kind::Logs(filter, _)) => json(find(frontend, Filter::clone(&filter)).await?),
+        (_, Kind::Logs(filter, _)) => find(frontend, Filter::clone(&filter)).await,
         _ => Err(not_found()),
     }
 }
