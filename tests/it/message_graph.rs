@@ -53,7 +53,8 @@ fn graph(modules: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
                 .or_default()
                 .extend(modules.iter().filter(|(_, text)| answers(text)).map(|(name, _)| name.as_str()));
         }
-        if asker != "importer" && text.contains("importer::") {
+        // The passports are a table behind a lock, and ask nobody.
+        if asker != "importer" && text.replace("importer::Passports;", "").contains("importer::") {
             graph.entry(asker).or_default().insert("importer");
         }
     }
