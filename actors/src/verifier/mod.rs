@@ -12,6 +12,10 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
 
+/// How much nicer verifiers are than the other threads: where both have work, theirs counts a third. Low enough for a
+/// node to get on beside whatever else runs on the machine.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 5;
 /// Blocks under verification for each worker: one in work, one waiting, so that no worker idles while the next
 /// block is on its way to it.
 const BLOCKS_PER_WORKER: usize = 2;
@@ -46,12 +50,22 @@ pub struct StartVerifierError {
     pub source: rayon::ThreadPoolBuildError,
 }
 
+/// Lets this thread give way to those that answer, execute and write: verifying takes all cores for as long as there is
+/// anything to verify, and whoever shares them waits. Elsewhere than on Linux this would be the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICER) {
+        tracing::debug!(%error, "a verifier's priority stays as it is");
+    }
+}
+
 impl Verifier {
     /// Starts `workers` threads.
     pub fn start(workers: usize, config: Arc<ChainConfig>, stage: Arc<StageMeter>) -> Result<Self, StartVerifierError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(workers)
             .thread_name(|index| format!("verifier-{index}"))
+            .start_handler(|_| give_way())
             .build()
             .map_err(|source| StartVerifierError { workers, source })?;
         let permits = Arc::new(Semaphore::new(workers.saturating_mul(BLOCKS_PER_WORKER)));
@@ -102,4 +116,28 @@ fn tell(span: &Span, verified: Result<Verified<Block>, VerifyError>) -> Result<V
         span.in_scope(|| tracing::debug!(actor = "Verifier", "block verified"));
     }
     verified
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::monitor::Stages;
+    use crate::testing::genesis;
+
+    /// The nice value of this thread, out of `/proc`.
+    fn nice_value() -> i32 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // The name, in brackets, may hold spaces; of what comes after it this is number 17.
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(16).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn verifiers_give_way_to_all_other_threads() {
+        let config = Arc::new(genesis(1337, 30_000_000).config().clone());
+        let verifier = Verifier::start(2, config, Stages::new(2).verify).unwrap();
+        let before = nice_value();
+        let of_workers = verifier.workers.broadcast(|_| nice_value());
+        assert_eq!(of_workers, [before + NICER; 2]);
+        assert_eq!(nice_value(), before);
+    }
 }
