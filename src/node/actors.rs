@@ -457,7 +457,6 @@ impl Mailboxes {
         let pool_ports = tx_pool::Ports {
             accepted: self.broadcaster.inbox(),
             events: self.events.inbox(),
-            pending_wanted: sources.pending_wanted.clone(),
             proposer: self.proposer.as_ref().map(Mailbox::inbox),
             accounts: accounts(&store)?,
             callboard: callboard.clone(),

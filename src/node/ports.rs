@@ -4,7 +4,7 @@ use super::Shared;
 use super::replay::{Replay, Replaying};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_actors::callboard::{Callboard, Phase, Provenance};
-use callboard_actors::event_stream::{self, Event, PendingWanted, SubscribeToEvents, Subscription, Topics};
+use callboard_actors::event_stream::{self, Event, SubscribeToEvents, Subscription, Topics};
 use callboard_actors::importer::{Explanation, ImportFailure, Importer, Refused, Rejection};
 use callboard_actors::monitor::{Alarms, Metrics};
 use callboard_actors::peer_discovery::{Direction, PeerReport};
@@ -170,8 +170,7 @@ impl NodePorts {
     /// What the event stream looks at by itself.
     pub(super) fn event_sources(&self) -> event_stream::Sources {
         let node = self.clone();
-        let sync = Box::new(move || node.report());
-        event_stream::Sources { sync, callboard: self.0.callboard.clone(), pending_wanted: PendingWanted::default() }
+        event_stream::Sources { sync: Box::new(move || node.report()), callboard: self.0.callboard.clone() }
     }
 
     /// The actors run: from now on the RPC reaches them.

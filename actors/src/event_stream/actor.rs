@@ -9,7 +9,6 @@ use super::messages::{BlocksStored, SubscribeToEvents, TransactionPending};
 use super::metrics::EventMetrics;
 use super::queue::Bounds;
 use super::state::State;
-use super::wanted::PendingWanted;
 use super::{SUBSCRIBER_BYTES, SUBSCRIBER_EVENTS};
 use crate::callboard::Callboard;
 use crate::guard::Stop;
@@ -27,8 +26,6 @@ pub struct Sources {
     pub sync: Box<dyn Fn() -> SyncReport + Send>,
     /// The routing table.
     pub callboard: Callboard,
-    /// Where it says whether anybody listens for pending transactions.
-    pub pending_wanted: PendingWanted,
 }
 
 /// The timer.
@@ -82,11 +79,6 @@ impl EventStream {
             self.publish(&Event::routes(counts));
         }
         self.metrics.subscribers(self.state.on_tick());
-        self.say_what_is_wanted();
-    }
-
-    fn say_what_is_wanted(&self) {
-        self.sources.pending_wanted.set(self.state.is_wanted(Topic::Pending));
     }
 }
 
@@ -131,7 +123,6 @@ impl Handler<Timed<SubscribeToEvents>> for EventStream {
     fn handle(&mut self, timed: Timed<SubscribeToEvents>, ctx: &mut Self::Context) {
         timed.answer(ctx, |subscribe, _| {
             let subscription = self.state.on_subscribe(subscribe.topics);
-            self.say_what_is_wanted();
             self.metrics.subscribers(self.state.subscribers());
             subscription
         });

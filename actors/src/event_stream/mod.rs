@@ -13,7 +13,6 @@ mod queue;
 pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod tests;
-mod wanted;
 
 pub use actor::{EventStream, Look, Sources};
 pub use event::{BlockEvent, Event, PendingEvent, RoutesEvent, SyncEvent, Topic, Topics};
@@ -21,7 +20,6 @@ pub(crate) use event::{WrittenLog, WrittenReceipt};
 pub use messages::{BlocksStored, SubscribeToEvents, TransactionPending};
 pub use metrics::EventMetrics;
 pub use queue::{Subscription, SubscriptionEnded};
-pub use wanted::PendingWanted;
 
 /// Events that may wait for one subscriber; blocks that became durable together are one event.
 pub const SUBSCRIBER_EVENTS: usize = 4_096;

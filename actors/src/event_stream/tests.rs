@@ -92,14 +92,8 @@ async fn subscribers_hear_of_the_nodes_stop() {
     let order = StopOrder::new().then(mailbox.inbox::<Stop>(), soon);
     let metrics = Metrics::new();
     let (sources, event_metrics) = (sources(), EventMetrics::register(&metrics));
-    let pending_wanted = sources.pending_wanted.clone();
     mailbox.start(move |_| EventStream::new(sources, event_metrics));
     let subscription = subscribe.ask(SubscribeToEvents { topics: blocks() }, soon).await.expect("answered");
-    assert!(!pending_wanted.get());
-    let pending = Topics::default().with(Topic::Pending);
-    let listener = subscribe.ask(SubscribeToEvents { topics: pending }, soon).await.expect("answered");
-    assert!(pending_wanted.get(), "before it has its answer");
-    drop(listener);
     stored.signal(BlocksStored { blocks: Arc::new([]) });
     assert!(matches!(subscription.next().await, Ok(Event::Blocks(blocks)) if blocks.is_empty()));
     assert!(metrics.encode().contains("callboard_event_subscribers 1"));
@@ -126,8 +120,7 @@ fn a_status_is_told_when_it_changes_and_deliveries_when_they_are_counted() {
 }
 
 fn sources() -> Sources {
-    let sync = Box::new(|| SyncReport::before_genesis(Role::Follower));
-    Sources { sync, callboard: Callboard::new(Role::Follower), pending_wanted: PendingWanted::default() }
+    Sources { sync: Box::new(|| SyncReport::before_genesis(Role::Follower)), callboard: Callboard::new(Role::Follower) }
 }
 
 impl State<Event> {

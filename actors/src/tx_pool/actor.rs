@@ -20,7 +20,7 @@ use super::state::{DropReason, Effect, Included, State};
 use super::timeline::{Fate, Source, Step, Story, Timeline};
 use crate::broadcaster::{ForwardOutcome, TransactionForwarded};
 use crate::callboard::{Callboard, Delivery, Kind, Origin};
-use crate::event_stream::{PendingWanted, TransactionPending};
+use crate::event_stream::TransactionPending;
 use crate::guard::Stop;
 use crate::send::{Inbox, OnTimer, Timed, Timers};
 use crate::transport::NodeId;
@@ -53,8 +53,6 @@ pub struct Ports {
     pub accepted: Inbox<TransactionAccepted>,
     /// The event stream: taken transactions.
     pub events: Inbox<TransactionPending>,
-    /// Whether anybody hears of them there.
-    pub pending_wanted: PendingWanted,
     /// The proposer, on an authority.
     pub proposer: Option<Inbox<PendingChanged>>,
     /// Accounts.
@@ -224,10 +222,8 @@ impl TxPool {
             Effect::Accepted { transaction } => {
                 self.metrics.accepted();
                 self.timeline.on_taken(unix_now(), transaction.hash(), way.source());
-                if self.ports.pending_wanted.get() {
-                    // Where the stream is behind, its subscribers miss it: the refusal is counted at its mailbox.
-                    self.ports.events.offer(TransactionPending { transaction: transaction.clone() }).ok();
-                }
+                // Where the stream is behind, its subscribers miss it: the refusal is counted at its mailbox.
+                self.ports.events.offer(TransactionPending { transaction: transaction.clone() }).ok();
                 self.tell_proposer(transaction.sender);
                 let deliveries = deliveries.to_vec();
                 if deliveries.contains(&Delivery::ForwardTransaction) {
