@@ -97,7 +97,8 @@ impl Snapshot {
         if let Some(header) = self.view.head_header.get() {
             return Ok(header);
         }
-        let missing = || StorageError::damaged("blocks", format!("the head, block {}, is missing", self.view.head.height));
+        let missing =
+            || StorageError::damaged("blocks", format!("the head, block {}, is missing", self.view.head.height));
         let header = self.header(self.view.head.height)?.ok_or_else(missing)?;
         Ok(self.view.head_header.get_or_init(|| header))
     }

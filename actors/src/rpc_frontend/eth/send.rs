@@ -12,9 +12,9 @@ use crate::rpc_frontend::server::Frontend;
 use alloy_consensus::constants::EIP4844_TX_TYPE_ID;
 use alloy_consensus::{Header, Transaction};
 use alloy_primitives::{B256, Bytes};
-use callboard_chain::{ChainConfig, keccak256};
 use callboard_chain::transaction::{DecodeTransactionError, decode_transaction, recover_sender, validate_transaction};
 use callboard_chain::verify::next_base_fee;
+use callboard_chain::{ChainConfig, keccak256};
 use std::time::Duration;
 
 pub(super) async fn send_raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
