@@ -118,7 +118,8 @@ fn tell(span: &Span, verified: Result<Verified<Block>, VerifyError>) -> Result<V
     verified
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use crate::monitor::Stages;
