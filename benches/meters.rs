@@ -154,7 +154,7 @@ async fn importer(is_timed: bool, genesis: &SealedGenesis) -> Result<(Importer, 
         relay: sink.inbox(),
         passports: importer.passports().clone(),
     };
-    let live = LiveState::new(config.clone(), store.latest()?, genesis.block().header().clone());
+    let live = LiveState::new(config.clone(), store.latest(), genesis.block().header().clone());
     let policy = CommitPolicy { transactions: 50, bytes: 1 << 20, age: Duration::from_secs(1) };
     let (live, to_disk) = (State::new(live, policy), confirmed_state::Ports { store: disk.inbox() });
     let (execute, root) = (stages.execute.clone(), stages.root.clone());

@@ -83,7 +83,7 @@ impl<'a> Applier<'a> {
         let height = snapshot.head().height;
         let missing = || StorageError::damaged("blocks", format!("head block {height} is missing"));
         let head = snapshot.header(height)?.ok_or_else(missing)?;
-        let live = LiveState::new(config.clone(), chain.store.latest()?, head);
+        let live = LiveState::new(config.clone(), chain.store.latest(), head);
         Ok(Self { records: None, config, store: chain.store.clone(), writer: &mut chain.writer, live })
     }
 

@@ -60,7 +60,7 @@ impl StoredChain {
         let small = StoreConfig { cache_bytes: 4 << 20, ..StoreConfig::default() };
         let (store, writer) = Store::create(folder.path().join("chain.redb"), &small, chain).unwrap();
         let config = Arc::new(genesis.config().clone());
-        let live = LiveState::new(config, store.latest().unwrap(), genesis.block().header().clone());
+        let live = LiveState::new(config, store.latest(), genesis.block().header().clone());
         Self { genesis, store, writer, live, folder }
     }
 
@@ -89,7 +89,7 @@ impl StoredChain {
         self.writer.rollback(to).unwrap();
         let header = self.store.snapshot().unwrap().header(to).unwrap().unwrap();
         let config = Arc::new(self.genesis.config().clone());
-        self.live = LiveState::new(config, self.store.latest().unwrap(), header);
+        self.live = LiveState::new(config, self.store.latest(), header);
     }
 }
 

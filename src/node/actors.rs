@@ -428,7 +428,7 @@ impl Mailboxes {
         let high_water = parts.high_water().map(|mark| mark.max(importer.seals().own_block_met()));
         let store = parts.chain.store.clone();
 
-        let live = LiveState::new(parts.config.clone(), store.latest()?, header.clone());
+        let live = LiveState::new(parts.config.clone(), store.latest(), header.clone());
         let state = confirmed_state::State::new(live, settings::commit(configuration));
         let ports = confirmed_state::Ports { store: self.block_store.inbox() };
         let (execute, root) = (stages.execute.clone(), stages.root.clone());
@@ -458,7 +458,7 @@ impl Mailboxes {
             accepted: self.broadcaster.inbox(),
             events: self.events.inbox(),
             proposer: self.proposer.as_ref().map(Mailbox::inbox),
-            accounts: accounts(&store)?,
+            accounts: accounts(&store),
             callboard: callboard.clone(),
         };
         let permission = self.proposer.as_ref().map(Mailbox::inbox);
@@ -593,12 +593,12 @@ fn check_head_seal(chain: &Chain) -> Result<(), NodeError> {
 }
 
 /// Accounts as of the newest durable block.
-fn accounts(store: &Store) -> Result<ReadAccount, NodeError> {
-    let latest = store.latest()?;
-    Ok(Arc::new(move |address| {
+fn accounts(store: &Store) -> ReadAccount {
+    let latest = store.latest();
+    Arc::new(move |address| {
         let account = latest.account(address)?.unwrap_or_default();
         Ok(AccountState { nonce: account.nonce, balance: account.balance })
-    }))
+    })
 }
 
 /// actix names all its threads alike in what the system shows of a name.

@@ -163,7 +163,7 @@ pub(super) fn take_up(
     let snapshot = store.snapshot()?;
     let Some(parent) = snapshot.header(head.height)? else { return Ok(()) };
     drop(snapshot);
-    let mut live = LiveState::new(config.clone(), store.latest()?, parent);
+    let mut live = LiveState::new(config.clone(), store.latest(), parent);
     live.confirm(verify_block(sealed.bytes().clone(), config)?)?;
     if let Some(batch) = live.take_batch() {
         writer.commit(CommitBatch { blocks: batch.blocks, trie: batch.trie })?;

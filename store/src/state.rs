@@ -4,40 +4,23 @@ use crate::{Snapshot, StorageError, Store};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::Nibbles;
 use callboard_chain::{Account, StateReadError, StateReader, TrieReader};
-use std::sync::{Mutex, PoisonError};
 
 /// Reads the state after the newest durable block: each read looks at the newest commit, so two reads may see
 /// different blocks. That is what a state kept in memory ahead of the disk needs (what it holds wins, and everything
 /// else is the same in both); whoever needs one consistent block takes a [`Snapshot`].
-///
-/// Between reads it keeps the snapshot of its last read, and with it that snapshot's pages.
 #[derive(Debug)]
 pub struct LatestState {
     store: Store,
-    newest: Mutex<(u64, Snapshot)>,
 }
 
 impl LatestState {
-    pub(crate) fn new(store: Store) -> Result<Self, StorageError> {
-        let generation = store.generation();
-        let snapshot = store.snapshot()?;
-        Ok(Self { store, newest: Mutex::new((generation, snapshot)) })
-    }
-
-    /// Lets go of older pages without waiting for the next read. Every read does this by itself.
-    pub fn refresh(&self) -> Result<(), StorageError> {
-        self.snapshot().map(drop)
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
     }
 
     /// The newest durable snapshot.
     pub fn snapshot(&self) -> Result<Snapshot, StorageError> {
-        // Taken before the snapshot: a commit in between costs one reopening, and is never missed.
-        let generation = self.store.generation();
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        if newest.0 != generation {
-            *newest = (generation, self.store.snapshot()?);
-        }
-        Ok(newest.1.clone())
+        self.store.snapshot()
     }
 }
 

@@ -6,7 +6,6 @@ use crate::view::View;
 use crate::{LatestState, Snapshot, StorageError};
 use redb::WriteTransaction;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Default size of redb's page cache, which fills as the chain grows and is then most of what the node holds. So much
@@ -38,15 +37,13 @@ pub struct Store {
 
 struct Shared {
     open: OpenDatabase,
-    /// Goes up by one after every write that readers should see.
-    generation: AtomicU64,
     /// What the first reader since the newest write opened: opening it costs as much as some twenty reads.
     newest: Mutex<Option<Arc<View>>>,
 }
 
 impl Store {
     pub(crate) fn new(database: impl Into<OpenDatabase>) -> Self {
-        let shared = Shared { open: database.into(), generation: AtomicU64::new(0), newest: Mutex::default() };
+        let shared = Shared { open: database.into(), newest: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -68,7 +65,7 @@ impl Store {
     }
 
     /// The newest durable state, following the commits by itself.
-    pub fn latest(&self) -> Result<LatestState, StorageError> {
+    pub fn latest(&self) -> LatestState {
         LatestState::new(self.clone())
     }
 
@@ -76,15 +73,11 @@ impl Store {
     pub(crate) fn view(&self) -> Result<View, StorageError> {
         View::open(&self.shared.open.database)
     }
-
-    pub(crate) fn generation(&self) -> u64 {
-        self.shared.generation.load(Ordering::Acquire)
-    }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("generation", &self.generation()).finish()
+        f.debug_struct("Store").finish_non_exhaustive()
     }
 }
 
@@ -119,7 +112,6 @@ impl StoreWriter {
         self.head = head;
         // A reader that opened its view before the commit has put it here by now; whoever comes next opens a new one.
         drop(self.store.shared.newest.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.store.shared.generation.fetch_add(1, Ordering::Release);
         Ok(())
     }
 }

@@ -92,7 +92,7 @@ impl Forge {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("chain.redb");
         let (store, writer) = Store::create(path, &StoreConfig::default(), new).expect("created");
-        let base = store.latest().expect("readable");
+        let base = store.latest();
         let live = LiveState::new(Arc::new(config), base, genesis.block().header().clone());
         Self { genesis, store, writer, live, accounts, _folder: folder }
     }

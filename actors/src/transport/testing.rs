@@ -52,7 +52,7 @@ impl TestChain {
     /// Seals and stores `count` further blocks of nearly a megabyte each.
     pub(crate) fn grow_long(&mut self, count: u64) {
         const TRANSACTIONS: u64 = 9;
-        let nonce = self.chain.store.latest().unwrap().account(key(9).address()).unwrap().map_or(0, |it| it.nonce);
+        let nonce = self.chain.store.latest().account(key(9).address()).unwrap().map_or(0, |it| it.nonce);
         for block in 0..count {
             let first = nonce + block * TRANSACTIONS;
             let transactions: Vec<_> = (first..first + TRANSACTIONS).map(long_transaction).collect();

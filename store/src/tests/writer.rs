@@ -64,7 +64,7 @@ fn readers_between_two_commits_share_what_the_first_of_them_opened() {
 fn a_snapshot_stays_at_its_block_and_the_latest_state_follows() {
     let mut compared = Compared::new();
     let before = compared.store.snapshot().unwrap();
-    let latest = compared.store.latest().unwrap();
+    let latest = compared.store.latest();
     let address = account(0);
     assert_eq!(latest.account(address).unwrap().unwrap().nonce, 0);
     compared.commit(&[transfer()]);
@@ -80,7 +80,7 @@ fn a_snapshot_stays_at_its_block_and_the_latest_state_follows() {
 fn the_latest_state_reads_trie_nodes_and_moves_between_threads() {
     fn movable(_: &(impl StateReader + TrieReader + Send + Sync)) {}
     let compared = Compared::new();
-    let latest: LatestState = compared.store.latest().unwrap();
+    let latest: LatestState = compared.store.latest();
     movable(&latest);
     let root = latest.trie_node(None, &alloy_trie::Nibbles::new()).unwrap().unwrap();
     assert_eq!(keccak256(root), compared.writer.head().state_root);

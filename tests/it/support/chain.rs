@@ -40,7 +40,7 @@ impl Builder {
         let configuration = Configuration::from_toml(AUTHORITY, home)?;
         let chain = start::create(&configuration)?.chain.ok_or("a development chain is made at once")?;
         let config = Arc::new(chain.genesis.config().clone());
-        let live = LiveState::new(config, chain.store.latest()?, chain.genesis.block().header().clone());
+        let live = LiveState::new(config, chain.store.latest(), chain.genesis.block().header().clone());
         Ok(Self { chain, live, authority: dev::key(dev::AUTHORITY_ACCOUNT), height: 0 })
     }
 
