@@ -53,13 +53,17 @@ fn remember_rolled_back(node_store: &NodeStore, store: &Store, to: u64) -> Resul
     node_store.put_rolled_back(&blocks).map_err(CliError::failed)
 }
 
+/// The divergence that the operator was told of last. A branch that is accepted as dead is none to decide for.
+pub(super) fn undecided(node_store: &NodeStore) -> Result<Option<ToldDivergence>, CliError> {
+    let told = node_store.divergence().map_err(CliError::failed)?;
+    let accepted = node_store.accepted_forks().map_err(CliError::failed)?;
+    Ok(told.filter(|told| !accepted.contains(&(told.height, told.theirs))))
+}
+
 /// Rolling a diverged follower back below where the chains part is a decision for the other chain: the first block of
 /// its own branch that is given up for that. Where it was not diverged the same blocks are to be fetched again.
 fn decide(node_store: &NodeStore, store: &Store, to: u64) -> Result<Option<OwnBlock>, CliError> {
-    let told = node_store.divergence().map_err(CliError::failed)?;
-    let accepted = node_store.accepted_forks().map_err(CliError::failed)?;
-    // A branch that is accepted as dead is none to decide for.
-    let told = told.filter(|told| to < told.height && !accepted.contains(&(told.height, told.theirs)));
+    let told = undecided(node_store)?.filter(|told| to < told.height);
     let Some(ToldDivergence { height, ours, theirs }) = told else { return Ok(None) };
     // The last decision counts: what was given up before may be what is wanted now.
     node_store.take_back(height, theirs).map_err(CliError::failed)?;

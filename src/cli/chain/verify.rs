@@ -1,5 +1,6 @@
 //! `chain verify`.
 
+use super::rollback::undecided;
 use super::source::{Source, find};
 use crate::cli::args::VerifyArgs;
 use crate::cli::output::{cell, fields};
@@ -24,13 +25,15 @@ struct Found {
 
 pub(super) async fn run(args: &VerifyArgs) -> Result<(), CliError> {
     let found = match find(&args.config, &args.client, "admin", false) {
-        Ok(Source::Stopped(chain)) => verify_stopped(args, *chain),
-        Ok(Source::Running(client)) => verify_running(args, &client).await,
-        Err(error) => Err(error),
-    };
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => return Err(unless_diverged(args, error).await),
+        Ok(Source::Stopped(chain)) => verify_stopped(args, *chain)?,
+        Ok(Source::Running(client)) => match verify_running(args, &client).await {
+            Ok(found) => found,
+            Err(error) => return Err(unless_diverged(&client, error).await),
+        },
+        Err(error) => match find(&args.config, &args.client, "rpc", false) {
+            Ok(Source::Running(client)) => return Err(unless_diverged(&client, error).await),
+            _ => return Err(error),
+        },
     };
     let Found { from, to, fault, divergence } = found;
     let ok = fault.is_none() && divergence.is_null();
@@ -51,9 +54,8 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<(), CliError> {
 }
 
 /// What is said where nothing could be verified: a divergence goes first, and every node says that one without admin rights.
-async fn unless_diverged(args: &VerifyArgs, error: CliError) -> CliError {
-    let Ok(Source::Running(client)) = find(&args.config, &args.client, "rpc", false) else { return error };
-    match divergence_at(&client).await {
+async fn unless_diverged(client: &RpcClient, error: CliError) -> CliError {
+    match divergence_at(client).await {
         Ok(divergence) if !divergence.is_null() => {
             CliError::Diverged(format!("{}; the stored blocks were not verified: {error}", diverged(&divergence)))
         }
@@ -88,12 +90,10 @@ fn divergence_when_stopped(configuration: &Configuration, store: &Store) -> Resu
         return Ok(Value::Null);
     }
     let node_store = NodeStore::open(path).map_err(CliError::failed)?;
-    let Some(told) = node_store.divergence().map_err(CliError::failed)? else { return Ok(Value::Null) };
-    let ToldDivergence { height, ours, theirs } = told;
-    let accepted = node_store.accepted_forks().map_err(CliError::failed)?;
+    let Some(ToldDivergence { height, ours, theirs }) = undecided(&node_store)? else { return Ok(Value::Null) };
     let here = store.snapshot().and_then(|snapshot| snapshot.hash_of(height)).map_err(CliError::failed)?;
     // Rolled back, or gone over to the other branch.
-    if here != ours || accepted.contains(&(height, theirs)) {
+    if here != ours {
         return Ok(Value::Null);
     }
     let common = height.checked_sub(1);
