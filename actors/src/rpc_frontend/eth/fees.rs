@@ -24,7 +24,7 @@ const BLOB_BASE_FEE: u128 = 1;
 pub(super) async fn gas_price(frontend: &Frontend) -> RpcResult {
     frontend
         .read(|view| {
-            let next = next_base_fee(&view.header(view.head.height)?, &view.config);
+            let next = next_base_fee(view.head_header()?, &view.config);
             Ok(Quantity::from(next.saturating_add(next.div_ceil(8))))
         })
         .await

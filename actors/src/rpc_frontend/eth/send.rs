@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub(super) async fn send_raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let bytes: Bytes = params.required(0, "signed transaction")?;
-    json(submit(frontend, bytes).await?)
+    json(submit(frontend, &bytes).await?)
 }
 
 /// How long `eth_sendRawTransactionSync` waits (EIP-7966's recommendation), and at most: it holds its connection.
@@ -77,8 +77,8 @@ async fn in_a_block(live: &Subscription<Event>, hash: B256) {
 }
 
 /// Checks a signed transaction and gives it to the pool. When this returns, the pool holds it.
-pub(crate) async fn submit(frontend: &Frontend, bytes: Bytes) -> Result<B256, RpcError> {
-    let submission = checked(frontend, &bytes)?;
+pub(crate) async fn submit(frontend: &Frontend, bytes: &Bytes) -> Result<B256, RpcError> {
+    let submission = checked(frontend, bytes)?;
     let hash = *submission.transaction.tx_hash();
     frontend.ports.pool.submit(submission).await.map_err(refused)?;
     Ok(hash)

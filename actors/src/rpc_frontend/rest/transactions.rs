@@ -165,7 +165,7 @@ async fn accept(frontend: &Frontend, request: &HttpRequest, payload: web::Payloa
     })?;
     let (Signed::Bytes(bytes) | Signed::Object { raw: bytes }) = signed;
     frontend.chain()?;
-    let hash = submit(frontend, bytes).await.map_err(not_taken)?;
+    let hash = submit(frontend, &bytes).await.map_err(not_taken)?;
     Ok(HttpResponse::Ok().json(json!({ "success": true, "hash": hash })))
 }
 
