@@ -162,6 +162,21 @@ pub(crate) fn decode_receipts(mut bytes: &[u8]) -> Result<Vec<Receipt>, StorageE
     if bytes.is_empty() { Ok(receipts) } else { Err(StorageError::damaged("receipts", "trailing bytes")) }
 }
 
+/// The receipt at `index` of all of a block's, and no other; `None` where there are fewer.
+pub(crate) fn decode_receipt_at(mut bytes: &[u8], index: usize) -> Result<Option<Receipt>, StorageError> {
+    let damaged = |error| StorageError::damaged("receipts", error);
+    let mut list = alloy_rlp::Header::decode_bytes(&mut bytes, true).map_err(damaged)?;
+    for _ in 0..index {
+        if list.is_empty() {
+            return Ok(None);
+        }
+        // The items are lists and strings of more than one byte, so that each begins with its length.
+        let item = alloy_rlp::Header::decode(&mut list).map_err(damaged)?;
+        list = list.get(item.payload_length..).ok_or_else(|| damaged(alloy_rlp::Error::InputTooShort))?;
+    }
+    if list.is_empty() { Ok(None) } else { alloy_rlp::Decodable::decode(&mut list).map(Some).map_err(damaged) }
+}
+
 pub(crate) fn encode_addresses(addresses: &[Address]) -> Vec<u8> {
     addresses.iter().flat_map(|address| address.0.0).collect()
 }
@@ -173,6 +188,12 @@ pub(crate) fn decode_addresses(table: &'static str, bytes: &[u8]) -> Result<Vec<
         addresses.push(Address::new(input.array()?));
     }
     Ok(addresses)
+}
+
+/// The address at `index`; `None` where there are fewer.
+pub(crate) fn decode_address_at(bytes: &[u8], index: usize) -> Option<Address> {
+    let from = index.checked_mul(Address::len_bytes())?;
+    bytes.get(from..from.checked_add(Address::len_bytes())?).map(Address::from_slice)
 }
 
 /// A metadata value that is a number.

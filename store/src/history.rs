@@ -105,9 +105,14 @@ fn check_known(view: &View, height: u64) -> Result<(), HistoryError> {
     Ok(())
 }
 
+/// The first height above `height` that the chain has: below the newest block's there may be a later change to look for.
+fn after(view: &View, height: u64) -> Option<u64> {
+    height.checked_add(1).filter(|next| *next <= view.head.height)
+}
+
 /// The account after the block at `height`: what the first later block that changed it found, or what it is now.
 pub(crate) fn account_at(view: &View, address: Address, height: u64) -> Result<Option<Account>, StorageError> {
-    if let Some(next) = height.checked_add(1) {
+    if let Some(next) = after(view, height) {
         let (from, to) = (keys::account_at(address, next), keys::account_at(address, u64::MAX));
         if let Some(entry) = view.account_history.range::<&[u8; 28]>(&from..=&to)?.next() {
             return codec::decode_optional_account("account_history", entry?.1.value());
@@ -118,7 +123,7 @@ pub(crate) fn account_at(view: &View, address: Address, height: u64) -> Result<O
 
 /// The slot after the block at `height`.
 pub(crate) fn storage_at(view: &View, address: Address, slot: U256, height: u64) -> Result<U256, StorageError> {
-    if let Some(next) = height.checked_add(1) {
+    if let Some(next) = after(view, height) {
         let (from, to) = (keys::slot_at(address, slot, next), keys::slot_at(address, slot, u64::MAX));
         if let Some(entry) = view.storage_history.range::<&[u8; 60]>(&from..=&to)?.next() {
             return codec::decode_value("storage_history", entry?.1.value());

@@ -5,7 +5,7 @@ use crate::codec::{self, Head};
 use crate::keys::TransactionLocation;
 use crate::tables::{CHAIN_ID, GENESIS_HASH};
 use crate::view::View;
-use crate::{AccountHistory, HistoricState, HistoryError, StorageError, history};
+use crate::{AccountHistory, ConfirmedTransaction, HistoricState, HistoryError, StorageError, confirmed, history};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_rlp::Decodable;
@@ -138,6 +138,11 @@ impl Snapshot {
     /// Where the transaction with this hash stands; `None` where it is in no block.
     pub fn transaction_location(&self, hash: B256) -> Result<Option<TransactionLocation>, StorageError> {
         self.view.transaction_location(hash)
+    }
+
+    /// The transaction that stands at `location`, read without the others of its block; `None` where there is none.
+    pub fn confirmed(&self, location: TransactionLocation) -> Result<Option<ConfirmedTransaction>, StorageError> {
+        confirmed::read(&self.view, location)
     }
 
     /// Receipts of the block at `height`, in order; `None` above the head.

@@ -6,7 +6,9 @@ use super::server::Frontend;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256};
 use callboard_chain::{Block, ChainConfig, Receipt, StateReadError};
-use callboard_store::{Head, HistoricState, HistoryError, Snapshot, StorageError};
+use callboard_store::{
+    ConfirmedTransaction, Head, HistoricState, HistoryError, Snapshot, StorageError, TransactionLocation,
+};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -47,6 +49,16 @@ impl View {
             BlockId::Number(BlockNumberOrTag::Number(height)) => Ok((height <= self.head.height).then_some(height)),
             BlockId::Number(BlockNumberOrTag::Earliest) => Ok(Some(0)),
             BlockId::Number(_) => Ok(Some(self.head.height)),
+        }
+    }
+
+    /// Whether a block parameter names the head, as far as that is known without a look into the database.
+    fn is_head(&self, id: BlockId) -> bool {
+        match id {
+            BlockId::Hash(_) => false,
+            BlockId::Number(BlockNumberOrTag::Number(height)) => height == self.head.height,
+            BlockId::Number(BlockNumberOrTag::Earliest) => self.head.height == 0,
+            BlockId::Number(_) => true,
         }
     }
 
@@ -108,6 +120,21 @@ impl View {
         let location = self.snapshot.transaction_location(hash).map_err(storage)?;
         Ok(location.map(|location| (location.height, location.index as usize)))
     }
+
+    /// The transaction that stands at a location of the chain, without the others of its block.
+    pub(crate) fn confirmed(&self, location: TransactionLocation) -> Result<ConfirmedTransaction, RpcError> {
+        let found = self.snapshot.confirmed(location).map_err(storage)?;
+        found.ok_or_else(|| missing("transaction that its index names", location.height))
+    }
+
+    /// The confirmed transaction with this hash, without the others of its block, and where it stands.
+    pub(crate) fn confirmed_by_hash(
+        &self,
+        hash: B256,
+    ) -> Result<Option<(TransactionLocation, ConfirmedTransaction)>, RpcError> {
+        let location = self.snapshot.transaction_location(hash).map_err(storage)?;
+        location.map(|location| Ok((location, self.confirmed(location)?))).transpose()
+    }
 }
 
 impl Frontend {
@@ -121,10 +148,26 @@ impl Frontend {
         })
     }
 
-    /// A view for this very thread, which must read no more of it than the newest header: that is read once a commit,
-    /// out of pages that were written just now. Everything else goes through [`Self::read`] and its like.
+    /// A view for this very thread, which must read no more of it than the newest header, that is read once a commit, and
+    /// single values of the newest state. Everything else goes through [`Self::read`] and its like.
     pub(crate) fn newest(&self) -> Result<View, RpcError> {
         View::new(self.chain()?)
+    }
+
+    /// Reads a value of the state that a block parameter names. The newest state is read on this very thread: that takes a
+    /// look-up or two, most often in pages that are in memory, and less time than waking another thread and being woken by
+    /// it. An older one takes a search in the history as well, away from the server's threads.
+    pub(crate) async fn of_state<T, F>(&self, id: BlockId, read: F) -> Result<T, RpcError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&HistoricState) -> Result<T, StateReadError> + Send + 'static,
+    {
+        let of = move |view: &View| read(&view.state(id)?).map_err(state_read);
+        let view = self.newest()?;
+        if view.is_head(id) {
+            return of(&view);
+        }
+        self.load(move |view| of(&view)).await
     }
 
     /// Runs a read on a view of its own; the answer is written as JSON on the same thread.

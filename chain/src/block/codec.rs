@@ -110,6 +110,26 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Header, Vec<Transaction>, Seal), D
     }
 }
 
+/// The header and the transaction at `index` of canonical bytes that were decoded as a whole before.
+pub(super) fn decode_one(mut bytes: &[u8], index: usize) -> Result<Option<(Header, Transaction)>, DecodeBlockError> {
+    let mut content = list(&mut bytes, "outer list")?;
+    let header =
+        Header::decode(&mut content).map_err(|source| DecodeBlockError::Malformed { part: "header", source })?;
+    let mut transactions = list(&mut content, "list of transactions")?;
+    let failed = |index| move |source| DecodeBlockError::Transaction { index, source };
+    for before in 0..index {
+        if transactions.is_empty() {
+            return Ok(None);
+        }
+        transaction_item(&mut transactions).map_err(failed(before))?;
+    }
+    if transactions.is_empty() {
+        return Ok(None);
+    }
+    let transaction = transaction_item(&mut transactions).and_then(decode_envelope).map_err(failed(index))?;
+    Ok(Some((header, transaction)))
+}
+
 /// The payload of the list that `rest` begins with; `rest` goes on after it.
 fn list<'a>(rest: &mut &'a [u8], part: &'static str) -> Result<&'a [u8], DecodeBlockError> {
     RlpHeader::decode_bytes(rest, true).map_err(|source| DecodeBlockError::Malformed { part, source })

@@ -55,6 +55,12 @@ impl Block {
         Ok(Self(Arc::new(Parts { header, transactions, seal, hash, bytes })))
     }
 
+    /// The header and the transaction at `index` out of a block's canonical bytes; `None` where it has fewer. Nothing else
+    /// of them is looked at: this is for bytes that were decoded as a whole before.
+    pub fn decode_one(bytes: &[u8], index: usize) -> Result<Option<(Header, Transaction)>, DecodeBlockError> {
+        codec::decode_one(bytes, index)
+    }
+
     /// The block hash: keccak256 of the RLP header, as everywhere in Ethereum.
     pub fn hash(&self) -> B256 {
         self.0.hash

@@ -100,6 +100,21 @@ fn block_above_the_limit_of_all_chains_is_refused_unread() {
 }
 
 #[test]
+fn one_transaction_is_decoded_as_it_is_among_the_others() {
+    let block = block(3);
+    for (index, transaction) in block.transactions().iter().enumerate() {
+        let one = Block::decode_one(block.bytes(), index).unwrap();
+        assert_eq!(one, Some((block.header().clone(), transaction.clone())));
+    }
+    for index in [block.transactions().len(), usize::MAX] {
+        assert_eq!(Block::decode_one(block.bytes(), index).unwrap(), None);
+    }
+    for length in 0..block.bytes().len() {
+        Block::decode_one(&block.bytes()[..length], 0).unwrap_err();
+    }
+}
+
+#[test]
 fn lengths_that_lie_are_refused() {
     let huge_list = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
     for bytes in [vec![], vec![0x80], vec![0xc0], huge_list.to_vec(), with_items(&[&huge_list])] {

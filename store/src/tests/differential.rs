@@ -4,8 +4,8 @@ use super::fixture::{Action, Fixture, FlatState, account, contract, trie_of};
 use super::recomputed;
 use crate::tables::*;
 use crate::{
-    AddressQuery, CommitBatch, Direction, HistoryError, Role, RollbackError, Snapshot, Store, StoreConfig, StoreWriter,
-    TransactionLocation, create, open,
+    AddressQuery, CommitBatch, ConfirmedTransaction, Direction, HistoryError, Role, RollbackError, Snapshot, Store,
+    StoreConfig, StoreWriter, TransactionLocation, create, open,
 };
 use alloy_primitives::{Address, U256};
 use callboard_chain::trie::TrieUpdates;
@@ -110,6 +110,16 @@ impl Compared {
             for (index, transaction) in (0u32..).zip(block.transactions()) {
                 let location = snapshot.transaction_location(*transaction.tx_hash()).unwrap();
                 assert_eq!(location, Some(TransactionLocation { height, index }));
+                let expected = ConfirmedTransaction {
+                    header: block.header().clone(),
+                    transaction: transaction.clone(),
+                    sender: confirmed.senders()[index as usize],
+                    receipt: confirmed.receipts()[index as usize].clone(),
+                };
+                assert_eq!(snapshot.confirmed(TransactionLocation { height, index }).unwrap(), Some(expected));
+            }
+            for index in [block.transactions().len() as u32, u32::MAX] {
+                assert_eq!(snapshot.confirmed(TransactionLocation { height, index }).unwrap(), None);
             }
             if height > snapshot.pruned_below() {
                 let changes = snapshot.changes(height).unwrap();
@@ -122,6 +132,7 @@ impl Compared {
         let above = self.fixture.blocks.len() as u64;
         assert_eq!(snapshot.block(above).unwrap(), None);
         assert_eq!(snapshot.receipts(above).unwrap(), None);
+        assert_eq!(snapshot.confirmed(TransactionLocation { height: above, index: 0 }).unwrap(), None);
         assert_eq!(StateReader::block_hash(snapshot, above).unwrap(), None);
     }
 

@@ -5,14 +5,14 @@ use crate::rpc_frontend::rest::cursor::{self, After, Before};
 use crate::rpc_frontend::rest::shape::Status;
 use crate::rpc_frontend::rest::transactions::{DEFAULT_LIMIT, direction};
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::{ExecutedBlock, View, storage};
+use crate::rpc_frontend::view::{View, storage};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
-use callboard_store::{AddressQuery, Direction, TransactionLocation};
+use callboard_store::{AddressQuery, ConfirmedTransaction, Direction, TransactionLocation};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// Transactions that one call looks at, whatever `limit` asks for: each may cost a read of its block. Most of a
+/// Transactions that one call looks at, whatever `limit` asks for: each costs a read in its block. Most of a
 /// contract's transactions are no messages, so a page may come back short, or empty, with a `next`.
 const MAX_LOOKED_AT: usize = 500;
 /// Text of one answer, beyond which no further message is added to it.
@@ -77,14 +77,14 @@ fn page(view: &View, address: Address, query: AddressQuery, limit: usize) -> Res
     let until = Instant::now() + LOOK_FOR;
     let found = view.snapshot.by_address(address, query).map_err(storage)?;
     let mut page = MessagesPage::default();
-    let (mut read, mut looked_at, mut bytes) = (None, None, 0usize);
+    let (mut looked_at, mut bytes) = (None, 0usize);
     for entry in &found.entries {
         let full = page.messages.len() == limit || bytes >= MAX_TEXT_BYTES || Instant::now() >= until;
         if let Some(last) = looked_at.filter(|_| full) {
             return Ok(page.ending_at(Some(last)));
         }
         looked_at = Some(entry.location);
-        if let Some(message) = message(executed(view, &mut read, entry.location.height)?, entry.location) {
+        if let Some(message) = message(&view.confirmed(entry.location)?, entry.location) {
             bytes = bytes.saturating_add(message.text.len());
             page.messages.push(message);
         }
@@ -92,31 +92,20 @@ fn page(view: &View, address: Address, query: AddressQuery, limit: usize) -> Res
     Ok(page.ending_at(found.next))
 }
 
-/// Neighbours often stand in the same block: it is read once.
-fn executed<'a>(view: &View, read: &'a mut Option<ExecutedBlock>, height: u64) -> Result<&'a ExecutedBlock, RpcError> {
-    let block = match read.take() {
-        Some(block) if block.block.height() == height => block,
-        _ => view.executed(height)?,
-    };
-    Ok(read.insert(block))
-}
-
 /// The transaction as a message, if it is one.
-fn message(executed: &ExecutedBlock, location: TransactionLocation) -> Option<Message> {
-    let position = usize::try_from(location.index).ok()?;
-    let transaction = executed.block.transactions().get(position)?;
+fn message(confirmed: &ConfirmedTransaction, location: TransactionLocation) -> Option<Message> {
+    let ConfirmedTransaction { header, transaction, sender, receipt } = confirmed;
     let text = std::str::from_utf8(transaction.input()).ok().filter(|text| !text.is_empty())?;
-    let success = executed.receipts.get(position)?.success;
     Some(Message {
         hash: *transaction.tx_hash(),
-        from: *executed.senders.get(position)?,
+        from: *sender,
         to: transaction.to()?,
         text: text.to_owned(),
         height: location.height,
         index: location.index,
-        timestamp: executed.block.header().timestamp,
+        timestamp: header.timestamp,
         nonce: transaction.nonce(),
-        status: if success { Status::Confirmed } else { Status::Failed },
+        status: Status::of(receipt),
     })
 }
 

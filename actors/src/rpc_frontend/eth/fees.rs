@@ -21,13 +21,10 @@ const MAX_PERCENTILES: usize = 100;
 const BLOB_BASE_FEE: u128 = 1;
 
 /// What a legacy transaction should offer: the next base fee and an eighth more, the most it can rise by in a block.
-pub(super) async fn gas_price(frontend: &Frontend) -> RpcResult {
-    frontend
-        .read(|view| {
-            let next = next_base_fee(view.head_header()?, &view.config);
-            Ok(Quantity::from(next.saturating_add(next.div_ceil(8))))
-        })
-        .await
+pub(super) fn gas_price(frontend: &Frontend) -> RpcResult {
+    let view = frontend.newest()?;
+    let next = next_base_fee(view.head_header()?, &view.config);
+    json(Quantity::from(next.saturating_add(next.div_ceil(8))))
 }
 
 /// The authority takes transactions without a tip.

@@ -42,22 +42,18 @@ pub(super) fn coinbase(frontend: &Frontend) -> RpcResult {
     json(frontend.chain()?.config.authority)
 }
 
-pub(super) async fn block_number(frontend: &Frontend) -> RpcResult {
-    frontend.read(|view| Ok(Quantity::from(view.head.height))).await
+pub(super) fn block_number(frontend: &Frontend) -> RpcResult {
+    json(Quantity::from(frontend.newest()?.head.height))
 }
 
-pub(super) async fn syncing(frontend: &Frontend) -> RpcResult {
-    frontend.chain()?;
+pub(super) fn syncing(frontend: &Frontend) -> RpcResult {
+    let view = frontend.newest()?;
     let Some(progress) = frontend.ports.status.progress() else { return json(false) };
-    frontend
-        .read(move |view| {
-            Ok(object!({
-                "startingBlock": Quantity::from(progress.starting),
-                "currentBlock": Quantity::from(view.head.height),
-                "highestBlock": Quantity::from(progress.target),
-            }))
-        })
-        .await
+    json(object!({
+        "startingBlock": Quantity::from(progress.starting),
+        "currentBlock": Quantity::from(view.head.height),
+        "highestBlock": Quantity::from(progress.target),
+    }))
 }
 
 pub(super) async fn pool_status(frontend: &Frontend) -> RpcResult {

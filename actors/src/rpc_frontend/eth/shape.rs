@@ -2,7 +2,7 @@
 
 use crate::rpc_frontend::view::ExecutedBlock;
 use alloy_consensus::transaction::Recovered;
-use alloy_consensus::{Eip658Value, ReceiptEnvelope, ReceiptWithBloom, Transaction as _};
+use alloy_consensus::{Eip658Value, Header, ReceiptEnvelope, ReceiptWithBloom, Transaction as _};
 use alloy_primitives::{Address, B256, Bloom, U256};
 use alloy_rpc_types_eth as rpc;
 use callboard_chain::{Block, Receipt, Transaction};
@@ -14,9 +14,13 @@ pub(crate) type RpcBlock = rpc::Block<RpcTransaction, rpc::Header>;
 /// A block; `senders` are needed for full transactions only.
 pub(crate) fn block(block: &Block, senders: Option<&[Address]>) -> RpcBlock {
     let transactions = match senders {
-        Some(senders) => rpc::BlockTransactions::Full(
-            senders.iter().enumerate().map(|(index, sender)| transaction(block, index, *sender)).collect(),
-        ),
+        Some(senders) => {
+            let signed = (0..).zip(block.transactions().iter().zip(senders));
+            let full = signed.map(|(index, (signed, sender))| {
+                transaction(block.hash(), block.header(), index, signed.clone(), *sender)
+            });
+            rpc::BlockTransactions::Full(full.collect())
+        }
         None => rpc::BlockTransactions::Hashes(block.transactions().iter().map(|tx| *tx.tx_hash()).collect()),
     };
     rpc::Block { header: header(block), uncles: Vec::new(), transactions, withdrawals: Some(Default::default()) }
@@ -32,16 +36,20 @@ pub(crate) fn header(block: &Block) -> rpc::Header {
     }
 }
 
-/// The confirmed transaction at `index` of a block.
-pub(crate) fn transaction(block: &Block, index: usize, sender: Address) -> RpcTransaction {
-    let transaction = block.transactions()[index].clone();
-    let header = block.header();
+/// The confirmed transaction at `index` of the block with this hash and header.
+pub(crate) fn transaction(
+    block_hash: B256,
+    header: &Header,
+    index: u32,
+    transaction: Transaction,
+    sender: Address,
+) -> RpcTransaction {
     RpcTransaction {
         effective_gas_price: Some(transaction.effective_gas_price(header.base_fee_per_gas)),
         inner: Recovered::new_unchecked(transaction, sender),
-        block_hash: Some(block.hash()),
-        block_number: Some(block.height()),
-        transaction_index: Some(index as u64),
+        block_hash: Some(block_hash),
+        block_number: Some(header.number),
+        transaction_index: Some(index.into()),
         block_timestamp: Some(header.timestamp),
     }
 }

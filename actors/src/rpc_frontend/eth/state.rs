@@ -5,14 +5,14 @@ use super::param::Slot;
 use super::{Quantity, block_or_latest};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::{View, state_read};
+use crate::rpc_frontend::view::state_read;
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
-use callboard_chain::{Account, StateReader};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY};
+use callboard_chain::{Account, StateReadError, StateReader};
 
 pub(super) async fn balance(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let (address, block) = account_params(params)?;
-    frontend.read(move |view| Ok(account(&view.state(block)?, address)?.balance)).await
+    json(frontend.of_state(block, move |state| Ok(account(state, address)?.balance)).await?)
 }
 
 pub(super) async fn code(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
@@ -20,7 +20,7 @@ pub(super) async fn code(frontend: &Frontend, params: &Params<'_>) -> RpcResult 
     frontend
         .read(move |view| {
             let state = view.state(block)?;
-            match account(&state, address)?.code_hash {
+            match account(&state, address).map_err(state_read)?.code_hash {
                 KECCAK256_EMPTY => Ok(Bytes::new()),
                 hash => state.code(hash).map_err(state_read),
             }
@@ -32,18 +32,13 @@ pub(super) async fn storage(frontend: &Frontend, params: &Params<'_>) -> RpcResu
     let address: Address = params.required(0, "address")?;
     let Slot(slot) = params.required(1, "slot")?;
     let block = block_or_latest(params, 2)?;
-    frontend
-        .read(move |view| {
-            let value: U256 = view.state(block)?.storage(address, slot).map_err(state_read)?;
-            Ok(B256::from(value))
-        })
-        .await
+    json(frontend.of_state(block, move |state| Ok(B256::from(state.storage(address, slot)?))).await?)
 }
 
 /// The nonce after the sender's confirmed transactions; with the tag `pending`, after those that wait as well.
 pub(super) async fn nonce(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
     let (address, block) = account_params(params)?;
-    let confirmed = frontend.load(move |view| Ok(account(&view.state(block)?, address)?.nonce)).await?;
+    let confirmed = confirmed_nonce(frontend, address, block).await?;
     if !block.is_pending() {
         return json(Quantity::from(confirmed));
     }
@@ -52,9 +47,13 @@ pub(super) async fn nonce(frontend: &Frontend, params: &Params<'_>) -> RpcResult
 
 /// The nonce that the next transaction of an account has to have: after those that are confirmed and those that wait.
 pub(super) async fn next_nonce(frontend: &Frontend, address: Address) -> Result<u64, RpcError> {
-    let latest = |view: &View| view.state(BlockId::Number(BlockNumberOrTag::Latest));
-    let confirmed = frontend.load(move |view| Ok(account(&latest(&view)?, address)?.nonce)).await?;
+    let latest = BlockId::Number(BlockNumberOrTag::Latest);
+    let confirmed = confirmed_nonce(frontend, address, latest).await?;
     pending_nonce(frontend, address, confirmed).await
+}
+
+async fn confirmed_nonce(frontend: &Frontend, address: Address, block: BlockId) -> Result<u64, RpcError> {
+    frontend.of_state(block, move |state| Ok(account(state, address)?.nonce)).await
 }
 
 async fn pending_nonce(frontend: &Frontend, address: Address, confirmed: u64) -> Result<u64, RpcError> {
@@ -67,6 +66,6 @@ fn account_params(params: &Params<'_>) -> Result<(Address, BlockId), RpcError> {
 }
 
 /// The account; one that does not exist reads as empty, as Ethereum's standard has it.
-fn account(state: &impl StateReader, address: Address) -> Result<Account, RpcError> {
-    Ok(state.account(address).map_err(state_read)?.unwrap_or_default())
+fn account(state: &impl StateReader, address: Address) -> Result<Account, StateReadError> {
+    Ok(state.account(address)?.unwrap_or_default())
 }

@@ -5,10 +5,11 @@ use super::{Quantity, shape};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::ports::Pending;
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::View;
+use crate::rpc_frontend::view::{View, storage};
 use alloy_eips::BlockId;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bytes};
+use callboard_store::{ConfirmedTransaction, TransactionLocation};
 use serde::Serialize;
 use shape::{RpcReceipt, RpcTransaction};
 
@@ -87,14 +88,24 @@ pub(super) fn receipt_of(view: &View, hash: B256) -> Result<Option<RpcReceipt>, 
 
 /// The confirmed transaction with `hash`.
 fn confirmed(view: &View, hash: B256) -> Result<Option<RpcTransaction>, RpcError> {
-    let Some((height, index)) = view.location(hash)? else { return Ok(None) };
-    at(view, height, index)
+    let found = view.confirmed_by_hash(hash)?;
+    found.map(|(location, confirmed)| shaped(view, location, confirmed)).transpose()
 }
 
 fn at(view: &View, height: u64, index: usize) -> Result<Option<RpcTransaction>, RpcError> {
-    let senders = view.senders(height)?;
-    let Some(sender) = senders.get(index) else { return Ok(None) };
-    Ok(Some(shape::transaction(&view.block(height)?, index, *sender)))
+    let Ok(index) = u32::try_from(index) else { return Ok(None) };
+    let location = TransactionLocation { height, index };
+    let found = view.snapshot.confirmed(location).map_err(storage)?;
+    found.map(|confirmed| shaped(view, location, confirmed)).transpose()
+}
+
+fn shaped(
+    view: &View,
+    location: TransactionLocation,
+    confirmed: ConfirmedTransaction,
+) -> Result<RpcTransaction, RpcError> {
+    let ConfirmedTransaction { header, transaction, sender, .. } = confirmed;
+    Ok(shape::transaction(view.hash(location.height)?, &header, location.index, transaction, sender))
 }
 
 async fn pending(frontend: &Frontend, hash: B256) -> Result<Option<Pending>, RpcError> {

@@ -31,11 +31,12 @@ pub(super) fn transactions(
     bytes: usize,
 ) -> (Bytes, Option<usize>) {
     let mut text = BytesMut::new();
-    for (index, (sender, receipt)) in senders.iter().zip(receipts).enumerate().skip(from) {
+    let executed = block.transactions().iter().zip(senders).zip(receipts).enumerate();
+    for (index, ((transaction, sender), receipt)) in executed.skip(from) {
         if text.len() >= bytes {
             return (text.freeze(), Some(index));
         }
-        let transaction = RestTransaction::confirmed(block, index, *sender, receipt, Time::text);
+        let transaction = RestTransaction::in_block(block.header(), index, transaction, *sender, receipt, Time::text);
         write_to(&mut text, "transactions", &transaction);
     }
     (text.freeze(), None)

@@ -43,7 +43,7 @@ async fn open(frontend: &web::Data<Frontend>, request: &HttpRequest) -> Result<F
     let subscription = subscription.await.map_err(|error| RpcError::unavailable(error.to_string()))?;
     // The head is read after subscribing: no block can fall between what is read and what is heard.
     let replay = match after {
-        Some(after) if wanted.confirmed() => Some(replay::Replay::after(frontend, after).await?),
+        Some(after) if wanted.confirmed() => Some(replay::Replay::after(frontend, after)?),
         _ => None,
     };
     let connection = request.conn_data::<Connection>();

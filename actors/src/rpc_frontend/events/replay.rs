@@ -27,8 +27,8 @@ pub(super) struct Replay {
 impl Replay {
     /// The blocks after `after` up to the head. Where they are too many, or our chain is not that high, the client
     /// hears which blocks it does not get.
-    pub(super) async fn after(frontend: &Frontend, after: u64) -> Result<Self, RpcError> {
-        let head = frontend.load(|view| Ok(view.head.height)).await?;
+    pub(super) fn after(frontend: &Frontend, after: u64) -> Result<Self, RpcError> {
+        let head = frontend.newest()?.head.height;
         let first = after.saturating_add(1);
         let oldest = head.saturating_add(1).saturating_sub(MAX_BLOCKS);
         let notice = if after > head {

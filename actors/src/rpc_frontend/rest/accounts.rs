@@ -1,10 +1,10 @@
 //! Accounts.
 
 use super::query::parse;
-use super::{RestResult, ok_json, record};
+use super::{RestResult, record};
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::state_read;
-use actix_web::web;
+use actix_web::{HttpResponse, web};
+use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::Address;
 use callboard_chain::StateReader;
 use serde_json::json;
@@ -14,19 +14,18 @@ use std::time::Instant;
 pub(super) async fn account(frontend: web::Data<Frontend>, path: web::Path<String>) -> RestResult {
     let begun = Instant::now();
     let result = match parse::<Address>("address", &path) {
-        Ok(address) => ok_json(
-            frontend
-                .read(move |view| {
-                    let account = view.snapshot.account(address).map_err(state_read)?.unwrap_or_default();
-                    Ok(json!({
-                        "address": address,
-                        "balance": account.balance.to_string(),
-                        "nonce": account.nonce,
-                    }))
-                })
-                .await,
-        ),
+        Ok(address) => answer(&frontend, address).await,
         Err(error) => Err(error),
     };
     record(&frontend, "rest_account", begun, result)
+}
+
+async fn answer(frontend: &Frontend, address: Address) -> RestResult {
+    let latest = BlockId::Number(BlockNumberOrTag::Latest);
+    let account = frontend.of_state(latest, move |state| state.account(address)).await?.unwrap_or_default();
+    Ok(HttpResponse::Ok().json(json!({
+        "address": address,
+        "balance": account.balance.to_string(),
+        "nonce": account.nonce,
+    })))
 }

@@ -2,9 +2,10 @@
 
 use super::time::rfc3339;
 use crate::rpc_frontend::ports::Pending;
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Header, Transaction as _};
 use alloy_primitives::{Address, B256, Bytes};
 use callboard_chain::{Block, Receipt, Transaction};
+use callboard_store::{ConfirmedTransaction, TransactionLocation};
 use serde::Serialize;
 
 /// A block of `blocks-range`; `raw` holds its canonical bytes.
@@ -68,6 +69,13 @@ pub(crate) struct RestTransaction {
     pub(crate) status: Status,
 }
 
+impl Status {
+    /// What the receipt of a confirmed transaction says.
+    pub(crate) fn of(receipt: &Receipt) -> Self {
+        if receipt.success { Self::Confirmed } else { Self::Failed }
+    }
+}
+
 impl RestBlock {
     /// The block without its body.
     pub(crate) fn head(block: &Block) -> Self {
@@ -87,28 +95,40 @@ impl RestBlock {
 
     /// The block with its canonical bytes and its transactions.
     pub(crate) fn whole(block: &Block, senders: &[Address], receipts: &[Receipt]) -> Self {
-        let executed = senders.iter().zip(receipts).enumerate();
-        let transactions = executed
-            .map(|(index, (sender, receipt))| RestTransaction::confirmed(block, index, *sender, receipt, Time::text));
+        let executed = block.transactions().iter().zip(senders).zip(receipts).enumerate();
+        let transactions = executed.map(|(index, ((transaction, sender), receipt))| {
+            RestTransaction::in_block(block.header(), index, transaction, *sender, receipt, Time::text)
+        });
         Self { raw: Some(block.bytes().clone()), transactions: Some(transactions.collect()), ..Self::head(block) }
     }
 }
 
 impl RestTransaction {
-    /// The transaction at `index` of a block.
+    /// The transaction that stands at `location`.
     pub(crate) fn confirmed(
-        block: &Block,
+        location: TransactionLocation,
+        confirmed: &ConfirmedTransaction,
+        time: fn(u64) -> Time,
+    ) -> Self {
+        let ConfirmedTransaction { header, transaction, sender, receipt } = confirmed;
+        Self::in_block(header, location.index as usize, transaction, *sender, receipt, time)
+    }
+
+    /// The transaction at `index` of the block with this header.
+    pub(crate) fn in_block(
+        header: &Header,
         index: usize,
+        transaction: &Transaction,
         sender: Address,
         receipt: &Receipt,
         time: fn(u64) -> Time,
     ) -> Self {
         Self {
-            block_height: Some(block.height()),
+            block_height: Some(header.number),
             index: Some(index),
-            timestamp: Some(time(block.header().timestamp)),
-            status: if receipt.success { Status::Confirmed } else { Status::Failed },
-            ..Self::new(&block.transactions()[index], sender)
+            timestamp: Some(time(header.timestamp)),
+            status: Status::of(receipt),
+            ..Self::new(transaction, sender)
         }
     }
 

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 /// Transactions of one answer where no limit is asked for.
 pub(crate) const DEFAULT_LIMIT: usize = 50;
-/// Most transactions of one answer: each costs a read of its block.
+/// Most transactions of one answer: each costs a read in its block.
 const MAX_LIMIT: usize = 500;
 /// Bytes of data after which an answer ends: as JSON they are twice as long.
 const MAX_DATA_BYTES: usize = 4 << 20;
@@ -61,7 +61,7 @@ pub(crate) fn page(
     let found = view.snapshot.by_address(address, query).map_err(storage)?;
     let mut transactions = Vec::with_capacity(found.entries.len());
     let (until, mut bytes, mut cut) = (Instant::now() + WITHIN, 0, None);
-    let (mut last, mut listed) = (None, None);
+    let mut listed = None;
     for entry in found.entries {
         if bytes > MAX_DATA_BYTES || Instant::now() > until {
             cut = listed;
@@ -70,22 +70,10 @@ pub(crate) fn page(
         if cut.is_some() {
             break;
         }
-        let (height, index) = (entry.location.height, entry.location.index as usize);
-        // Neighbours often stand in the same block: read it once.
-        let executed = match last.take() {
-            Some((read, executed)) if read == height => executed,
-            _ => view.executed(height)?,
-        };
-        transactions.push(RestTransaction::confirmed(
-            &executed.block,
-            index,
-            executed.senders[index],
-            &executed.receipts[index],
-            time,
-        ));
-        bytes += executed.block.transactions()[index].input().len();
+        let confirmed = view.confirmed(entry.location)?;
+        bytes += confirmed.transaction.input().len();
+        transactions.push(RestTransaction::confirmed(entry.location, &confirmed, time));
         listed = Some(entry.location);
-        last = Some((height, executed));
     }
     let next = cut.or(found.next).map(cursor::text);
     Ok(Page { success: true, count: transactions.len(), transactions, next })
@@ -137,10 +125,8 @@ async fn look_up(frontend: &Frontend, hash: B256) -> RestResult {
 }
 
 fn confirmed(view: &View, hash: B256) -> Result<Option<RestTransaction>, RpcError> {
-    let Some((height, index)) = view.location(hash)? else { return Ok(None) };
-    let executed = view.executed(height)?;
-    let place = executed.senders.get(index).zip(executed.receipts.get(index));
-    Ok(place.map(|(sender, receipt)| RestTransaction::confirmed(&executed.block, index, *sender, receipt, Time::text)))
+    let found = view.confirmed_by_hash(hash)?;
+    Ok(found.map(|(location, confirmed)| RestTransaction::confirmed(location, &confirmed, Time::text)))
 }
 
 /// The body of POST /rpc/transactions: the signed bytes alone, or as the member `raw`.
