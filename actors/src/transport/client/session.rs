@@ -5,9 +5,8 @@ use crate::callboard::Role;
 use crate::transport::frames::frame_prefix;
 use crate::transport::hello::{Greeted, Party, Token};
 use crate::transport::wire::{
-    AccountQuestion, AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_ANSWERS_BYTES,
-    MAX_PROOF_BYTES, MAX_RECEIPTS_BYTES, PeerAddress, ProofBody, ProofQuestion, SESSION_HEADER, ShownHead,
-    TransactionAnswer,
+    AddressesBody, AnswersBody, MAX_ADDRESSES, MAX_ADDRESSES_BYTES, MAX_ANSWERS_BYTES, MAX_PROOF_BYTES,
+    MAX_RECEIPTS_BYTES, PeerAddress, ProofBody, ProofQuestion, SESSION_HEADER, ShownHead, TransactionAnswer,
 };
 use crate::transport::{NodeId, PeerUrl, SealedHead};
 use alloy_primitives::B256;
@@ -140,15 +139,11 @@ impl Session {
         let body = serde_json::to_vec(question).expect("numbers and hashes are plain text");
         let mut answer = self.post("proof", "application/json", body.into()).await?;
         let body: ProofBody = answer.json(MAX_PROOF_BYTES, "proofs").await?;
-        let answers = |(asked, proven): (&AccountQuestion, &AccountProof)| {
-            asked.address == proven.address && proven.slots.iter().map(|proof| &proof.slot).eq(&asked.slots)
-        };
-        if body.accounts.is_empty()
-            || body.accounts.len() > question.accounts.len()
-            || !question.accounts.iter().zip(&body.accounts).all(answers)
-        {
+        if !body.answers(question) {
             let actual = "others came".to_owned();
-            return Err(answer.fail(Problem::Malformed { expected: "proofs of the accounts asked for", actual }));
+            return Err(
+                answer.fail(Problem::Malformed { expected: "proofs of the accounts and slots asked for", actual })
+            );
         }
         Ok(body.accounts)
     }
