@@ -146,6 +146,32 @@ fn invariants_name_tests_that_exist() {
     assert!(missing.is_empty(), "ARCHITECTURE.md names tests that do not exist: {missing:?}");
 }
 
+/// Invariants that the design demands.
+const INVARIANTS: std::ops::RangeInclusive<u32> = 1..=10;
+
+#[test]
+fn each_invariant_has_a_guard_that_was_taken_out_and_a_test_that_failed_then() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let (_, table) = text.split_once("\n### Guards, and the tests that miss them\n").expect("a table of guards");
+    let (table, _) = table.split_once("\n## ").expect("a section after it");
+    let sources = sources();
+    let names_a_test = |cell: &str| {
+        let mut names = cell.split('`').skip(1).step_by(2);
+        names.any(|name| name.matches('_').count() >= 3 && sources.contains(&format!("fn {name}(")))
+    };
+    let guards = |invariant: u32| {
+        let begins = format!("| {invariant} | ");
+        table.lines().filter(move |line| line.starts_with(&begins)).collect::<Vec<_>>()
+    };
+    let unguarded: Vec<_> = INVARIANTS.filter(|invariant| guards(*invariant).is_empty()).collect();
+    assert!(unguarded.is_empty(), "invariants of which the table of guards has no line: {unguarded:?}");
+    for line in INVARIANTS.flat_map(guards) {
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, guard, taken_out, failed] = cells[..] else { panic!("not four cells: {line}") };
+        assert!(!guard.is_empty() && !taken_out.is_empty() && names_a_test(failed), "not said in full: {line}");
+    }
+}
+
 /// All Rust sources of the workspace, one after another.
 fn sources() -> String {
     let mut text = String::new();

@@ -3,13 +3,15 @@
 use crate::forge::*;
 use crate::support::node::{Node, SOON};
 use crate::support::{callboard, until};
-use alloy_primitives::{B256, Bytes};
+use alloy_consensus::TxLegacy;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use callboard::dev;
-use callboard_chain::{Block, Seal};
-use redb::{Database, TableDefinition};
+use callboard_chain::{Block, Seal, Transaction};
+use redb::{Database, TableDefinition, WriteTransaction};
 use serde_json::{Value, json};
 
 const ACCOUNTS: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("accounts");
+const STORAGE: TableDefinition<'_, &[u8; 52], &[u8]> = TableDefinition::new("storage");
 
 fn rejections(node: &Node, limit: usize) -> Vec<Value> {
     let answer = node.call("callboard_rejections", json!([{ "limit": limit }]));
@@ -22,47 +24,151 @@ fn explained(node: &Node, block: &str) -> String {
     String::from_utf8(run.stdout).expect("text")
 }
 
-/// Gives an account of a stopped node seven wei, behind the trie's back.
-fn damage(node: &Node, account: u32) {
-    let database = Database::open(node.database()).expect("a database");
-    let write = database.begin_write().expect("a transaction");
-    {
+/// Something behind the trie's back, in the state of a stopped node (docs/src/storage.md).
+type Damage = Box<dyn FnOnce(&WriteTransaction)>;
+
+/// Gives an account seven wei.
+fn seven_wei(account: Address) -> Damage {
+    Box::new(move |write| {
         let mut accounts = write.open_table(ACCOUNTS).expect("the table");
-        let address = dev::key(account).address().0.0;
-        // No nonce, one byte of balance, that byte (docs/src/storage.md).
-        accounts.insert(&address, [0u8, 1, 7].as_slice()).expect("written");
+        // No nonce, one byte of balance, that byte.
+        accounts.insert(&account.0.0, [0u8, 1, 7].as_slice()).expect("written");
+    })
+}
+
+/// Gives a slot another value.
+fn slot_is(contract: Address, slot: u8, value: u8) -> Damage {
+    Box::new(move |write| {
+        let mut key = [0; 52];
+        key[..20].copy_from_slice(contract.as_slice());
+        key[51] = slot;
+        let mut storage = write.open_table(STORAGE).expect("the table");
+        let before = storage.insert(&key, [value].as_slice()).expect("written");
+        assert!(before.is_some(), "the slot was set");
+    })
+}
+
+/// Two followers of a chain of two blocks. One has both; the state of the other is damaged below the second block, and it
+/// has refused that.
+struct Refusal {
+    honest: Node,
+    damaged: Node,
+    second: Block,
+    /// What the damaged node has written down.
+    refused: Value,
+}
+
+impl Refusal {
+    fn of(first: &[Transaction], damage: Damage, second: &[Transaction]) -> Self {
+        let mut forge = Forge::new();
+        let (mut honest, mut damaged) = (forge.follower(), forge.follower());
+        let first = forge.extend(first);
+        honest.start();
+        import(&honest, &first);
+        damaged.start();
+        import(&damaged, &first);
+        damaged.stop();
+        let database = Database::open(damaged.database()).expect("a database");
+        let write = database.begin_write().expect("a transaction");
+        damage(&write);
+        write.commit().expect("committed");
+        drop(database);
+        damaged.follow(&[&honest]).start();
+        damaged.is_phase("following");
+        until("the damaged node follows the honest one", SOON, || {
+            damaged.status()["peers"].as_array().filter(|peers| !peers.is_empty()).map(drop)
+        });
+        let second = forge.extend(second);
+        import(&honest, &second);
+        let refused = until("the block is refused and looked into", SOON, || {
+            rejections(&damaged, 1).into_iter().find(|refused| refused["finding"].is_string())
+        });
+        assert_eq!((&refused["check"], &refused["blame"]), (&json!("stateRoot"), &json!("local")), "{refused}");
+        Self { honest, damaged, second, refused }
     }
-    write.commit().expect("committed");
+
+    /// What a peer has proven.
+    #[track_caller]
+    fn finds(&self, expected: &str) {
+        let finding = self.refused["finding"].as_str().expect("text");
+        assert_eq!(finding, format!("{expected} (proven by {})", node_id(&self.honest).as_str().expect("an id")));
+    }
+}
+
+/// The contract that development account 0 makes with its first transaction.
+fn contract() -> Address {
+    dev::key(0).address().create(0)
+}
+
+fn to_contract(kind: TxKind, nonce: u64, input: Vec<u8>) -> Transaction {
+    let transaction = unsigned(nonce, Address::ZERO, 0);
+    sign(TxLegacy { to: kind, gas_limit: 5_000_000, input: input.into(), ..transaction }, &dev::key(0))
+}
+
+/// A transaction that makes a contract of this code, whose slots 0 and 1 are 1 and 3.
+fn deploy(code: &[u8]) -> Transaction {
+    let [high, low] = u16::try_from(code.len()).expect("short code").to_be_bytes();
+    let stores = [0x60, 1, 0x5f, 0x55, 0x60, 3, 0x60, 1, 0x55];
+    let returns = [0x61, high, low, 0x80, 0x60, 20, 0x5f, 0x39, 0x5f, 0xf3, 0x00];
+    to_contract(TxKind::Create, 0, [&stores[..], &returns, code].concat())
+}
+
+fn call() -> Transaction {
+    to_contract(TxKind::Call(contract()), 1, Vec::new())
+}
+
+/// Code that reads slot 1, and writes 4 there where the condition holds. Where it does not hold, it uses as much gas.
+fn writes_where(condition: &[u8]) -> Vec<u8> {
+    /// Of JUMPDEST, two times PUSH1, and SSTORE of another value into a slot that was read.
+    const GAS: usize = 1 + 3 + 3 + 2_900;
+    let reads = [0x60, 1, 0x54, 0x50];
+    let branch = reads.len() + condition.len() + 4;
+    let [high, low] = u16::try_from(branch + GAS + 1).expect("short code").to_be_bytes();
+    // JUMPDEST takes one gas.
+    let waits = [vec![0x5b; GAS], vec![0x00]].concat();
+    let writes = [0x5b, 0x60, 4, 0x60, 1, 0x55, 0x00];
+    [&reads[..], condition, &[0x61, high, low, 0x57], &waits, &writes].concat()
+}
+
+#[test]
+fn a_slot_that_a_block_changed_here_to_another_value_than_sealed_is_the_finding() {
+    // Slot 0 is one more than it was.
+    let code = [0x5f, 0x54, 0x60, 1, 0x01, 0x5f, 0x55, 0x00];
+    let refusal = Refusal::of(&[deploy(&code)], slot_is(contract(), 0, 7), &[call()]);
+    let [slot, here, sealed] = [0, 8, 2].map(|word| B256::from(U256::from(word)));
+    refusal.finds(&format!("slot {slot} of {}: here {here}, sealed {sealed}", contract()));
+}
+
+#[test]
+fn a_slot_that_a_block_only_read_here_and_that_differs_is_the_finding() {
+    // What the block changed here is as sealed; what the authority changed besides, it has not changed here.
+    let slot_0_is_1 = [0x5f, 0x54, 0x60, 1, 0x14];
+    let code = writes_where(&slot_0_is_1);
+    let refusal = Refusal::of(&[deploy(&code)], slot_is(contract(), 0, 2), &[call()]);
+    let [slot, here, sealed] = [0, 2, 1].map(|word| B256::from(U256::from(word)));
+    refusal.finds(&format!("slot {slot} of {}: here {here}, sealed {sealed}", contract()));
+}
+
+#[test]
+fn an_account_that_a_block_only_read_here_and_that_differs_is_the_finding() {
+    let rich = dev::key(2).address();
+    let has_more_than_100 = [&[0x60, 100, 0x73][..], rich.as_slice(), &[0x31, 0x11]].concat();
+    let code = writes_where(&has_more_than_100);
+    let refusal = Refusal::of(&[deploy(&code)], seven_wei(rich), &[call()]);
+    assert!(rich < contract(), "the first of two keys that differ");
+    refusal.finds(&format!("account {rich}: balance here 7, sealed {}", dev::balance()));
 }
 
 #[test]
 fn a_sealed_block_with_another_state_here_is_explained_by_the_first_key_that_differs() {
-    let mut forge = Forge::new();
-    let (mut honest, mut damaged) = (forge.follower(), forge.follower());
-    let first = forge.extend(&[transfer(0, 0, 1)]);
-    honest.start();
-    import(&honest, &first);
-    damaged.start();
-    import(&damaged, &first);
-    damaged.stop();
-    damage(&damaged, 2);
-    damaged.follow(&[&honest]).start();
-    damaged.is_phase("following");
-    until("the damaged node follows the honest one", SOON, || {
-        damaged.status()["peers"].as_array().filter(|peers| !peers.is_empty()).map(drop)
-    });
-    let second = forge.extend(&[transfer(1, 0, 5)]);
-    import(&honest, &second);
-
-    let refused = until("the block is refused and looked into", SOON, || {
-        rejections(&damaged, 1).into_iter().find(|refused| refused["finding"].is_string())
-    });
+    let damage = seven_wei(dev::key(2).address());
+    let refusal = Refusal::of(&[transfer(0, 0, 1)], damage, &[transfer(1, 0, 5)]);
+    let Refusal { mut honest, damaged, second, refused } = refusal;
     let account = dev::key(2).address();
-    let sealed = dev::balance() + alloy_primitives::U256::from(5);
+    let sealed = dev::balance() + U256::from(5);
     let finding = refused["finding"].as_str().expect("text");
     let expected = format!("account {account}: balance here 12, sealed {sealed} (proven by ");
     assert!(finding.starts_with(&expected), "{finding}");
-    assert_eq!((&refused["check"], &refused["blame"]), (&json!("stateRoot"), &json!("local")));
     assert_eq!((&refused["height"], &refused["hash"]), (&json!(2), &json!(second.hash())));
     assert_eq!(refused["expected"], json!(second.header().state_root));
     assert_ne!(refused["actual"], refused["expected"]);
@@ -117,8 +223,7 @@ fn the_record_of_a_refused_block_says_what_the_answer_to_its_sender_said() {
     let no_signature = Block::from_parts(header, transactions, Seal([0xff; 65]));
     let receipts = sealed_again(&with_header(&honest, |header| header.receipts_root = B256::ZERO));
     let gas = sealed_again(&with_header(&honest, |header| header.gas_used += 1));
-    let foreign =
-        sign(alloy_consensus::TxLegacy { chain_id: Some(1), ..unsigned(0, dev::key(1).address(), 1) }, &dev::key(0));
+    let foreign = sign(TxLegacy { chain_id: Some(1), ..unsigned(0, dev::key(1).address(), 1) }, &dev::key(0));
     let foreign = consistent(&with_body(&honest, vec![foreign]));
     let cases = [
         ("decode", json!({ "raw": Bytes::from_static(b"no block") })),

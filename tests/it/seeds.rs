@@ -51,6 +51,30 @@ fn a_complete_follower_starts_and_serves_although_its_seed_is_down_and_follows_w
     follower.is_phase("following");
 }
 
+/// The system looks the name up. Where it has an address besides at which nobody listens, the others are tried.
+#[test]
+fn a_seed_that_is_given_by_a_name_is_fetched_from_and_followed_and_found_again_after_its_restart() {
+    let mut authority = Node::authority();
+    authority.start();
+    make_blocks(&authority, 0, 3);
+    let seed = authority.peer_url().replace("127.0.0.1", "localhost");
+    let mut follower = Node::follower("follower", &[]);
+    follower.set("peers.seeds", vec![seed.clone()]).start().reaches(3);
+    follower.is_phase("following");
+    until("the seed is known by its name", SOON, || {
+        let peers = follower.call("callboard_peers", json!([]));
+        let is_meant = |peer: &serde_json::Value| {
+            let url = peer["url"].as_str().map(|url| url.trim_end_matches('/'));
+            url == Some(&*seed) && peer["seed"] == true && peer["state"] == "connected"
+        };
+        peers.as_array()?.iter().any(is_meant).then_some(())
+    });
+    authority.stop().start();
+    make_blocks(&authority, 3, 2);
+    follower.reaches(5);
+    assert_eq!(follower.hash(5), authority.hash(5));
+}
+
 #[test]
 fn a_seed_that_never_answers_does_not_hold_up_a_complete_follower() {
     let (authority, mut follower) = synced();

@@ -7,15 +7,15 @@ use crate::transport::client::Session;
 use crate::transport::wire::{AccountQuestion, MAX_PROVEN_KEYS, ProofQuestion};
 use alloy_consensus::{Header, TxReceipt};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use callboard_chain::live::ConfirmError;
+use callboard_chain::live::{ConfirmError, Touched, TouchedAccount};
 use callboard_chain::proof::receipts_root;
-use callboard_chain::{Account, AccountProof, Block, BlockChanges, Receipt, StorageChange};
+use callboard_chain::{Account, AccountProof, Block, Receipt, SlotProof};
 use std::sync::Arc;
 
 /// Peers asked about one block.
 const PEERS_ASKED: usize = 4;
-/// Questions put to one peer: together they cover the keys of a block of ordinary transfers.
-const MOST_QUESTIONS: usize = 16;
+/// Questions put to one peer: together they hold more keys than 30 million gas pay for, at 2,100 a slot.
+const MOST_QUESTIONS: usize = 64;
 /// Receipts of ours that are told where no peer can say which one differs.
 const RECEIPTS_TOLD: usize = 8;
 
@@ -27,7 +27,7 @@ pub(super) struct Question {
 }
 
 enum Ours {
-    Changes(Arc<BlockChanges>),
+    State(Arc<Touched>),
     Receipts(Arc<[Receipt]>),
 }
 
@@ -60,7 +60,7 @@ impl Question {
     pub(super) fn of(failure: &ImportFailure, bytes: &Bytes) -> Option<Self> {
         let ImportFailure::Confirm(error) = failure else { return None };
         let ours = match error {
-            ConfirmError::StateRoot { changes, .. } => Ours::Changes(changes.clone()),
+            ConfirmError::StateRoot { touched, .. } => Ours::State(touched.clone()),
             ConfirmError::GasUsed { receipts, .. } | ConfirmError::ReceiptsRoot { receipts, .. } => {
                 Ours::Receipts(receipts.clone())
             }
@@ -80,7 +80,7 @@ impl Question {
         let mut tried = Vec::new();
         for session in connected.sessions(sender, PEERS_ASKED) {
             let comparison = match &self.ours {
-                Ours::Changes(changes) => self.compare_state(&session, changes).await,
+                Ours::State(touched) => self.compare_state(&session, touched).await,
                 Ours::Receipts(receipts) => self.compare_receipts(&session, receipts).await,
             };
             match comparison {
@@ -93,9 +93,8 @@ impl Question {
         }
         let why = if tried.is_empty() { "no peer is connected".to_owned() } else { tried.join("; ") };
         let text = match &self.ours {
-            Ours::Changes(changes) => {
-                let count = changes.accounts.len() + changes.storage.len();
-                format!("which of the {count} keys it touched differs is not known: {why}")
+            Ours::State(touched) => {
+                format!("which of the {} keys it touched differs is not known: {why}", touched.count())
             }
             Ours::Receipts(receipts) => {
                 format!("which transaction differs is not known: {why}; here {}", told(receipts))
@@ -104,8 +103,8 @@ impl Question {
         Finding { text, certain: false }
     }
 
-    async fn compare_state(&self, session: &Session, changes: &BlockChanges) -> Comparison {
-        let mut rest = questions(changes);
+    async fn compare_state(&self, session: &Session, touched: &Touched) -> Comparison {
+        let mut rest = questions(touched);
         for _ in 0..MOST_QUESTIONS {
             if rest.is_empty() {
                 break;
@@ -116,22 +115,25 @@ impl Question {
                 Ok(proofs) => proofs,
                 Err(error) => return Comparison::Failed(error.to_string()),
             };
-            for proof in &proofs {
+            for (index, proof) in proofs.iter().enumerate() {
                 if let Err(error) = proof.verify(self.header.state_root) {
                     return Comparison::Failed(format!("{}: {error}", session.url()));
                 }
-                if let Some(difference) = difference(proof, changes) {
+                let goes_on = rest.get(index + 1).is_some_and(|next| next.address == proof.address);
+                if let Some(difference) = difference(proof, touched, !goes_on) {
                     return Comparison::Differs(difference);
                 }
             }
             rest.drain(..proofs.len().min(fit));
         }
-        Comparison::Agrees(match rest.len() {
-            0 => "every key that the block changed here is as sealed: a key that it did not change here differs"
+        Comparison::Agrees(match rest.first() {
+            None => "every key that the block touched here is as sealed: a key that it did not touch here differs"
                 .to_owned(),
-            left => {
-                format!("no difference in the first keys that the block changed; {left} accounts were not compared")
-            }
+            Some(next) => format!(
+                "no difference in the first keys that the block touched here; from account {} on, {} were not compared",
+                next.address,
+                rest.iter().map(keys).sum::<usize>()
+            ),
         })
     }
 
@@ -159,41 +161,48 @@ impl Question {
     }
 }
 
-/// The changed accounts in order, each with its changed slots.
-fn questions(changes: &BlockChanges) -> Vec<AccountQuestion> {
-    let of = |address: Address| changes.storage.iter().filter(move |change| change.address == address);
-    let question = |address| {
-        // What does not fit into one question is not compared.
-        let slots = of(address).map(|change| change.slot).take(MAX_PROVEN_KEYS - 1).collect();
-        AccountQuestion { address, slots }
+/// The touched accounts by address, each with its touched slots in order; more slots than one question holds are asked
+/// for in several.
+fn questions(touched: &Touched) -> Vec<AccountQuestion> {
+    let of_account = |(address, account): (&Address, &TouchedAccount)| {
+        let slots: Vec<U256> = account.slots.keys().copied().collect();
+        if slots.is_empty() {
+            return vec![AccountQuestion { address: *address, slots }];
+        }
+        let question = |slots: &[U256]| AccountQuestion { address: *address, slots: slots.to_vec() };
+        slots.chunks(MAX_PROVEN_KEYS - 1).map(question).collect()
     };
-    changes.accounts.iter().map(|change| question(change.address)).collect()
+    touched.accounts.iter().flat_map(of_account).collect()
+}
+
+/// How many keys of a question this is.
+fn keys(account: &AccountQuestion) -> usize {
+    account.slots.len().saturating_add(1)
 }
 
 /// How many of the first accounts fit into one question: at least one.
 fn fitting(accounts: &[AccountQuestion]) -> usize {
-    let mut keys = 0;
+    let mut sum = 0;
     let fits = |account: &&AccountQuestion| {
-        keys += 1 + account.slots.len();
-        keys <= MAX_PROVEN_KEYS
+        sum += keys(account);
+        sum <= MAX_PROVEN_KEYS
     };
     accounts.iter().take_while(fits).count().max(1)
 }
 
-/// The first thing in which an account differs from what is proven of it.
-fn difference(sealed: &AccountProof, changes: &BlockChanges) -> Option<String> {
+/// The first thing in which an account differs from what is proven of it: balance, nonce or code, then a slot. `is_last`:
+/// no more slots of it are going to be proven, so what differs then is a slot that the block did not touch here.
+fn difference(sealed: &AccountProof, touched: &Touched, is_last: bool) -> Option<String> {
     let address = sealed.address;
-    let here = changes.accounts.iter().find(|change| change.address == address)?.after;
-    let slot = |proof: &callboard_chain::SlotProof| {
-        let is_it = |change: &&StorageChange| change.address == address && change.slot == proof.slot;
-        let here = changes.storage.iter().find(is_it)?.after;
-        let slot: B256 = proof.slot.into();
+    let here = touched.accounts.get(&address)?;
+    let slot = |proof: &SlotProof| {
+        let (slot, here) = (word(proof.slot), *here.slots.get(&proof.slot)?);
         (here != proof.value)
             .then(|| format!("slot {slot} of {address}: here {}, sealed {}", word(here), word(proof.value)))
     };
-    account_difference(address, here, sealed.account)
+    account_difference(address, here.account, sealed.account)
         .or_else(|| sealed.slots.iter().find_map(slot))
-        .or_else(|| storage_difference(address, here, sealed.account))
+        .or_else(|| is_last.then(|| storage_difference(address, here.account, sealed.account)).flatten())
 }
 
 fn account_difference(address: Address, here: Option<Account>, sealed: Option<Account>) -> Option<String> {
@@ -245,7 +254,6 @@ fn receipt(receipts: &[Receipt], index: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use callboard_chain::{AccountChange, SlotProof};
 
     const ADDRESS: Address = Address::repeat_byte(0xaa);
 
@@ -253,27 +261,23 @@ mod tests {
         Account { balance: U256::from(balance), nonce, ..Account::default() }
     }
 
-    fn change(address: Address, after: Option<Account>) -> AccountChange {
-        AccountChange { address, before: None, after }
+    fn slots(slots: impl IntoIterator<Item = (u64, u64)>) -> Vec<(U256, U256)> {
+        slots.into_iter().map(|(slot, value)| (U256::from(slot), U256::from(value))).collect()
     }
 
-    fn proof(account: Option<Account>, slots: &[(u64, u64)]) -> AccountProof {
-        let slot = |(slot, value): &(u64, u64)| SlotProof {
-            slot: U256::from(*slot),
-            value: U256::from(*value),
-            nodes: Vec::new(),
-        };
-        AccountProof { address: ADDRESS, account, nodes: Vec::new(), slots: slots.iter().map(slot).collect() }
+    fn here(account: Option<Account>, touched: &[(u64, u64)]) -> Touched {
+        let account = TouchedAccount { account, slots: slots(touched.iter().copied()).into_iter().collect() };
+        Touched { accounts: [(ADDRESS, account)].into() }
+    }
+
+    fn proof(account: Option<Account>, proven: &[(u64, u64)]) -> AccountProof {
+        let slot = |(slot, value)| SlotProof { slot, value, nodes: Vec::new() };
+        let slots = slots(proven.iter().copied()).into_iter().map(slot).collect();
+        AccountProof { address: ADDRESS, account, nodes: Vec::new(), slots }
     }
 
     #[test]
     fn the_first_difference_of_an_account_is_told_with_both_values() {
-        let stored = |value: u64| StorageChange {
-            address: ADDRESS,
-            slot: U256::from(1),
-            before: U256::ZERO,
-            after: U256::from(value),
-        };
         let rooted = Account { storage_root: B256::repeat_byte(1), ..account(5, 0) };
         let cases = [
             (Some(account(5, 0)), Some(account(7, 1)), "balance here 5, sealed 7"),
@@ -282,46 +286,43 @@ mod tests {
             (None, Some(account(5, 0)), "here it does not exist, sealed it does"),
             (Some(account(5, 0)), Some(rooted), "storage root here"),
         ];
-        for (here, sealed, words) in cases {
-            let changes = BlockChanges { accounts: vec![change(ADDRESS, here)], ..BlockChanges::default() };
-            let told = difference(&proof(sealed, &[]), &changes).unwrap();
+        for (ours, sealed, words) in cases {
+            let told = difference(&proof(sealed, &[]), &here(ours, &[]), true).unwrap();
             assert!(told.starts_with(&format!("account {ADDRESS}: {words}")), "{told}");
         }
-        let changes = BlockChanges {
-            accounts: vec![change(ADDRESS, Some(account(5, 0)))],
-            storage: vec![stored(8)],
-            ..BlockChanges::default()
-        };
-        let told = difference(&proof(Some(rooted), &[(1, 9)]), &changes).unwrap();
-        let (here, sealed) = (word(U256::from(8)), word(U256::from(9)));
-        let slot = word(U256::from(1));
-        assert_eq!(told, format!("slot {slot} of {ADDRESS}: here {here}, sealed {sealed}"));
-        assert_eq!(difference(&proof(Some(account(5, 0)), &[(1, 8)]), &changes), None);
+        let ours = here(Some(account(5, 0)), &[(1, 8), (2, 8)]);
+        let told = difference(&proof(Some(rooted), &[(1, 8), (2, 9)]), &ours, true).unwrap();
+        let (slot, [ours_is, sealed_is]) = (word(U256::from(2)), [8, 9].map(|value| word(U256::from(value))));
+        assert_eq!(told, format!("slot {slot} of {ADDRESS}: here {ours_is}, sealed {sealed_is}"));
+        assert_eq!(difference(&proof(Some(account(5, 0)), &[(1, 8), (2, 8)]), &ours, true), None);
+    }
+
+    /// Otherwise a slot that comes in the next question would be told as one that the block did not touch.
+    #[test]
+    fn an_accounts_storage_root_is_compared_once_all_its_touched_slots_are() {
+        let rooted = Account { storage_root: B256::repeat_byte(1), ..account(5, 0) };
+        let (ours, sealed) = (here(Some(account(5, 0)), &[(1, 8), (2, 8)]), proof(Some(rooted), &[(1, 8)]));
+        assert_eq!(difference(&sealed, &ours, false), None);
+        assert!(difference(&sealed, &ours, true).unwrap().contains("storage root here"));
     }
 
     #[test]
-    fn questions_hold_no_more_keys_than_a_peer_answers() {
+    fn questions_hold_every_touched_key_once_and_no_more_of_them_than_a_peer_answers() {
         let address = |number: u64| Address::left_padding_from(&number.to_be_bytes());
-        let mut changes = BlockChanges {
-            accounts: (0..600).map(|number| change(address(number), None)).collect(),
-            ..BlockChanges::default()
-        };
-        let slot = |slot| StorageChange {
-            address: address(0),
-            slot: U256::from(slot),
-            before: U256::ZERO,
-            after: U256::from(1),
-        };
-        changes.storage = (0..1_000).map(slot).collect();
-        let mut rest = questions(&changes);
+        let mut touched =
+            Touched { accounts: (0..600).map(|number| (address(number), TouchedAccount::default())).collect() };
+        touched.accounts.entry(address(0)).or_default().slots =
+            slots((0..1_000).map(|slot| (slot, 1))).into_iter().collect();
+        let mut rest = questions(&touched);
+        let asked: Vec<_> = rest.iter().flat_map(|question| &question.slots).copied().collect();
+        assert!(asked.iter().eq(touched.accounts[&address(0)].slots.keys()));
         let mut counts = Vec::new();
         while !rest.is_empty() {
             let fit = fitting(&rest);
-            let keys: usize = rest[..fit].iter().map(|account| 1 + account.slots.len()).sum();
-            assert!(keys <= MAX_PROVEN_KEYS);
+            assert!(rest[..fit].iter().map(keys).sum::<usize>() <= MAX_PROVEN_KEYS);
             counts.push(fit);
             rest.drain(..fit);
         }
-        assert_eq!(counts, [1, 256, 256, 87]);
+        assert_eq!(counts, [1, 1, 1, 21, 256, 256, 67]);
     }
 }

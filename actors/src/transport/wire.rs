@@ -110,6 +110,18 @@ pub struct ProofBody {
     pub accounts: Vec<AccountProof>,
 }
 
+impl ProofBody {
+    /// Whether these are the first accounts of the question, at least one, each with all slots that were asked for: a
+    /// slot that is left out would pass as one that does not differ.
+    pub fn answers(&self, question: &ProofQuestion) -> bool {
+        let is_of = |(asked, proven): (&AccountQuestion, &AccountProof)| {
+            asked.address == proven.address && proven.slots.iter().map(|proof| &proof.slot).eq(&asked.slots)
+        };
+        (1..=question.accounts.len()).contains(&self.accounts.len())
+            && question.accounts.iter().zip(&self.accounts).all(is_of)
+    }
+}
+
 /// One peer's address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -219,4 +231,48 @@ impl StatusBody {
 /// Text from outside for a log line or an error: without control characters, and at most [`MAX_REASON`] characters.
 pub fn printable(text: &str) -> String {
     text.chars().take(MAX_REASON).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use callboard_chain::SlotProof;
+
+    fn question(accounts: &[(u8, &[u64])]) -> ProofQuestion {
+        let account = |(address, slots): &(u8, &[u64])| AccountQuestion {
+            address: Address::repeat_byte(*address),
+            slots: slots.iter().copied().map(U256::from).collect(),
+        };
+        ProofQuestion { height: 1, hash: B256::ZERO, accounts: accounts.iter().map(account).collect() }
+    }
+
+    fn body(accounts: &[(u8, &[u64])]) -> ProofBody {
+        let slot = |slot: &u64| SlotProof { slot: U256::from(*slot), value: U256::ZERO, nodes: Vec::new() };
+        let account = |(address, slots): &(u8, &[u64])| AccountProof {
+            address: Address::repeat_byte(*address),
+            account: None,
+            nodes: Vec::new(),
+            slots: slots.iter().map(slot).collect(),
+        };
+        ProofBody { accounts: accounts.iter().map(account).collect() }
+    }
+
+    #[test]
+    fn proofs_that_leave_a_slot_out_or_are_of_others_answer_no_question() {
+        let asked = question(&[(1, &[5, 6]), (2, &[])]);
+        let whole: &[(u8, &[u64])] = &[(1, &[5, 6]), (2, &[])];
+        assert!(body(whole).answers(&asked) && body(&whole[..1]).answers(&asked));
+        let wrong: [&[(u8, &[u64])]; 7] = [
+            &[],
+            &[(1, &[5])],
+            &[(1, &[6, 5])],
+            &[(1, &[5, 6, 7])],
+            &[(2, &[])],
+            &[(1, &[5, 6]), (3, &[])],
+            &[(1, &[5, 6]), (2, &[]), (2, &[])],
+        ];
+        for proven in wrong {
+            assert!(!body(proven).answers(&asked), "{proven:?}");
+        }
+    }
 }

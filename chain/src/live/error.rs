@@ -1,10 +1,11 @@
 //! Why a block was not confirmed, and why none could be built.
 
+use super::Touched;
 use crate::execution::ExecutionError;
 use crate::seal::SealError;
 use crate::trie::TrieError;
 use crate::verify::HeaderError;
-use crate::{Blame, BlockChanges, Check, Receipt, StateReadError};
+use crate::{Blame, Check, Receipt, StateReadError};
 use alloy_primitives::{B256, Bloom};
 use std::sync::Arc;
 
@@ -84,8 +85,8 @@ pub enum ConfirmError {
         expected: B256,
         /// What execution gives.
         actual: B256,
-        /// What the block changed here.
-        changes: Arc<BlockChanges>,
+        /// What the block touched here.
+        touched: Arc<Touched>,
     },
     /// The trie could not be read or written.
     #[error(transparent)]

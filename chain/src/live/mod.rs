@@ -9,9 +9,11 @@ mod error;
 mod overlay;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 pub use build::{Built, Proposal, Skipped};
 pub use error::{BuildError, ConfirmError, SealCandidateError};
+pub use touched::{Touched, TouchedAccount};
 
 use crate::execution::{Executed, execute_block};
 use crate::proof::receipts_root;
@@ -129,7 +131,7 @@ impl<R: DurableState> LiveState<R> {
         check_execution(block.value().header(), &executed)?;
         let Executed { receipts, mut changes, .. } = executed;
         begin(Step::Root);
-        self.apply_to_trie(block.value(), &mut changes)?;
+        self.apply_to_trie(&block, &mut changes)?;
         Ok(self.advance(block, receipts.into(), changes))
     }
 
@@ -174,14 +176,18 @@ impl<R: DurableState> LiveState<R> {
         }
     }
 
-    fn apply_to_trie(&mut self, block: &Block, changes: &mut BlockChanges) -> Result<(), ConfirmError> {
-        let expected = block.header().state_root;
+    fn apply_to_trie(&mut self, block: &Verified<Block>, changes: &mut BlockChanges) -> Result<(), ConfirmError> {
+        let expected = block.value().header().state_root;
         let actual = self.trie.apply(&self.base, changes)?;
         if actual == expected {
             return Ok(());
         }
         self.take_back(changes);
-        Err(ConfirmError::StateRoot { height: block.height(), expected, actual, changes: Arc::new(changes.clone()) })
+        let view = View { overlay: &self.overlay, base: &self.base };
+        // It ran a moment ago: what can fail now is reading.
+        let touched = Touched::by(block, &self.config, &view, changes).map_err(ConfirmError::Execution)?;
+        let (height, touched) = (block.value().height(), Arc::new(touched));
+        Err(ConfirmError::StateRoot { height, expected, actual, touched })
     }
 
     /// Undoes changes that do not lead to the header's state root. What the block found before it may be what is wrong,

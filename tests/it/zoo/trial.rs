@@ -165,8 +165,7 @@ impl Trial {
     /// The follower has never held more memory than this, KiB.
     #[track_caller]
     pub(super) fn stayed_small(&self, memory: u64) {
-        let peak = self.follower.peak_memory();
-        assert!(peak <= memory, "the follower used {peak} KiB, at most {memory} are allowed");
+        stayed_small(&self.follower, memory);
     }
 
     /// Waits until every bad peer has told its lie.
@@ -192,6 +191,13 @@ impl Trial {
         self.follower.reaches(height);
         assert_eq!(self.follower.hash(height), self.authority.hash(height));
     }
+}
+
+/// A node has never held more memory than this, KiB.
+#[track_caller]
+pub(super) fn stayed_small(node: &Node, memory: u64) {
+    let peak = node.peak_memory();
+    assert!(peak <= memory, "the follower used {peak} KiB, at most {memory} are allowed");
 }
 
 /// The way to the authority: closed at first, so that the bad peers come first.

@@ -1,7 +1,7 @@
 //! A block under the authority's valid seal that no node can confirm: nobody's lie.
 
 use super::peer::{BadPeer, Chain, each_block};
-use super::trial::{ALLOWANCE, HONEST_MEMORY, Trial};
+use super::trial::{ALLOWANCE, HONEST_MEMORY, Trial, stayed_small};
 use crate::forge::{Forge, import, sealed_again, with_header};
 use crate::support::node::SOON;
 use crate::support::until;
@@ -56,4 +56,5 @@ fn a_falsified_state_root_amid_many_small_blocks_is_refused_by_name_and_the_hone
         import(&follower, block);
     }
     assert_eq!((follower.height(), follower.hash(60)), (60, honest[59].hash()));
+    stayed_small(&follower, HONEST_MEMORY + ALLOWANCE);
 }

@@ -24,7 +24,7 @@ impl Says {
             Self::Known => Err(ConfirmError::Known { height }.into()),
             Self::Backlogged => Err(ImportError::Backlogged { blocks: 1 }),
             Self::OtherRoot => {
-                Err(ConfirmError::StateRoot { height, expected, actual: B256::ZERO, changes: Arc::default() }.into())
+                Err(ConfirmError::StateRoot { height, expected, actual: B256::ZERO, touched: Arc::default() }.into())
             }
         }
     }

@@ -139,14 +139,11 @@ impl Session {
         let body = serde_json::to_vec(question).expect("numbers and hashes are plain text");
         let mut answer = self.post("proof", "application/json", body.into()).await?;
         let body: ProofBody = answer.json(MAX_PROOF_BYTES, "proofs").await?;
-        let asked = question.accounts.iter().map(|account| account.address);
-        let proven = body.accounts.iter().map(|account| account.address);
-        if body.accounts.is_empty()
-            || body.accounts.len() > question.accounts.len()
-            || !asked.zip(proven).all(|(asked, proven)| asked == proven)
-        {
+        if !body.answers(question) {
             let actual = "others came".to_owned();
-            return Err(answer.fail(Problem::Malformed { expected: "proofs of the accounts asked for", actual }));
+            return Err(
+                answer.fail(Problem::Malformed { expected: "proofs of the accounts and slots asked for", actual })
+            );
         }
         Ok(body.accounts)
     }

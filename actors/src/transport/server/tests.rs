@@ -471,6 +471,23 @@ async fn name_is_looked_up_again_on_every_dial_although_the_old_address_still_an
     drop(new);
 }
 
+/// `localhost` may be `::1` first, where a node that listens on 127.0.0.1 does not.
+#[actix_rt::test]
+async fn every_address_of_a_name_is_tried() {
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let port = node.server.address().port();
+    let nobody: [std::net::IpAddr; 2] = ["::1".parse().unwrap(), "127.0.0.3".parse().unwrap()];
+    for silent in nobody {
+        let addresses = [silent, node.server.address().ip()].map(|address| (address, 0).into());
+        let client = client().with_names(move |_| Ok(addresses.to_vec()));
+        let url: PeerUrl = format!("http://seed.example:{port}").parse().unwrap();
+        let (us, id) = (identity(2, &chain.genesis), chain_identity(&chain.genesis));
+        let session = client.hello(&url, Reach::Anywhere, &us, id, None).await.unwrap();
+        assert!(session.status().await.is_ok(), "{silent} comes first");
+    }
+}
+
 #[actix_rt::test]
 async fn storm_of_idle_connections_keeps_no_node_out() {
     use tokio::io::AsyncReadExt;

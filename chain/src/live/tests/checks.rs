@@ -5,6 +5,7 @@ use super::*;
 use crate::testing;
 use crate::verify::VerifyError;
 use crate::{Blame, Check, SecretKey};
+use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
 use alloy_primitives::B64;
 
 /// A block in the making, and the configuration of whoever judges it.
@@ -180,17 +181,58 @@ fn a_signature_that_is_none_and_a_block_that_is_none_are_refused_with_both_sides
 
 /// A value on disk that is not the chain's: the first block that touches it is refused, and the trie stands as before.
 #[test]
-fn a_wrong_value_in_the_state_is_refused_with_what_the_block_changed_and_does_not_reach_the_trie() {
+fn a_wrong_value_in_the_state_is_refused_with_what_the_block_touched_and_does_not_reach_the_trie() {
     let bench = Bench::new();
     let wrong = Account { balance: U256::from(5), ..Account::default() };
-    let touched = Address::repeat_byte(0xaa);
-    let right = bench.disk.0.borrow_mut().accounts.insert(touched, wrong).unwrap();
+    let paid = Address::repeat_byte(0xaa);
+    let right = bench.disk.0.borrow_mut().accounts.insert(paid, wrong).unwrap();
     let mut live = LiveState::new(config(), bench.disk.clone(), bench.parent.clone());
-    let ConfirmError::StateRoot { changes, .. } = live.confirm(verified(&bench.honest)).unwrap_err() else { panic!() };
-    let change = changes.accounts.iter().find(|change| change.address == touched).unwrap();
-    assert_eq!(change.after.unwrap().balance, U256::from(6));
-    bench.disk.0.borrow_mut().accounts.insert(touched, right);
+    let ConfirmError::StateRoot { touched, .. } = live.confirm(verified(&bench.honest)).unwrap_err() else { panic!() };
+    assert_eq!(touched.accounts[&paid].account.unwrap().balance, U256::from(6));
+    bench.disk.0.borrow_mut().accounts.insert(paid, right);
     live.confirm(verified(&bench.honest)).unwrap();
+}
+
+/// Reads what it has in slot 2 and the balance of an account, and writes into slot 1 what stands there, and 1 into slot 3.
+const READER: &[u8] = &[
+    0x60, 2, 0x54, 0x50, // slot 2
+    0x60, 0xbb, 0x31, 0x50, // the balance of 0x…bb
+    0x60, 1, 0x54, 0x60, 1, 0x55, // slot 1
+    0x60, 1, 0x60, 3, 0x55, // slot 3
+];
+
+#[test]
+fn what_a_refused_block_touched_is_what_it_read_and_what_it_wrote_with_the_values_after_it() {
+    let bench = Bench::new();
+    let contract = Address::repeat_byte(0xcc);
+    let code_hash = crate::keccak256(READER);
+    {
+        let mut disk = bench.disk.0.borrow_mut();
+        disk.accounts.insert(contract, Account { code_hash, ..Account::default() });
+        disk.code.insert(code_hash, Bytes::from_static(READER));
+        let slots = [(1, 5), (2, 7)].map(|(slot, value)| ((contract, U256::from(slot)), U256::from(value)));
+        disk.storage.extend(slots);
+    }
+    let call = sign(TxLegacy { to: TxKind::Call(contract), gas_price: 0, ..legacy(1) });
+    let mut source = LiveState::new(config(), bench.disk.clone(), bench.parent.clone());
+    let block = propose(&mut source, vec![(call, owner().address())]);
+    assert_eq!(block.transactions().len(), 1);
+    let wrong = resealed(&block, |header| header.state_root = OTHER);
+    let mut live = LiveState::new(config(), bench.disk.clone(), bench.parent.clone());
+    let ConfirmError::StateRoot { touched, .. } = live.confirm(wrong).unwrap_err() else { panic!() };
+
+    let accounts: Vec<_> = touched.accounts.keys().copied().collect();
+    let read_only = Address::with_last_byte(0xbb);
+    let coinbase = bench.parent.beneficiary;
+    let mut expected =
+        vec![read_only, owner().address(), contract, coinbase, BEACON_ROOTS_ADDRESS, HISTORY_STORAGE_ADDRESS];
+    expected.sort_unstable();
+    assert_eq!(accounts, expected);
+    let slots = [(1, 5), (2, 7), (3, 1)].map(|(slot, value)| (U256::from(slot), U256::from(value)));
+    assert_eq!(touched.accounts[&contract].slots, BTreeMap::from(slots));
+    assert_eq!(touched.accounts[&read_only].account, None);
+    assert_eq!(touched.accounts[&owner().address()].account.unwrap().nonce, 2);
+    assert_eq!(touched.count(), expected.len() + 3);
 }
 
 /// The same while blocks before it are not yet on disk: they are not stored with a trie that is not theirs.
