@@ -3,7 +3,7 @@
 use super::chain::*;
 use super::harness::Harness;
 use super::reading::{long_chain, refused, reluctant};
-use super::websocket::Client;
+use super::socket::Client;
 use crate::event_stream::Event;
 use serde_json::{Value, json};
 use std::sync::Arc;
