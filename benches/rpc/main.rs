@@ -68,9 +68,8 @@ fn main() {
         "node", "question", "requests/s", "p50 ms", "p99 ms", "bytes", "client"
     );
 
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), blocks, transfers).expect("a chain");
-    authority.set("genesis.heartbeat_s", 3_600).start();
+    let mut authority = Node::authority_over(blocks, transfers);
+    authority.start();
     let mut compared = vec![authority.rpc_url()];
     let other = std::env::var("CALLBOARD_BENCH_URL").ok();
     if let Some(url) = &other {

@@ -148,6 +148,8 @@ async fn one_address_holds_a_quarter_of_the_budget_over_all_its_connections_and_
     assert!(head.starts_with("HTTP/1.1 200") && rest_of(&mut rest).await.ends_with(b"}]"), "short answers always fit");
     let others = [ask(&harness, HERE, &block(3)).await, ask(&harness, HERE, &block(4)).await];
     assert!(others.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")), "another one is not kept out");
+    let rest = harness.get("/rpc/blocks-range?start=1&end=1").await;
+    assert!(rest.status == 503 && rest.error().contains("your address has not read"), "{}", rest.status);
     assert!(rest_of(&mut open[0].0).await.len() > LONG);
     assert!(socket.call(method, params).await["result"].is_object(), "who has read may ask again");
     drop((open, others, socket));
