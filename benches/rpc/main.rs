@@ -35,7 +35,6 @@ use futures_util::future::join_all;
 use serde_json::json;
 use statistics::quantile;
 use std::time::{Duration, Instant};
-use support::chain;
 use support::node::Node;
 use support::wallet::address;
 use tokio::runtime::Runtime;
