@@ -35,7 +35,6 @@ use futures_util::future::join_all;
 use serde_json::json;
 use statistics::quantile;
 use std::time::{Duration, Instant};
-use support::chain;
 use support::node::Node;
 use support::wallet::address;
 use tokio::runtime::Runtime;
@@ -68,9 +67,8 @@ fn main() {
         "node", "question", "requests/s", "p50 ms", "p99 ms", "bytes", "client"
     );
 
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), blocks, transfers).expect("a chain");
-    authority.set("genesis.heartbeat_s", 3_600).start();
+    let mut authority = Node::authority_over(blocks, transfers);
+    authority.start();
     let mut compared = vec![authority.rpc_url()];
     let other = std::env::var("CALLBOARD_BENCH_URL").ok();
     if let Some(url) = &other {

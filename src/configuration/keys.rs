@@ -132,7 +132,11 @@ pub const KEYS: &[Key] = &[
     key("rpc.limit.trace_bytes", COUNT, "bytes of the answer to one, and of what is recorded of one transaction"),
     key("rpc.limit.trace_ms", CALL_TIME, "time of one"),
     key("rpc.limit.traces", COUNT, "how many of them at once; further ones wait 5 s for their turn"),
-    key("rpc.limit.unread_bytes", COUNT, "bytes of long answers that clients have not read yet, of all together"),
+    key(
+        "rpc.limit.unread_bytes",
+        COUNT,
+        "bytes of long answers that clients have not read yet, of all together; a quarter for one address",
+    ),
     key("sync.workers", Kind::Integer { min: 0, max: 1_024 }, "threads that verify; 0 = all cores"),
     key("sync.window_blocks", COUNT, "blocks in flight between fetch and execution"),
     key("sync.commit_transactions", COUNT, "transactions in one commit while catching up"),

@@ -2,7 +2,7 @@
 //! verifier that gets no time. The last two are made by a library that is loaded before all others into the node.
 
 use crate::support::node::{Node, SOON};
-use crate::support::{chain, until};
+use crate::support::until;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
@@ -15,9 +15,8 @@ const TRANSFERS: u64 = 10;
 const LOOKS: usize = 200;
 
 fn authority() -> Node {
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), BLOCKS, TRANSFERS).expect("a chain");
-    authority.set("genesis.heartbeat_s", 3_600).start();
+    let mut authority = Node::authority_over(BLOCKS, TRANSFERS);
+    authority.start();
     authority
 }
 

@@ -1,6 +1,5 @@
 //! Followers that lack blocks: few, many, all of them, one node or several at once.
 
-use crate::support::chain;
 use crate::support::node::{Node, assert_same_blocks};
 use crate::support::wallet::make_blocks;
 use callboard_actors::sync_coordinator::RANGE_BLOCKS as RANGE;
@@ -22,9 +21,7 @@ fn assert_same_head(one: &Node, other: &Node) {
 
 #[test]
 fn a_follower_fetches_exactly_the_blocks_it_lacks() {
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), LONG, 1).expect("a chain");
-    authority.set("genesis.heartbeat_s", 3_600);
+    let mut authority = Node::authority_over(LONG, 1);
     let whole = authority.path("whole.redb");
     fs::copy(authority.database(), &whole).expect("copied");
     authority.start();
@@ -81,8 +78,7 @@ fn whichever_of_three_followers_are_wiped_all_end_at_the_authoritys_head() {
 
 #[test]
 fn a_seed_that_is_stuck_does_not_hold_back_a_follower_that_knows_another() {
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), 200, 1).expect("a chain");
+    let mut authority = Node::authority_over(200, 1);
     let mut stuck = Node::follower("stuck", &[]);
     fs::create_dir(stuck.data("")).expect("data folder");
     fs::copy(authority.database(), stuck.database()).expect("copied");
@@ -91,7 +87,7 @@ fn a_seed_that_is_stuck_does_not_hold_back_a_follower_that_knows_another() {
     stuck.set("peers.discovery", false).start();
     assert_eq!(stuck.height(), 100);
 
-    authority.set("genesis.heartbeat_s", 3_600).start();
+    authority.start();
     let mut follower = Node::follower("follower", &[&stuck, &authority]);
     follower.start().reaches(200);
     follower.is_phase("following");

@@ -1,7 +1,6 @@
 //! The log: one block followed through all actors by its span, and how many lines blocks make.
 
 use crate::forge::Forge;
-use crate::support::chain;
 use crate::support::guest::Guest;
 use crate::support::node::{Node, SOON};
 use crate::support::until;
@@ -66,9 +65,8 @@ fn a_pushed_block_is_followed_through_all_actors_by_its_span() {
 #[test]
 fn each_block_is_a_line_while_following_and_none_while_catching_up() {
     const BLOCKS: u64 = 300;
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), BLOCKS, 1).expect("a chain");
-    authority.set("genesis.heartbeat_s", 3_600).start();
+    let mut authority = Node::authority_over(BLOCKS, 1);
+    authority.start();
     let mut follower = Node::follower("follower", &[&authority]);
     follower.set("log.format", "json").start().reaches(BLOCKS);
     follower.is_phase("following");

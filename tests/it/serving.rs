@@ -1,6 +1,5 @@
 //! An authority that others catch up with seals in time, and answers.
 
-use crate::support::chain;
 use crate::support::guest::Guest;
 use crate::support::node::{Node, SOON};
 use crate::support::until;
@@ -30,10 +29,12 @@ const MORE_THREADS: usize = 8;
 
 /// Seals a block every interval, on top of a chain that takes a while to catch up with.
 fn authority() -> Node {
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), BLOCKS, TRANSFERS).expect("a chain");
-    authority.set("genesis.heartbeat_s", 3_600).set("authority.block_interval_ms", INTERVAL);
-    authority.set("authority.empty_blocks", true).start().reaches(BLOCKS + ALONE);
+    let mut authority = Node::authority_over(BLOCKS, TRANSFERS);
+    authority
+        .set("authority.block_interval_ms", INTERVAL)
+        .set("authority.empty_blocks", true)
+        .start()
+        .reaches(BLOCKS + ALONE);
     authority
 }
 

@@ -1,9 +1,9 @@
 //! `callboard top` in a terminal, against real nodes.
 
 use crate::crash::Gate;
+use crate::support::Place;
 use crate::support::node::Node;
 use crate::support::pty::Pty;
-use crate::support::{Place, chain};
 use callboard::top::shell::Screen;
 use callboard::top::state::KEYS;
 use callboard::units::grouped;
@@ -18,9 +18,8 @@ const PANIC: &str = "CALLBOARD_TEST_PANIC_ON_SCREEN";
 
 /// An authority with a chain, and the way to it.
 pub(crate) fn authority() -> (Node, Gate) {
-    let mut authority = Node::authority();
-    chain::build(&authority.path(""), BLOCKS, 1).expect("a chain");
-    authority.set("genesis.heartbeat_s", 3_600).start();
+    let mut authority = Node::authority_over(BLOCKS, 1);
+    authority.start();
     let gate = Gate::to(&authority.peer_url());
     gate.let_through(SOME);
     (authority, gate)

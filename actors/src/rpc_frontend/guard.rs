@@ -4,7 +4,7 @@ use super::connections::{Connection, Line};
 use super::dashboard::is_part;
 use super::limits::{Limit, Refusal};
 use super::server::Frontend;
-use super::unread::{Room, WatchedBody};
+use super::unread::{Reader, Room, WatchedBody};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -58,7 +58,8 @@ fn watched(
     let room = response.response_mut().extensions_mut().remove::<Room>();
     let room = match (room, response.response().body().size()) {
         (None, BodySize::Sized(bytes)) if !free => {
-            frontend.limits.answers.room_for(usize::try_from(bytes).unwrap_or(usize::MAX)).map(Some)
+            let reader = Reader::at(response.request().peer_addr());
+            frontend.limits.answers.room_for(&reader, usize::try_from(bytes).unwrap_or(usize::MAX)).map(Some)
         }
         (room, _) => Ok(room),
     };

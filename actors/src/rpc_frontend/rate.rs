@@ -11,7 +11,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 const MAX_ADDRESSES: usize = 65_536;
 /// How often full buckets are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
+
+/// One holder may have one of so many parts of what all have together.
+pub(crate) const SHARES: usize = 4;
 
 type Limiter<K, S, C> = RateLimiter<K, S, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
@@ -35,6 +38,14 @@ impl Client {
             address => Self(address),
         }
     }
+}
+
+/// Who holds a part of what all have together; where it is not known from where they ask, they are one.
+pub(crate) type Holder = Option<Client>;
+
+/// Who holds what is asked for from here.
+pub(crate) fn holder(from: Option<SocketAddr>) -> Holder {
+    from.map(|from| Client::of(from.ip()))
 }
 
 /// The clock by which buckets fill.

@@ -1,7 +1,7 @@
 //! A running node: a process of the program with a folder, a configuration and a log of its own.
 
 use super::http::Http;
-use super::{Finished, Place, callboard, until};
+use super::{Finished, Place, callboard, chain, until};
 use alloy_primitives::{B256, Bytes, U256};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -58,6 +58,14 @@ impl Node {
     pub(crate) fn authority() -> Self {
         let mut node = Self::new("authority");
         node.set("node.dev", true).set("authority.block_interval_ms", 50);
+        node
+    }
+
+    /// An authority, not started, with a chain of so many blocks of so many transfers each; it seals no block by itself.
+    pub(crate) fn authority_over(blocks: u64, transfers: u64) -> Self {
+        let mut node = Self::authority();
+        chain::build(&node.path(""), blocks, transfers).expect("a chain");
+        node.set("genesis.heartbeat_s", 3_600);
         node
     }
 

@@ -16,7 +16,7 @@ use super::guard::retry_after;
 use super::limits::{Limit, Refusal};
 use super::server::Frontend;
 use super::text::Text;
-use super::unread::{Room, UNCOUNTED};
+use super::unread::{Reader, Room, UNCOUNTED};
 use super::{callboard, debug, eth, openrpc, websocket};
 use actix_web::guard::fn_guard;
 use actix_web::http::StatusCode;
@@ -52,13 +52,14 @@ pub(crate) fn routes(services: &mut web::ServiceConfig) {
 
 async fn handle(frontend: web::Data<Frontend>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let from = request.peer_addr();
+    let caller = Caller { from, reader: &Reader::at(from), subscriptions: None };
     let RpcConfig { max_body_bytes: bytes, body_within: within, .. } = frontend.config;
     match read_body(&request, payload, BodyBounds { bytes, within, limit: Limit::Body, remedy: LONG_BLOCKS }).await {
-        Ok(body) => answer(&frontend, &body, Caller { from, subscriptions: None }).await,
+        Ok(body) => answer(&frontend, &body, caller).await,
         Err(error) => {
             let error = RpcError::from(error);
             let status = error.limit.map_or(StatusCode::BAD_REQUEST, Limit::status);
-            Reply { status, ..refuse_body(&frontend, from, error) }
+            Reply { status, ..refuse_body(&frontend, caller, error) }
         }
     }
     .into_response()
@@ -69,6 +70,8 @@ async fn handle(frontend: web::Data<Frontend>, request: HttpRequest, payload: we
 pub(crate) struct Caller<'a> {
     /// From where.
     pub(crate) from: Option<SocketAddr>,
+    /// Who reads the answer.
+    pub(crate) reader: &'a Reader,
     /// What the connection is subscribed to; `None` over HTTP, which nothing can be pushed over.
     pub(crate) subscriptions: Option<websocket::Asking<'a>>,
 }
@@ -91,10 +94,10 @@ impl Reply {
 
     /// The answer to a single call or to a body that is none. Who asks too often, or for more than there is room for, is
     /// told so by HTTP as well, which clients look at before anything else.
-    fn single(frontend: &Frontend, id: Option<&RawValue>, outcome: RpcResult) -> Self {
+    fn single(frontend: &Frontend, reader: &Reader, id: Option<&RawValue>, outcome: RpcResult) -> Self {
         let mut refusal = outcome.as_ref().err().map(|error| (error.limit, error.retry_after));
         let mut text = write(frontend, id, outcome);
-        let mut room = frontend.limits.answers.room();
+        let mut room = frontend.limits.answers.room(reader);
         if let Err(full) = room.grow(text.len()) {
             refusal = Some((Some(full.limit), full.retry_after));
             text = write(frontend, id, Err(full.into()));
@@ -129,7 +132,7 @@ impl Reply {
 pub(crate) async fn answer(frontend: &Frontend, body: &[u8], caller: Caller<'_>) -> Reply {
     let envelope = match parse(body, frontend.config.max_batch) {
         Ok(envelope) => envelope,
-        Err(error) => return refuse_body(frontend, caller.from, error),
+        Err(error) => return refuse_body(frontend, caller, error),
     };
     if let Err(refusal) = charge(frontend, &envelope, caller.from) {
         let id = match &envelope {
@@ -137,25 +140,25 @@ pub(crate) async fn answer(frontend: &Frontend, body: &[u8], caller: Caller<'_>)
             Envelope::Batch(_) => None,
         };
         frontend.metrics.record(INVALID, false, Duration::ZERO);
-        return Reply::single(frontend, id, Err(refusal.into()));
+        return Reply::single(frontend, caller.reader, id, Err(refusal.into()));
     }
     match envelope {
         Envelope::Single(call) => match answer_one(frontend, call, caller).await {
-            Some((id, outcome)) => Reply::single(frontend, id, outcome),
-            None => Reply::new(None, frontend.limits.answers.room()),
+            Some((id, outcome)) => Reply::single(frontend, caller.reader, id, outcome),
+            None => Reply::new(None, frontend.limits.answers.room(caller.reader)),
         },
         Envelope::Batch(calls) => answer_batch(frontend, &calls, caller).await,
     }
 }
 
 /// The answer to a body that holds no calls. It counts as one request.
-fn refuse_body(frontend: &Frontend, from: Option<SocketAddr>, error: RpcError) -> Reply {
+fn refuse_body(frontend: &Frontend, caller: Caller<'_>, error: RpcError) -> Reply {
     frontend.metrics.record(INVALID, false, Duration::ZERO);
-    let charged = match from.zip(frontend.limits.rate.as_ref()) {
+    let charged = match caller.from.zip(frontend.limits.rate.as_ref()) {
         Some((from, rate)) => rate.take(from.ip(), 1),
         None => Ok(()),
     };
-    Reply::single(frontend, None, Err(charged.map_or_else(Into::into, |()| error)))
+    Reply::single(frontend, caller.reader, None, Err(charged.map_or_else(Into::into, |()| error)))
 }
 
 /// Takes the calls from what the caller may still ask. Blocks that an operator posts have a limit of their own.
@@ -174,7 +177,7 @@ fn charge(frontend: &Frontend, envelope: &Envelope<'_>, from: Option<SocketAddr>
 async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'_>) -> Reply {
     let until = Instant::now() + BATCH_WITHIN;
     let most = frontend.config.max_batch_answer_bytes;
-    let (mut text, mut room) = (Text::from([Bytes::from_static(b"[")]), frontend.limits.answers.room());
+    let (mut text, mut room) = (Text::from([Bytes::from_static(b"[")]), frontend.limits.answers.room(caller.reader));
     let mut full: Option<Refusal> = None;
     for call in calls {
         // A small call is answered without a wait: a batch of them makes way for others by itself.

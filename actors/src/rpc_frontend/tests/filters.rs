@@ -2,7 +2,7 @@
 
 use super::chain::*;
 use super::harness::Harness;
-use super::websocket::Client;
+use super::socket::{Client, connected};
 use crate::event_stream::Event;
 use crate::tx_pool::PooledTransaction;
 use alloy_primitives::B256;
@@ -135,9 +135,7 @@ async fn a_filter_that_is_not_there_is_not_found_with_the_code_that_clients_inst
 
 #[actix_web::test]
 async fn filters_are_the_same_over_http_and_websocket_and_outlive_the_socket() {
-    let mut chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (mut chain, harness, mut client) = connected().await;
     let id = client.call("eth_newBlockFilter", json!([])).await["result"].clone();
     let first = chain.extend(&[]).hash();
     assert_eq!(client.call("eth_getFilterChanges", json!([id])).await["result"], json!([first]));

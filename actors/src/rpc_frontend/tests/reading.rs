@@ -2,6 +2,7 @@
 
 use super::chain::*;
 use super::harness::Harness;
+use super::socket::Client;
 use crate::rpc_frontend::RpcConfig;
 use crate::rpc_frontend::connections::Connections;
 use crate::rpc_frontend::text::{PIECE, Text};
@@ -32,6 +33,9 @@ pub(super) fn long_chain() -> TestChain {
     chain
 }
 
+/// The address of everybody else in these tests.
+pub(super) const HERE: [u8; 4] = [127, 0, 0, 1];
+
 fn block(id: u64) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "eth_getBlockByNumber", "params": ["0x1", true] })
 }
@@ -41,15 +45,15 @@ fn serve(change: impl FnOnce(&mut RpcConfig)) -> Harness {
 }
 
 /// A client whose system takes little of an answer for it.
-pub(super) async fn reluctant(harness: &Harness) -> TcpStream {
+pub(super) async fn reluctant(harness: &Harness, from: [u8; 4]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
-    socket.connect(harness.server.address()).await.unwrap()
+    harness.connect(socket, from).await
 }
 
 /// Asks, and reads no more than the head of the answer.
-async fn ask(harness: &Harness, body: &Value) -> (TcpStream, String) {
-    let mut stream = reluctant(harness).await;
+async fn ask(harness: &Harness, from: [u8; 4], body: &Value) -> (TcpStream, String) {
+    let mut stream = reluctant(harness, from).await;
     let body = body.to_string();
     let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close";
     stream.write_all(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
@@ -76,7 +80,7 @@ pub(super) async fn refused(harness: &Harness, limit: &str, times: u64) {
 #[actix_web::test]
 async fn a_client_that_does_not_read_is_cut_and_what_it_asked_for_is_let_go_of() {
     let harness = serve(|config| config.read_within = Duration::from_millis(200));
-    let (mut stream, head) = ask(&harness, &block(1)).await;
+    let (mut stream, head) = ask(&harness, HERE, &block(1)).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(harness.limits.answers.held() > LONG);
     refused(&harness, "reading", 1).await;
@@ -88,7 +92,7 @@ async fn a_client_that_does_not_read_is_cut_and_what_it_asked_for_is_let_go_of()
 #[actix_web::test]
 async fn answers_that_nobody_reads_take_no_more_than_their_budget() {
     let harness = serve(|config| config.unread_bytes = 5 * LONG / 2);
-    let mut open = [ask(&harness, &block(1)).await, ask(&harness, &block(2)).await];
+    let mut open = [ask(&harness, [127, 0, 0, 2], &block(1)).await, ask(&harness, [127, 0, 0, 3], &block(2)).await];
     assert!(open.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")));
     for (id, path) in [(3, "/"), (4, "/rpc")] {
         let refused = harness.post(path, block(id).to_string()).await;
@@ -111,12 +115,45 @@ async fn answers_that_nobody_reads_take_no_more_than_their_budget() {
     assert!(rest_of(&mut open[0].0).await.len() > LONG, "who reads gets all of it");
     assert_eq!(harness.post("/", json!([small, block(8)]).to_string()).await.json()[1]["id"], 8);
     drop(open);
+    nothing_is_held(&harness).await;
+}
+
+async fn nothing_is_held(harness: &Harness) {
     let released = async {
         while harness.limits.answers.held() > 0 {
             harness.get("/health/live").await;
         }
     };
-    tokio::time::timeout(SOON, released).await.expect("who hangs up holds nothing");
+    tokio::time::timeout(SOON, released).await.expect("who hangs up, or has read, holds nothing");
+}
+
+#[actix_web::test]
+async fn one_address_holds_a_quarter_of_the_budget_over_all_its_connections_and_the_others_the_rest() {
+    let most = 12 * LONG;
+    let harness = serve(|config| config.unread_bytes = most);
+    let greedy = [127, 0, 0, 2];
+    let mut open = [ask(&harness, greedy, &block(1)).await, ask(&harness, greedy, &block(2)).await];
+    assert!(open.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")));
+    let mut socket = Client::over(harness.connect_from(greedy).await).await;
+    let (method, params) = ("eth_getBlockByNumber", json!(["0x1", true]));
+    for answer in [harness.call_from(greedy, method, params.clone()).await, socket.call(method, params.clone()).await] {
+        let message = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("no refusal"));
+        assert!(message.starts_with("busy: this answer has") && message.contains("your address has not read"));
+        let share = format!("one address may have {} of the {most} for all", most / 4);
+        assert!(message.contains(&share) && message.ends_with("(rpc.limit.unread_bytes)"), "{message}");
+        assert_eq!(answer["error"]["code"], -32000);
+    }
+    let (mut rest, head) =
+        ask(&harness, greedy, &json!([{ "jsonrpc": "2.0", "id": 1, "method": "eth_chainId" }])).await;
+    assert!(head.starts_with("HTTP/1.1 200") && rest_of(&mut rest).await.ends_with(b"}]"), "short answers always fit");
+    let others = [ask(&harness, HERE, &block(3)).await, ask(&harness, HERE, &block(4)).await];
+    assert!(others.iter().all(|(_, head)| head.starts_with("HTTP/1.1 200")), "another one is not kept out");
+    let rest = harness.get("/rpc/blocks-range?start=1&end=1").await;
+    assert!(rest.status == 503 && rest.error().contains("your address has not read"), "{}", rest.status);
+    assert!(rest_of(&mut open[0].0).await.len() > LONG);
+    assert!(socket.call(method, params).await["result"].is_object(), "who has read may ask again");
+    drop((open, others, socket));
+    nothing_is_held(&harness).await;
 }
 
 #[test]

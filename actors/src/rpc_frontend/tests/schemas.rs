@@ -3,7 +3,7 @@
 use super::chain::{CONTRACT, TestChain, dynamic, legacy, sign, user};
 use super::eth::busy_chain;
 use super::harness::Harness;
-use super::websocket::Client;
+use super::socket::Client;
 use crate::rpc_frontend::{Submission, debug, eth};
 use alloy_consensus::TxLegacy;
 use alloy_eips::eip2718::Encodable2718;

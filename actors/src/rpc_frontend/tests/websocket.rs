@@ -2,6 +2,7 @@
 
 use super::chain::*;
 use super::harness::Harness;
+use super::socket::{Client, connected};
 use crate::callboard::{Phase, Role};
 use crate::event_stream::Event;
 use crate::rpc_frontend::ChainAccess;
@@ -11,127 +12,7 @@ use alloy_primitives::{B256, U256};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-const SOON: Duration = Duration::from_secs(20);
-
-/// A client that shows every message.
-pub(super) struct Client(TcpStream);
-
-impl Client {
-    pub(super) async fn open(harness: &Harness, path: &str) -> Self {
-        let (status, client) = Self::try_open(harness, path, "").await;
-        assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
-        client
-    }
-
-    async fn try_open(harness: &Harness, path: &str, headers: &str) -> (String, Self) {
-        Self::upgrade(TcpStream::connect(harness.server.address()).await.unwrap(), path, headers).await
-    }
-
-    /// Over a connection that is there.
-    pub(super) async fn over(stream: TcpStream) -> Self {
-        let (status, client) = Self::upgrade(stream, "/", "").await;
-        assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
-        client
-    }
-
-    async fn upgrade(mut stream: TcpStream, path: &str, headers: &str) -> (String, Self) {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap();
-        (head.lines().next().unwrap().to_owned(), Self(stream))
-    }
-
-    /// Sends a ping, under a mask of zeros.
-    pub(super) async fn ping(&mut self, payload: &[u8]) {
-        let length = u8::try_from(payload.len()).unwrap();
-        self.0.write_all(&[&[0x89, 0x80 | length, 0, 0, 0, 0], payload].concat()).await.unwrap();
-    }
-
-    /// Sends a close with a code and no reason.
-    pub(super) async fn close(&mut self, code: u16) {
-        self.0.write_all(&[&[0x88, 0x82, 0, 0, 0, 0], code.to_be_bytes().as_slice()].concat()).await.unwrap();
-    }
-
-    /// Sends a text in one frame, under a mask of zeros.
-    pub(super) async fn send(&mut self, text: &str) {
-        let mut frame = vec![0x81, 0x80 | 127];
-        frame.extend((text.len() as u64).to_be_bytes());
-        frame.extend([0; 4]);
-        frame.extend(text.as_bytes());
-        self.0.write_all(&frame).await.unwrap();
-    }
-
-    /// One frame: its kind, whether it is the last of its message, and what it holds.
-    async fn frame(&mut self) -> (u8, bool, Vec<u8>) {
-        let first = self.0.read_u8().await.unwrap();
-        let length = match self.0.read_u8().await.unwrap() {
-            126 => u64::from(self.0.read_u16().await.unwrap()),
-            127 => self.0.read_u64().await.unwrap(),
-            length => u64::from(length),
-        };
-        let mut payload = vec![0; usize::try_from(length).unwrap()];
-        self.0.read_exact(&mut payload).await.unwrap();
-        (first & 0x0f, first & 0x80 != 0, payload)
-    }
-
-    /// The next message that is no ping: its kind and what it holds.
-    pub(super) async fn message(&mut self) -> (u8, Vec<u8>) {
-        let (mut kind, mut whole) = (0, Vec::new());
-        loop {
-            let frame = tokio::time::timeout(SOON, self.frame()).await.expect("a message comes");
-            let (frame_kind, last, payload) = frame;
-            if frame_kind == 9 {
-                continue;
-            }
-            kind = if frame_kind == 0 { kind } else { frame_kind };
-            whole.extend(payload);
-            if last {
-                return (kind, whole);
-            }
-        }
-    }
-
-    pub(super) async fn next(&mut self) -> Value {
-        let (kind, text) = self.message().await;
-        assert_eq!(kind, 1, "{}", String::from_utf8_lossy(&text));
-        serde_json::from_slice(&text).unwrap()
-    }
-
-    pub(super) async fn call(&mut self, method: &str, params: Value) -> Value {
-        self.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string()).await;
-        self.next().await
-    }
-
-    pub(super) async fn subscribe(&mut self, params: Value) -> String {
-        self.call("eth_subscribe", params).await["result"].as_str().expect("an id").to_owned()
-    }
-
-    /// What is pushed next, for this subscription.
-    pub(super) async fn pushed(&mut self, id: &str) -> Value {
-        let message = self.next().await;
-        let result = message["params"]["result"].clone();
-        let params = json!({ "subscription": id, "result": result });
-        assert_eq!(message, json!({ "jsonrpc": "2.0", "method": "eth_subscription", "params": params }));
-        result
-    }
-
-    /// Code and reason of the close frame that comes next.
-    pub(super) async fn closed(&mut self) -> (u16, String) {
-        let (kind, payload) = self.message().await;
-        assert_eq!(kind, 8);
-        (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8(payload[2..].to_vec()).unwrap())
-    }
-}
+use tokio::io::AsyncWriteExt;
 
 #[actix_web::test]
 async fn every_method_is_answered_as_over_http_on_both_paths() {
@@ -162,9 +43,7 @@ async fn every_method_is_answered_as_over_http_on_both_paths() {
 
 #[actix_web::test]
 async fn long_answers_and_requests_are_one_message_each() {
-    let chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (_chain, _harness, mut client) = connected().await;
     let data = format!("0x{}", "00".repeat(300_000));
     assert!(client.call("web3_sha3", json!([data])).await["result"].is_string());
     let calls: Vec<_> = (0..50)
@@ -176,9 +55,7 @@ async fn long_answers_and_requests_are_one_message_each() {
 
 #[actix_web::test]
 async fn heads_and_logs_are_pushed_in_the_shapes_of_the_answers() {
-    let mut chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (mut chain, harness, mut client) = connected().await;
     let heads = client.subscribe(json!(["newHeads"])).await;
     let topic = format!("0x{:064x}", 7);
     // As cast sends it: with a range, which says nothing about what is to come.
@@ -228,9 +105,7 @@ async fn a_form_that_is_written_is_what_every_subscription_of_every_socket_gets(
 
 #[actix_web::test]
 async fn the_answer_to_a_subscription_comes_before_what_it_pushes() {
-    let mut chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (mut chain, harness, mut client) = connected().await;
     let block = Event::blocks(&[chain.extend_durably(&[])]);
     for _ in 0..20 {
         let subscribe = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"] });
@@ -247,9 +122,7 @@ async fn the_answer_to_a_subscription_comes_before_what_it_pushes() {
 
 #[actix_web::test]
 async fn pending_transactions_are_pushed_as_hashes_or_bodies() {
-    let chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (_chain, harness, mut client) = connected().await;
     let hashes = client.subscribe(json!(["newPendingTransactions"])).await;
     let bodies = client.subscribe(json!(["newPendingTransactions", true])).await;
     let transaction = sign(legacy(0), &user(2));
@@ -272,9 +145,7 @@ async fn pending_transactions_are_pushed_as_hashes_or_bodies() {
 
 #[actix_web::test]
 async fn receipts_are_pushed_for_each_block_or_for_the_transactions_that_are_named() {
-    let mut chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (mut chain, harness, mut client) = connected().await;
     let transactions = [sign(legacy(0), &user(2)), sign(dynamic(0), &user(3)), sign(legacy(1), &user(2))];
     let hashes = transactions.each_ref().map(|transaction| *transaction.tx_hash());
     let all = client.subscribe(json!(["transactionReceipts"])).await;
@@ -368,9 +239,7 @@ async fn a_page_of_another_site_gets_no_socket() {
 
 #[actix_web::test]
 async fn a_close_is_answered_with_the_code_it_came_with() {
-    let chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (_chain, harness, mut client) = connected().await;
     // FIN and opcode 8, masked with zeros: code 1000 and a reason.
     client.0.write_all(&[0x88, 0x80 | 5, 0, 0, 0, 0, 0x03, 0xe8, b'b', b'y', b'e']).await.unwrap();
     assert_eq!(client.closed().await, (1000, String::new()));
@@ -397,9 +266,7 @@ fn following() -> Event {
 
 #[actix_web::test]
 async fn catching_up_is_pushed_as_it_goes_on_and_its_end_once() {
-    let chain = TestChain::new();
-    let harness = Harness::over(&chain);
-    let mut client = Client::open(&harness, "/").await;
+    let (_chain, harness, mut client) = connected().await;
     let id = client.subscribe(json!(["syncing"])).await;
     for event in
         [following(), catching_up(2, 3, 16), catching_up(2, 3, 16), catching_up(2, 5, 16), following(), following()]

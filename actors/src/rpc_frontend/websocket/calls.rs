@@ -4,6 +4,7 @@ use super::subscriptions::Subscriptions;
 use crate::rpc_frontend::gate::{OwnTurns, taking_turns};
 use crate::rpc_frontend::jsonrpc::{Caller, Reply, answer};
 use crate::rpc_frontend::server::Frontend;
+use crate::rpc_frontend::unread::Reader;
 use actix_web::web;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -25,6 +26,8 @@ pub(super) const STEP_ASIDE: Duration = Duration::from_millis(50);
 pub(super) struct Calls {
     frontend: web::Data<Frontend>,
     from: Option<SocketAddr>,
+    /// One for all of them: the short answers of a connection are counted together.
+    reader: Reader,
     subscriptions: Rc<Subscriptions>,
     turns: OwnTurns,
     under_way: JoinSet<Answered>,
@@ -50,7 +53,8 @@ impl Calls {
     ) -> Self {
         let turns = frontend.gate.own_turns();
         let (under_way, bytes, last) = Default::default();
-        Self { frontend, from, subscriptions, turns, under_way, bytes, last, aside: Instant::now() }
+        let reader = Reader::at(from);
+        Self { frontend, from, reader, subscriptions, turns, under_way, bytes, last, aside: Instant::now() }
     }
 
     /// Begins to answer a message.
@@ -58,10 +62,10 @@ impl Calls {
         self.last = self.last.wrapping_add(1);
         self.bytes = self.bytes.saturating_add(body.len());
         self.aside = Instant::now() + STEP_ASIDE;
-        let (message, from) = (self.last, self.from);
+        let (message, from, reader) = (self.last, self.from, self.reader.clone());
         let (frontend, subscriptions) = (self.frontend.clone(), Rc::clone(&self.subscriptions));
         let answering = taking_turns(&self.turns, async move {
-            let caller = Caller { from, subscriptions: Some(subscriptions.asked_by(message)) };
+            let caller = Caller { from, reader: &reader, subscriptions: Some(subscriptions.asked_by(message)) };
             let reply = answer(&frontend, &body, caller).await;
             Answered { message, reply, bytes: body.len() }
         });

@@ -11,14 +11,14 @@ use super::logs::{SearchBounds, check_filter, find};
 use crate::event_stream::{Event, Subscription, Topic, Topics};
 use crate::rpc_frontend::jsonrpc::{Params, RpcError, RpcResult, json};
 use crate::rpc_frontend::limits::Limit;
-use crate::rpc_frontend::rate::Client;
+use crate::rpc_frontend::rate::holder;
 use crate::rpc_frontend::server::Frontend;
 use crate::rpc_frontend::view::View;
 use crate::rpc_frontend::websocket::unguessable;
 use alloy_rpc_types_eth::{Filter, FilterBlockOption};
 use cursor::Cursor;
 use parking_lot::Mutex;
-use registry::{FilterId, Full, Holder, Kind, Registry};
+use registry::{FilterId, Full, Kind, Registry};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::net::SocketAddr;
@@ -179,10 +179,6 @@ async fn install(frontend: &Frontend, from: Option<SocketAddr>, kind: impl FnOnc
     let gone = installed.map_err(full)?;
     tell_gone(&gone);
     name(id)
-}
-
-fn holder(from: Option<SocketAddr>) -> Holder {
-    from.map(|from| Client::of(from.ip()))
 }
 
 fn asked(frontend: &Frontend, params: &Params<'_>) -> Result<(FilterId, Kind), RpcError> {
