@@ -159,7 +159,12 @@ impl RpcServer {
     }
 }
 
-fn frontend(config: RpcConfig, ports: RpcPorts, metrics: RpcMetrics, limits: SharedLimits) -> web::Data<Frontend> {
+pub(super) fn frontend(
+    config: RpcConfig,
+    ports: RpcPorts,
+    metrics: RpcMetrics,
+    limits: SharedLimits,
+) -> web::Data<Frontend> {
     let filters = Arc::new(Filters::new(config.max_filters));
     web::Data::new(Frontend { config, ports, gate: Gate::new(), metrics, limits, filters, connections: Arc::default() })
 }

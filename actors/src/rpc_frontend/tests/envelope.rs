@@ -1,7 +1,12 @@
 //! JSON-RPC 2.0: what is a request, and what is answered to what is none.
 
+use super::chain::TestChain;
 use super::harness::Harness;
+use crate::rpc_frontend::jsonrpc::{Caller, answer};
+use crate::rpc_frontend::unread::Reader;
 use serde_json::{Value, json};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 
 async fn code(harness: &Harness, body: impl AsRef<[u8]>) -> i64 {
     harness.post("/", body).await.json()["error"]["code"].as_i64().unwrap()
@@ -192,4 +197,26 @@ async fn requests_are_counted_by_known_names_only() {
     assert!(metrics.body.contains(r#"callboard_rpc_requests_total{method="unknown",outcome="error"} 1"#));
     assert!(metrics.body.contains("callboard_rpc_seconds_count{method=\"net_listening\"} 1"));
     assert!(!metrics.body.contains("stranger"));
+}
+
+/// Each is answered without a wait, so that nothing else would run on a server's thread before the last of them.
+#[actix_web::test]
+async fn a_long_batch_of_small_calls_makes_way_for_others() {
+    let frontend = Harness::frontend(&TestChain::new());
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}"#;
+    let body = format!("[{}]", vec![call; 1_000].join(","));
+    let caller = Caller { from: None, reader: &Reader::at(None), subscriptions: None };
+    let mut answering = pin!(answer(&frontend, body.as_bytes(), caller));
+    let mut ways = 0;
+    let reply = poll_fn(|context| {
+        let polled = answering.as_mut().poll(context);
+        ways += u32::from(polled.is_pending());
+        polled
+    })
+    .await;
+    assert_eq!(
+        reply.text.unwrap().len(),
+        "[]".len() + 999 + 1_000 * r#"{"jsonrpc":"2.0","id":1,"result":"0x0"}"#.len()
+    );
+    assert!(ways >= 3, "{ways} times");
 }

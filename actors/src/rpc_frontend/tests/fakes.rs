@@ -19,6 +19,33 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
+/// All of them.
+#[derive(Default)]
+pub(super) struct Fakes {
+    pub(super) pool: Arc<FakePool>,
+    pub(super) import: Arc<FakeImport>,
+    pub(super) status: Arc<FakeStatus>,
+    pub(super) admin: Arc<FakeAdmin>,
+    pub(super) blocks: Arc<FakeExplain>,
+    pub(super) events: Arc<FakeEvents>,
+}
+
+impl Fakes {
+    /// As a frontend over a chain is given them.
+    pub(super) fn ports(&self, chain: ChainAccess) -> (RpcPorts, RpcMetrics) {
+        let ports = RpcPorts {
+            chain,
+            pool: self.pool.clone(),
+            import: self.import.clone(),
+            status: self.status.clone(),
+            admin: self.admin.clone(),
+            blocks: self.blocks.clone(),
+            events: self.events.clone(),
+        };
+        (ports, RpcMetrics::register(&mut self.status.registry.lock()))
+    }
+}
+
 /// A pool that keeps what it is given, or refuses as it is told.
 #[derive(Default)]
 pub(super) struct FakePool {

@@ -1,10 +1,12 @@
 //! A running frontend, and an HTTP client that shows every byte.
 
 use super::chain::TestChain;
-use super::fakes::{FakeAdmin, FakeEvents, FakeExplain, FakeImport, FakePool, FakeStatus};
+use super::fakes::{FakeAdmin, FakeEvents, FakeExplain, FakeImport, FakePool, FakeStatus, Fakes};
 use crate::rpc_frontend::gate::TraceLane;
 use crate::rpc_frontend::rate::RateClock;
+use crate::rpc_frontend::server::{Frontend, frontend};
 use crate::rpc_frontend::*;
+use actix_web::web;
 use governor::clock::FakeRelativeClock;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -63,23 +65,20 @@ impl Harness {
     }
 
     fn listen(chain: ChainAccess, config: RpcConfig, limits: SharedLimits) -> Self {
-        let (pool, import) = (Arc::<FakePool>::default(), Arc::<FakeImport>::default());
-        let (status, events) = (Arc::<FakeStatus>::default(), Arc::<FakeEvents>::default());
-        let admin = Arc::<FakeAdmin>::default();
-        let blocks = Arc::<FakeExplain>::default();
-        let ports = RpcPorts {
-            chain,
-            pool: pool.clone(),
-            import: import.clone(),
-            status: status.clone(),
-            admin: admin.clone(),
-            blocks: blocks.clone(),
-            events: events.clone(),
-        };
-        let metrics = RpcMetrics::register(&mut status.registry.lock());
+        let fakes = Fakes::default();
         let listener = RpcServer::bind(&config).unwrap();
+        let (ports, metrics) = fakes.ports(chain);
         let server = RpcServer::start(listener, config, ports, metrics, limits.clone()).unwrap();
+        let Fakes { pool, import, status, admin, blocks, events } = fakes;
         Self { server, limits, pool, import, status, admin, blocks, events }
+    }
+
+    /// What requests over a chain are handled with, without a server.
+    pub(super) fn frontend(chain: &TestChain) -> web::Data<Frontend> {
+        let config = RpcConfig::default();
+        let limits = SharedLimits::new(&config);
+        let (ports, metrics) = Fakes::default().ports(chain.access.clone());
+        frontend(config, ports, metrics, limits)
     }
 
     /// POSTs a JSON body.
