@@ -36,7 +36,7 @@ pub(crate) fn print(workload: Workload, runs: &[Run]) {
         median(runs.iter().map(|run| run.ratio(&workload))),
         median(runs.iter().map(|run| run.recovery)),
         median(runs.iter().map(|run| run.peak)),
-        [0, 1, 2].map(|look| format!("{:.0}", median(runs.iter().map(|run| run.memory[look])))).join(", "),
+        [0, 1, 2].map(|look| mib(median(runs.iter().map(|run| run.memory[look])))).join(", "),
         median(runs.iter().map(|run| run.threads.values().sum())),
         median(runs.iter().map(|run| run.serving)),
     );
@@ -49,6 +49,11 @@ pub(crate) fn print(workload: Workload, runs: &[Run]) {
     println!("    busy s by stage: {}", run.stages.iter().filter_map(figure).collect::<Vec<_>>().join(", "));
     let stalled = run.stalled.iter().map(|(name, seconds)| format!("{name} {seconds:.2}"));
     println!("    stalled s by stage: {}", stalled.collect::<Vec<_>>().join(", "));
+}
+
+/// A workload of fewer blocks has nothing to show at 1,000.
+fn mib(figure: f64) -> String {
+    if figure.is_nan() { "-".to_owned() } else { format!("{figure:.0}") }
 }
 
 fn by_size(seconds: &BTreeMap<String, f64>) -> String {

@@ -191,9 +191,16 @@ pub(crate) fn decode_addresses(table: &'static str, bytes: &[u8]) -> Result<Vec<
 }
 
 /// The address at `index`; `None` where there are fewer.
-pub(crate) fn decode_address_at(bytes: &[u8], index: usize) -> Option<Address> {
-    let from = index.checked_mul(Address::len_bytes())?;
-    bytes.get(from..from.checked_add(Address::len_bytes())?).map(Address::from_slice)
+pub(crate) fn decode_address_at(
+    table: &'static str,
+    bytes: &[u8],
+    index: usize,
+) -> Result<Option<Address>, StorageError> {
+    let (addresses, rest) = bytes.as_chunks::<20>();
+    if !rest.is_empty() {
+        return Err(StorageError::damaged(table, "a value is cut"));
+    }
+    Ok(addresses.get(index).map(Address::from))
 }
 
 /// A metadata value that is a number.

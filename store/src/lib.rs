@@ -65,7 +65,7 @@ pub use build::{BuildError, TrieBuild};
 pub use codec::Head;
 pub use commit::{CommitBatch, CommitError, Durable};
 pub use compare::Difference;
-pub use confirmed::ConfirmedTransaction;
+pub use confirmed::{ConfirmedReader, ConfirmedTransaction};
 pub use create::{CreateError, NewChain};
 pub use error::{StorageError, is_disk_failure};
 pub use history::{AccountHistory, AccountState, HistoricState, HistoryError, MAX_HISTORY_STATES};

@@ -5,7 +5,9 @@ use crate::codec::{self, Head};
 use crate::keys::TransactionLocation;
 use crate::tables::{CHAIN_ID, GENESIS_HASH};
 use crate::view::View;
-use crate::{AccountHistory, ConfirmedTransaction, HistoricState, HistoryError, StorageError, confirmed, history};
+use crate::{
+    AccountHistory, ConfirmedReader, ConfirmedTransaction, HistoricState, HistoryError, StorageError, history,
+};
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy_rlp::Decodable;
@@ -142,7 +144,12 @@ impl Snapshot {
 
     /// The transaction that stands at `location`, read without the others of its block; `None` where there is none.
     pub fn confirmed(&self, location: TransactionLocation) -> Result<Option<ConfirmedTransaction>, StorageError> {
-        confirmed::read(&self.view, location)
+        self.confirmed_reader().read(location)
+    }
+
+    /// As [`Self::confirmed`], for many of them.
+    pub fn confirmed_reader(&self) -> ConfirmedReader<'_> {
+        ConfirmedReader::new(&self.view)
     }
 
     /// Receipts of the block at `height`, in order; `None` above the head.

@@ -4,8 +4,8 @@
 //! transactions to the pool and blocks to the importer, through [`RpcPorts`]. *When behind*: refuses; every lane has
 //! a bound ([`RpcConfig`], `gate`). *On failure*: an answer that fails is an error to its caller and nothing else.
 //!
-//! What is read comes from one store snapshot per call, so an answer never mixes two heads. Nothing that reads the
-//! disk or runs the EVM runs on a server thread.
+//! What is read comes from one store snapshot per call, so an answer never mixes two heads. On a server thread runs nothing
+//! that takes longer than to look up a value or two of the newest state: no search in the history, no EVM, no long answer.
 
 mod body;
 mod callboard;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -134,10 +135,12 @@ impl Held {
 
     fn give_back(&mut self, holder: Holder, bytes: usize) {
         self.all = self.all.saturating_sub(bytes);
-        if let Some(held) = self.by.get_mut(&holder) {
-            *held = held.saturating_sub(bytes);
+        if let Entry::Occupied(mut entry) = self.by.entry(holder) {
+            *entry.get_mut() = entry.get().saturating_sub(bytes);
+            if *entry.get() == 0 {
+                entry.remove();
+            }
         }
-        self.by.retain(|_, held| *held > 0);
     }
 }
 

@@ -7,7 +7,8 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256};
 use callboard_chain::{Block, ChainConfig, Receipt, StateReadError};
 use callboard_store::{
-    ConfirmedTransaction, Head, HistoricState, HistoryError, Snapshot, StorageError, TransactionLocation,
+    ConfirmedReader, ConfirmedTransaction, Head, HistoricState, HistoryError, Snapshot, StorageError,
+    TransactionLocation,
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -99,11 +100,6 @@ impl View {
         self.snapshot.hash_of(height).map_err(storage)?.ok_or_else(|| missing("hash", height))
     }
 
-    /// The senders of a known block's transactions.
-    pub(crate) fn senders(&self, height: u64) -> Result<Vec<Address>, RpcError> {
-        self.snapshot.senders(height).map_err(storage)?.ok_or_else(|| missing("senders", height))
-    }
-
     /// The receipts of a known block's transactions.
     pub(crate) fn receipts(&self, height: u64) -> Result<Vec<Receipt>, RpcError> {
         self.snapshot.receipts(height).map_err(storage)?.ok_or_else(|| missing("receipts", height))
@@ -111,8 +107,23 @@ impl View {
 
     /// A known block with senders and receipts.
     pub(crate) fn executed(&self, height: u64) -> Result<ExecutedBlock, RpcError> {
-        let (senders, receipts) = (self.senders(height)?, self.receipts(height)?);
-        Ok(ExecutedBlock { block: self.block(height)?, senders, receipts })
+        self.executed_of(self.block(height)?)
+    }
+
+    /// A block of this chain with senders and receipts.
+    pub(crate) fn executed_of(&self, block: Block) -> Result<ExecutedBlock, RpcError> {
+        let (senders, receipts) = (self.senders_of(&block)?, self.receipts(block.height())?);
+        if receipts.len() != senders.len() {
+            return Err(missing("receipt of each transaction", block.height()));
+        }
+        Ok(ExecutedBlock { block, senders, receipts })
+    }
+
+    /// The sender of each transaction of a block of this chain.
+    pub(crate) fn senders_of(&self, block: &Block) -> Result<Vec<Address>, RpcError> {
+        let senders = self.snapshot.senders(block.height()).map_err(storage)?;
+        let all = senders.filter(|senders| senders.len() == block.transactions().len());
+        all.ok_or_else(|| missing("sender of each transaction", block.height()))
     }
 
     /// Where a confirmed transaction stands.
@@ -121,20 +132,28 @@ impl View {
         Ok(location.map(|location| (location.height, location.index as usize)))
     }
 
-    /// The transaction that stands at a location of the chain, without the others of its block.
-    pub(crate) fn confirmed(&self, location: TransactionLocation) -> Result<ConfirmedTransaction, RpcError> {
-        let found = self.snapshot.confirmed(location).map_err(storage)?;
-        found.ok_or_else(|| missing("transaction that its index names", location.height))
-    }
-
-    /// The confirmed transaction with this hash, without the others of its block, and where it stands.
+    /// The confirmed transaction with this hash, without the others of its block, and where it stands. An index that names
+    /// another one is damaged.
     pub(crate) fn confirmed_by_hash(
         &self,
         hash: B256,
     ) -> Result<Option<(TransactionLocation, ConfirmedTransaction)>, RpcError> {
-        let location = self.snapshot.transaction_location(hash).map_err(storage)?;
-        location.map(|location| Ok((location, self.confirmed(location)?))).transpose()
+        let Some(location) = self.snapshot.transaction_location(hash).map_err(storage)? else { return Ok(None) };
+        let confirmed = listed(&mut self.snapshot.confirmed_reader(), location)?;
+        if *confirmed.transaction.tx_hash() != hash {
+            return Err(missing("transaction that an index names", location.height));
+        }
+        Ok(Some((location, confirmed)))
     }
+}
+
+/// The transaction that stands where an index says.
+pub(crate) fn listed(
+    reader: &mut ConfirmedReader<'_>,
+    location: TransactionLocation,
+) -> Result<ConfirmedTransaction, RpcError> {
+    let found = reader.read(location).map_err(storage)?;
+    found.ok_or_else(|| missing("transaction that an index names", location.height))
 }
 
 impl Frontend {
@@ -163,10 +182,13 @@ impl Frontend {
         F: FnOnce(&HistoricState) -> Result<T, StateReadError> + Send + 'static,
     {
         let of = move |view: &View| read(&view.state(id)?).map_err(state_read);
-        let view = self.newest()?;
-        if view.is_head(id) {
-            return of(&view);
+        {
+            let view = self.newest()?;
+            if view.is_head(id) {
+                return of(&view);
+            }
         }
+        // Whoever waits for a turn to read holds no view meanwhile: pages that it sees could not be used again.
         self.load(move |view| of(&view)).await
     }
 

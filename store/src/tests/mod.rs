@@ -1,6 +1,7 @@
 //! Tests of the whole crate, against blocks whose changes are made up.
 
 mod blooms;
+mod confirmed;
 mod crash;
 mod differential;
 mod files;

@@ -5,7 +5,7 @@ use crate::rpc_frontend::rest::cursor::{self, After, Before};
 use crate::rpc_frontend::rest::shape::Status;
 use crate::rpc_frontend::rest::transactions::{DEFAULT_LIMIT, direction};
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::{View, storage};
+use crate::rpc_frontend::view::{View, listed, storage};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256};
 use callboard_store::{AddressQuery, ConfirmedTransaction, Direction, TransactionLocation};
@@ -77,14 +77,14 @@ fn page(view: &View, address: Address, query: AddressQuery, limit: usize) -> Res
     let until = Instant::now() + LOOK_FOR;
     let found = view.snapshot.by_address(address, query).map_err(storage)?;
     let mut page = MessagesPage::default();
-    let (mut looked_at, mut bytes) = (None, 0usize);
+    let (mut reader, mut looked_at, mut bytes) = (view.snapshot.confirmed_reader(), None, 0usize);
     for entry in &found.entries {
         let full = page.messages.len() == limit || bytes >= MAX_TEXT_BYTES || Instant::now() >= until;
         if let Some(last) = looked_at.filter(|_| full) {
             return Ok(page.ending_at(Some(last)));
         }
         looked_at = Some(entry.location);
-        if let Some(message) = message(&view.confirmed(entry.location)?, entry.location) {
+        if let Some(message) = message(&listed(&mut reader, entry.location)?, entry.location) {
             bytes = bytes.saturating_add(message.text.len());
             page.messages.push(message);
         }

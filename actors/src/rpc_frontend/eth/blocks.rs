@@ -10,8 +10,9 @@ use serde::Serialize;
 pub(super) async fn block(frontend: &Frontend, params: &Params<'_>, id: BlockId) -> RpcResult {
     let full = params.optional(1, "full transactions")?.unwrap_or(false);
     known(frontend, id, move |view, height| {
-        let senders = if full { Some(view.senders(height)?) } else { None };
-        Ok(shape::block(&view.block(height)?, senders.as_deref()))
+        let block = view.block(height)?;
+        let senders = full.then(|| view.senders_of(&block)).transpose()?;
+        Ok(shape::block(&block, senders.as_deref()))
     })
     .await
 }

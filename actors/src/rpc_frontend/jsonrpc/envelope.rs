@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 /// Deepest nesting of arrays and objects in a request. Real calls stay below ten; serde_json's own bound is 128.
 pub(crate) const MAX_DEPTH: usize = 64;
 
+/// Longest id, bytes: it is written into the answer, whatever else that holds. Real ones are numbers and short names.
+pub(crate) const MAX_ID_BYTES: usize = 1 << 10;
+
 /// A body that is JSON: one call or several.
 #[derive(Debug)]
 pub(crate) enum Envelope<'a> {
@@ -94,6 +97,10 @@ pub(crate) fn parse_call(value: &RawValue) -> Result<Call<'_>, MalformedCall<'_>
         id: None,
         error: RpcError::invalid_request(format!("invalid request: {error}")),
     })?;
+    if let Some(bytes) = request.id.map(|id| id.get().len()).filter(|bytes| *bytes > MAX_ID_BYTES) {
+        let sentence = format!("invalid request: \"id\" has {bytes} bytes, at most {MAX_ID_BYTES} are allowed");
+        return Err(MalformedCall { id: None, error: RpcError::invalid_request(sentence) });
+    }
     let malformed =
         |message: &str| MalformedCall { id: request.id, error: RpcError::invalid_request(message.to_owned()) };
     if request.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {

@@ -5,6 +5,8 @@ mod envelope;
 mod error;
 mod params;
 
+#[cfg(test)]
+pub(crate) use envelope::MAX_ID_BYTES;
 pub(crate) use envelope::into_bytes;
 pub use error::RpcError;
 pub(crate) use error::{EXECUTION_REVERTED, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR};
@@ -32,6 +34,10 @@ use std::time::{Duration, Instant};
 const LONG_BLOCKS: &str = "; a longer block is posted to /rpc/importBlock";
 /// How long a batch may take. Calls that are not begun by then are answered with an error.
 const BATCH_WITHIN: Duration = Duration::from_secs(30);
+/// How long calls of a batch that need no other thread are answered before other clients of the server's thread have a turn.
+const BATCH_TURN: Duration = Duration::from_millis(1);
+/// Room that is kept for a call of a batch whose answer does not fit: a refusal is shorter, but for the id in the call.
+const REFUSAL_BYTES: usize = 512;
 
 /// What a method answers: JSON text, made where the work was done.
 pub(crate) type RpcResult = Result<Box<RawValue>, RpcError>;
@@ -178,10 +184,20 @@ async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'
     let until = Instant::now() + BATCH_WITHIN;
     let most = frontend.config.max_batch_answer_bytes;
     let (mut text, mut room) = (Text::from([Bytes::from_static(b"[")]), frontend.limits.answers.room(caller.reader));
+    // What refusals may take of the calls that are still to come.
+    let mut kept = calls.iter().map(|call| refusal_bytes(call)).sum::<usize>();
+    if let Err(full) = room.grow(kept) {
+        return Reply::single(frontend, caller.reader, None, Err(full.into()));
+    }
+    let mut turn = Instant::now();
     let mut full: Option<Refusal> = None;
     for call in calls {
+        kept = kept.saturating_sub(refusal_bytes(call));
         // A small call is answered without a wait: a batch of them makes way for others by itself.
-        tokio::task::coop::consume_budget().await;
+        if turn.elapsed() >= BATCH_TURN {
+            tokio::task::yield_now().await;
+            turn = Instant::now();
+        }
         let mut answer = if let Some(full) = &full {
             skip(frontend, call, full.clone())
         } else if Instant::now() > until {
@@ -191,7 +207,7 @@ async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'
         };
         if full.is_none()
             && let Some(length) = answer.as_ref().map(|answer| text.len().saturating_add(answer.len()))
-            && let Err(refusal) = fits(length, most, &mut room)
+            && let Err(refusal) = fits(length, kept, most, &mut room)
         {
             answer = skip(frontend, call, refusal.clone());
             full = Some(refusal);
@@ -207,11 +223,17 @@ async fn answer_batch(frontend: &Frontend, calls: &[&RawValue], caller: Caller<'
     Reply::new((text.len() > 2).then_some(text), room)
 }
 
-fn fits(length: usize, most: usize, room: &mut Room) -> Result<(), Refusal> {
+/// Whether an answer of this length fits, beside the refusals that are to be kept room for.
+fn fits(length: usize, kept: usize, most: usize, room: &mut Room) -> Result<(), Refusal> {
     if length > most {
         return Err(too_long(most));
     }
-    room.grow(length)
+    room.grow(length.saturating_add(kept))
+}
+
+/// The most that the refusal of a call takes: its id is a part of the call.
+fn refusal_bytes(call: &RawValue) -> usize {
+    call.get().len().saturating_add(REFUSAL_BYTES)
 }
 
 fn too_long(most: usize) -> Refusal {

@@ -85,15 +85,13 @@ impl Range {
                 next = Some(height);
                 break;
             }
-            blocks.push(self.shape(view, &block)?);
+            blocks.push(if self.whole { whole(view, block)? } else { RestBlock::head(&block) });
         }
         Ok(Page { success: true, count: blocks.len(), blocks, next })
     }
+}
 
-    fn shape(&self, view: &View, block: &Block) -> Result<RestBlock, RpcError> {
-        if !self.whole {
-            return Ok(RestBlock::head(block));
-        }
-        Ok(RestBlock::whole(block, &view.senders(block.height())?, &view.receipts(block.height())?))
-    }
+fn whole(view: &View, block: Block) -> Result<RestBlock, RpcError> {
+    let executed = view.executed_of(block)?;
+    Ok(RestBlock::whole(&executed.block, &executed.senders, &executed.receipts))
 }

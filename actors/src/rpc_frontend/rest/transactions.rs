@@ -11,7 +11,7 @@ use crate::rpc_frontend::guard::refuse;
 use crate::rpc_frontend::jsonrpc::{RpcError, SERVER_ERROR};
 use crate::rpc_frontend::limits::Limit;
 use crate::rpc_frontend::server::Frontend;
-use crate::rpc_frontend::view::{View, storage};
+use crate::rpc_frontend::view::{View, listed, storage};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use alloy_consensus::Transaction as _;
@@ -61,19 +61,19 @@ pub(crate) fn page(
     let found = view.snapshot.by_address(address, query).map_err(storage)?;
     let mut transactions = Vec::with_capacity(found.entries.len());
     let (until, mut bytes, mut cut) = (Instant::now() + WITHIN, 0, None);
-    let mut listed = None;
+    let (mut reader, mut last) = (view.snapshot.confirmed_reader(), None);
     for entry in found.entries {
         if bytes > MAX_DATA_BYTES || Instant::now() > until {
-            cut = listed;
+            cut = last;
         }
         // The first one is given whatever it takes, so that every page goes on.
         if cut.is_some() {
             break;
         }
-        let confirmed = view.confirmed(entry.location)?;
+        let confirmed = listed(&mut reader, entry.location)?;
         bytes += confirmed.transaction.input().len();
         transactions.push(RestTransaction::confirmed(entry.location, &confirmed, time));
-        listed = Some(entry.location);
+        last = Some(entry.location);
     }
     let next = cut.or(found.next).map(cursor::text);
     Ok(Page { success: true, count: transactions.len(), transactions, next })

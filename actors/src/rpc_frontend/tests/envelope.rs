@@ -2,7 +2,7 @@
 
 use super::chain::TestChain;
 use super::harness::Harness;
-use crate::rpc_frontend::jsonrpc::{Caller, answer};
+use crate::rpc_frontend::jsonrpc::{Caller, MAX_ID_BYTES, answer};
 use crate::rpc_frontend::unread::Reader;
 use serde_json::{Value, json};
 use std::future::{Future, poll_fn};
@@ -199,12 +199,16 @@ async fn requests_are_counted_by_known_names_only() {
     assert!(!metrics.body.contains("stranger"));
 }
 
+fn batch_of(calls: usize, method: &str) -> String {
+    let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+    format!("[{}]", vec![call; calls].join(","))
+}
+
 /// Each is answered without a wait, so that nothing else would run on a server's thread before the last of them.
 #[actix_web::test]
 async fn a_long_batch_of_small_calls_makes_way_for_others() {
-    let frontend = Harness::frontend(&TestChain::new());
-    let call = r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber"}"#;
-    let body = format!("[{}]", vec![call; 1_000].join(","));
+    let frontend = Harness::frontend(&TestChain::new(), |_| ());
+    let body = batch_of(1_000, "eth_blockNumber");
     let caller = Caller { from: None, reader: &Reader::at(None), subscriptions: None };
     let mut answering = pin!(answer(&frontend, body.as_bytes(), caller));
     let mut ways = 0;
@@ -218,5 +222,41 @@ async fn a_long_batch_of_small_calls_makes_way_for_others() {
         reply.text.unwrap().len(),
         "[]".len() + 999 + 1_000 * r#"{"jsonrpc":"2.0","id":1,"result":"0x0"}"#.len()
     );
-    assert!(ways >= 3, "{ways} times");
+    assert!(ways >= 1, "a thousand calls take longer than a turn");
+}
+
+/// A call is answered with its id, also where there is no room for its result.
+#[actix_web::test]
+async fn refusals_of_a_batch_that_has_become_too_long_are_counted_with_it() {
+    let frontend = Harness::frontend(&TestChain::new(), |config| config.unread_bytes = 8 << 20);
+    let (budget, reader) = (&frontend.limits.answers, Reader::at(None));
+    let caller = Caller { from: None, reader: &reader, subscriptions: None };
+    let other = budget.room_for(&reader, 100 << 10).unwrap();
+    let held = budget.held();
+    let body = batch_of(1_000, "callboard_genesis");
+    let reply = answer(&frontend, body.as_bytes(), caller).await;
+    let text = reply.text.unwrap();
+    assert!(budget.held() - held >= text.len(), "{} bytes, {} counted", text.len(), budget.held() - held);
+    drop(reply.room);
+    assert_eq!(budget.held(), held);
+
+    let rest = budget.room_for(&reader, (2 << 20) - (200 << 10)).unwrap();
+    let mut reply = answer(&frontend, body.as_bytes(), caller).await;
+    let text = reply.text.as_mut().unwrap().piece(usize::MAX).unwrap();
+    let refused: Value = serde_json::from_slice(&text).unwrap();
+    assert!(refused["id"].is_null(), "no room for a refusal of each call: {refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().ends_with("(rpc.limit.unread_bytes)"), "{refused}");
+    drop((other, rest));
+}
+
+#[actix_web::test]
+async fn an_id_that_would_make_the_answer_long_is_refused() {
+    let harness = Harness::start();
+    for (bytes, expected) in [(MAX_ID_BYTES, Value::Null), (MAX_ID_BYTES + 1, json!(-32600))] {
+        let id = "x".repeat(bytes - 2);
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": "net_listening" });
+        let answer = harness.post("/", body.to_string()).await.json();
+        assert_eq!(answer["error"]["code"], expected);
+        assert_eq!(answer["id"].is_null(), !expected.is_null(), "{answer}");
+    }
 }

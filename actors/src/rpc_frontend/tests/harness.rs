@@ -74,8 +74,9 @@ impl Harness {
     }
 
     /// What requests over a chain are handled with, without a server.
-    pub(super) fn frontend(chain: &TestChain) -> web::Data<Frontend> {
-        let config = RpcConfig::default();
+    pub(super) fn frontend(chain: &TestChain, change: impl FnOnce(&mut RpcConfig)) -> web::Data<Frontend> {
+        let mut config = RpcConfig::default();
+        change(&mut config);
         let limits = SharedLimits::new(&config);
         let (ports, metrics) = Fakes::default().ports(chain.access.clone());
         frontend(config, ports, metrics, limits)
