@@ -147,6 +147,19 @@ impl Snapshot {
         self.confirmed_reader().read(location)
     }
 
+    /// The transaction with this hash, read without the others of its block, and where it stands; `None` where it is in no
+    /// block.
+    pub fn confirmed_by_hash(
+        &self,
+        hash: B256,
+    ) -> Result<Option<(TransactionLocation, ConfirmedTransaction)>, StorageError> {
+        let Some(location) = self.transaction_location(hash)? else { return Ok(None) };
+        let TransactionLocation { height, index } = location;
+        let found = self.confirmed(location)?.filter(|found| *found.transaction.tx_hash() == hash);
+        let elsewhere = || StorageError::damaged("transactions", format!("{hash} does not stand at {height}:{index}"));
+        found.map(|found| Some((location, found))).ok_or_else(elsewhere)
+    }
+
     /// As [`Self::confirmed`], for many of them.
     pub fn confirmed_reader(&self) -> ConfirmedReader<'_> {
         ConfirmedReader::new(&self.view)

@@ -131,20 +131,6 @@ impl View {
         let location = self.snapshot.transaction_location(hash).map_err(storage)?;
         Ok(location.map(|location| (location.height, location.index as usize)))
     }
-
-    /// The confirmed transaction with this hash, without the others of its block, and where it stands. An index that names
-    /// another one is damaged.
-    pub(crate) fn confirmed_by_hash(
-        &self,
-        hash: B256,
-    ) -> Result<Option<(TransactionLocation, ConfirmedTransaction)>, RpcError> {
-        let Some(location) = self.snapshot.transaction_location(hash).map_err(storage)? else { return Ok(None) };
-        let confirmed = listed(&mut self.snapshot.confirmed_reader(), location)?;
-        if *confirmed.transaction.tx_hash() != hash {
-            return Err(missing("transaction that an index names", location.height));
-        }
-        Ok(Some((location, confirmed)))
-    }
 }
 
 /// The transaction that stands where an index says.

@@ -88,7 +88,7 @@ pub(super) fn receipt_of(view: &View, hash: B256) -> Result<Option<RpcReceipt>, 
 
 /// The confirmed transaction with `hash`.
 fn confirmed(view: &View, hash: B256) -> Result<Option<RpcTransaction>, RpcError> {
-    let found = view.confirmed_by_hash(hash)?;
+    let found = view.snapshot.confirmed_by_hash(hash).map_err(storage)?;
     found.map(|(location, confirmed)| shaped(view, location, confirmed)).transpose()
 }
 

@@ -125,7 +125,7 @@ async fn look_up(frontend: &Frontend, hash: B256) -> RestResult {
 }
 
 fn confirmed(view: &View, hash: B256) -> Result<Option<RestTransaction>, RpcError> {
-    let found = view.confirmed_by_hash(hash)?;
+    let found = view.snapshot.confirmed_by_hash(hash).map_err(storage)?;
     Ok(found.map(|(location, confirmed)| RestTransaction::confirmed(location, &confirmed, Time::text)))
 }
 
