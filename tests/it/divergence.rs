@@ -1,5 +1,6 @@
 //! Two validly sealed chains, real processes: said with heights, hashes and remedy, on every way out; and `chain accept`.
 
+use crate::check_chain::damage_block;
 use crate::forge::{Forge, import, transfer};
 use crate::support::node::{Node, SOON};
 use crate::support::until;
@@ -57,11 +58,30 @@ fn a_follower_on_another_sealed_chain_says_so_everywhere_with_heights_hashes_and
         assert!(status["alerts"].to_string().contains(said), "{said} in the alerts");
         assert!(follower.has_logged(said), "{said} in the log");
     }
-    for said in [ours.as_str(), &theirs, peer, "rollback --to 5", "height=\"6\""] {
-        assert_eq!(follower.metric_with("callboard_sync_diverged", said), 1, "{said} in the metric");
+    let labels = [("height", "6"), ("ours", &ours), ("theirs", &theirs), ("peer", peer), ("remedy", remedy)];
+    for (name, value) in labels {
+        let label = format!("{name}=\"{value}\"");
+        assert_eq!(follower.metric_with("callboard_sync_diverged", &label), 1, "{label} in the metric");
     }
     assert_eq!(follower.metric_with("callboard_alert", "diverged"), 1);
     assert_eq!((follower.height(), shown.height()), (7, 8), "nobody has changed its chain");
+
+    // It is said of the stopped node, too, whatever comes of the check itself.
+    follower.stop();
+    let says = |more: &[&str], other: &str| {
+        let sentence = follower.run(&[&["chain", "verify"], more].concat()).refused(3);
+        for part in ["diverged at block 6", &ours, &theirs, "rollback --to 5", other] {
+            assert!(sentence.contains(part), "{part} in {sentence}");
+        }
+    };
+    says(&[], "the stored blocks are right");
+    says(&["--to", "1000"], "the head is");
+    damage_block(&follower, 4);
+    says(&[], "chain reconcile --full");
+    let told = follower.run(&["chain", "verify", "--json"]);
+    let told: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert!(told["ok"] == false && told["fault"].is_string(), "{told}");
+    assert_eq!((&told["divergence"]["height"], &told["divergence"]["theirs"]), (&json!(6), &json!(theirs)));
 }
 
 #[test]
