@@ -14,12 +14,20 @@ const TOLD: &str = "told";
 /// Where two validly sealed chains part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldDivergence {
-    /// The first differing height.
+    /// The first differing height; where that is not known, one at which the difference was seen.
     pub height: u64,
+    /// Whether that is known.
+    #[serde(default = "is_known")]
+    pub is_first: bool,
     /// The block of this node's chain there; `None` where that ends below.
     pub ours: Option<B256>,
     /// The other one.
     pub theirs: B256,
+}
+
+/// Of a record that does not say it: no other was kept then.
+const fn is_known() -> bool {
+    true
 }
 
 impl NodeStore {
@@ -57,7 +65,8 @@ mod tests {
     fn the_last_divergence_that_was_told_is_known_after_a_restart_until_it_is_over() {
         let folder = tempfile::tempdir().unwrap();
         let open = || NodeStore::open(folder.path().join("node.redb")).unwrap();
-        let told = |height| ToldDivergence { height, ours: Some(B256::ZERO), theirs: B256::with_last_byte(1) };
+        let told =
+            |height| ToldDivergence { height, is_first: true, ours: Some(B256::ZERO), theirs: B256::with_last_byte(1) };
         let store = open();
         assert_eq!(store.divergence().unwrap(), None);
         store.put_divergence(Some(&told(7))).unwrap();

@@ -49,7 +49,7 @@ fn damage_trie(node: &Node, path: &[u8]) {
     });
 }
 
-fn damage_block(node: &Node, height: u64) {
+pub(crate) fn damage_block(node: &Node, height: u64) {
     damage(&node.database(), |write| {
         let mut blocks = write.open_table(BLOCKS).expect("table");
         let stored = blocks.get(height).expect("read").expect("a block").value().to_vec();

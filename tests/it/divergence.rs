@@ -1,8 +1,10 @@
 //! Two validly sealed chains, real processes: said with heights, hashes and remedy, on every way out; and `chain accept`.
 
+use crate::check_chain::damage_block;
 use crate::forge::{Forge, import, transfer};
 use crate::support::node::{Node, SOON};
 use crate::support::until;
+use callboard_store::{NodeStore, ToldDivergence};
 use serde_json::{Value, json};
 
 /// One chain to block 5, then two. A node that shows the one, and a follower of it that is on the other.
@@ -57,11 +59,48 @@ fn a_follower_on_another_sealed_chain_says_so_everywhere_with_heights_hashes_and
         assert!(status["alerts"].to_string().contains(said), "{said} in the alerts");
         assert!(follower.has_logged(said), "{said} in the log");
     }
-    for said in [ours.as_str(), &theirs, peer, "rollback --to 5", "height=\"6\""] {
-        assert_eq!(follower.metric_with("callboard_sync_diverged", said), 1, "{said} in the metric");
+    let labels = [("height", "6"), ("ours", &ours), ("theirs", &theirs), ("peer", peer), ("remedy", remedy)];
+    for (name, value) in labels {
+        let label = format!("{name}=\"{value}\"");
+        assert_eq!(follower.metric_with("callboard_sync_diverged", &label), 1, "{label} in the metric");
     }
     assert_eq!(follower.metric_with("callboard_alert", "diverged"), 1);
     assert_eq!((follower.height(), shown.height()), (7, 8), "nobody has changed its chain");
+
+    // It is said of the stopped node, too, whatever comes of the check itself.
+    follower.stop();
+    let says = |more: &[&str], other: &str| {
+        let sentence = follower.run(&[&["chain", "verify"], more].concat()).refused(3);
+        for part in ["diverged at block 6", &ours, &theirs, "rollback --to 5", other] {
+            assert!(sentence.contains(part), "{part} in {sentence}");
+        }
+    };
+    says(&[], "the stored blocks are right");
+    says(&["--to", "1000"], "the head is");
+    damage_block(&follower, 4);
+    says(&[], "chain reconcile --full");
+    let told = follower.run(&["chain", "verify", "--json"]);
+    let told: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert!(told["ok"] == false && told["fault"].is_string(), "{told}");
+    assert_eq!((&told["divergence"]["height"], &told["divergence"]["theirs"]), (&json!(6), &json!(theirs)));
+}
+
+/// Where the chains part is what a rollback decides about: without that, the same blocks may be wanted again.
+#[test]
+fn a_node_that_was_stopped_before_it_knew_where_the_chains_part_says_so_and_decides_nothing_by_a_rollback() {
+    let Fork { follower, theirs, ours, .. } = fork();
+    let hash = |text: &str| text.parse().expect("a hash");
+    let told = ToldDivergence { height: 6, is_first: false, ours: Some(hash(&ours)), theirs: hash(&theirs) };
+    let store = NodeStore::open(follower.data("node.redb")).expect("opened");
+    store.put_divergence(Some(&told)).expect("written");
+    drop(store);
+    let sentence = follower.run(&["chain", "verify"]).refused(3);
+    for part in [&ours, &theirs, "where the chains part is not known yet"] {
+        assert!(sentence.contains(part), "{part} in {sentence}");
+    }
+    let done = follower.run(&["chain", "rollback", "--to", "5", "--json"]).succeeded();
+    let done: Value = serde_json::from_str(&done).expect("JSON");
+    assert_eq!((&done["to"], &done["givenUp"]), (&json!(5), &Value::Null));
 }
 
 #[test]

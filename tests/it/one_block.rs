@@ -5,7 +5,7 @@ use crate::support::guest::Guest;
 use crate::support::node::{Node, SOON};
 use crate::support::until;
 use crate::support::wallet::make_blocks;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -48,7 +48,20 @@ fn one_block_is_followed_through_all_actors_by_its_span() {
     let all = ["SyncCoordinator", "Verifier", "ConfirmedState", "BlockStore", "Broadcaster"];
     for height in [3, 4] {
         goes_through(&follower, height, &all);
+        sealed_here(&authority, height);
     }
+}
+
+/// The passport of an authority's own block has the times of what it did with it.
+#[track_caller]
+fn sealed_here(authority: &Node, height: u64) {
+    let passport = until(&format!("the passport of block {height}"), SOON, || {
+        let explained = authority.call("callboard_explainBlock", json!([height]));
+        Some(explained["confirmed"]["passport"].clone()).filter(|passport| !passport.is_null())
+    });
+    assert_eq!((&passport["path"], &passport["receivedAt"]), (&json!("sealed"), &Value::Null), "{passport}");
+    let [executed, durable] = ["executedAt", "durableAt"].map(|time| passport[time].as_f64().expect(time));
+    assert!(executed <= durable, "{passport}");
 }
 
 #[test]

@@ -87,7 +87,12 @@ fn an_authority_reset_to_a_new_genesis_makes_a_running_follower_diverged_within_
         assert_eq!((&follower.status()["phase"], follower.get("/health/ready").0), (&json!("diverged"), 503));
     }
     assert_eq!((follower.height(), follower.hash(0)), (5, old));
-    follower.stop().start();
+    follower.stop();
+    let stopped = follower.run(&["chain", "verify"]).refused(3);
+    for part in ["at block 0", &old.to_string(), &new.to_string(), "empty data folder"] {
+        assert!(stopped.contains(part), "{part} in {stopped}");
+    }
+    follower.start();
     is_diverged_soon(&follower);
     says_everywhere(&follower, &[&old.to_string(), &new.to_string()]);
 }

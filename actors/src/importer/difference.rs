@@ -1,21 +1,21 @@
 //! Where a sealed block was executed here to another result than its header's: the first key, or the first transaction,
 //! that differs, by what a peer can prove against that header.
 
+use super::patience::Patience;
+use super::questions::{MOST_QUESTIONS, Questions};
 use super::{Connected, ImportFailure};
 use crate::transport::NodeId;
 use crate::transport::client::Session;
-use crate::transport::wire::{AccountQuestion, MAX_PROVEN_KEYS, ProofQuestion};
+use crate::transport::wire::ProofQuestion;
 use alloy_consensus::{Header, TxReceipt};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use callboard_chain::live::{ConfirmError, Touched, TouchedAccount};
+use callboard_chain::live::{ConfirmError, Touched};
 use callboard_chain::proof::receipts_root;
 use callboard_chain::{Account, AccountProof, Block, Receipt, SlotProof};
 use std::sync::Arc;
 
 /// Peers asked about one block.
 const PEERS_ASKED: usize = 4;
-/// Questions put to one peer: together they hold more keys than 30 million gas pay for, at 2,100 a slot.
-const MOST_QUESTIONS: usize = 64;
 /// Receipts of ours that are told where no peer can say which one differs.
 const RECEIPTS_TOLD: usize = 8;
 
@@ -104,14 +104,14 @@ impl Question {
     }
 
     async fn compare_state(&self, session: &Session, touched: &Touched) -> Comparison {
-        let mut rest = questions(touched);
+        let (mut questions, mut patience) = (Questions::of(touched), Patience::default());
         for _ in 0..MOST_QUESTIONS {
-            if rest.is_empty() {
+            let accounts = questions.next();
+            if accounts.is_empty() {
                 break;
             }
-            let fit = fitting(&rest);
-            let question = ProofQuestion { height: self.height(), hash: self.hash, accounts: rest[..fit].to_vec() };
-            let proofs = match session.prove(&question).await {
+            let question = ProofQuestion { height: self.height(), hash: self.hash, accounts };
+            let proofs = match patience.ask(|| session.prove(&question)).await {
                 Ok(proofs) => proofs,
                 Err(error) => return Comparison::Failed(error.to_string()),
             };
@@ -119,26 +119,28 @@ impl Question {
                 if let Err(error) = proof.verify(self.header.state_root) {
                     return Comparison::Failed(format!("{}: {error}", session.url()));
                 }
-                let goes_on = rest.get(index + 1).is_some_and(|next| next.address == proof.address);
-                if let Some(difference) = difference(proof, touched, !goes_on) {
+                if let Some(difference) = difference(proof, touched, !questions.go_on_after(index, proof)) {
                     return Comparison::Differs(difference);
                 }
             }
-            rest.drain(..proofs.len().min(fit));
+            questions.proven(&proofs);
         }
-        Comparison::Agrees(match rest.first() {
-            None => "every key that the block touched here is as sealed: a key that it did not touch here differs"
-                .to_owned(),
-            Some(next) => format!(
-                "no difference in the first keys that the block touched here; from account {} on, {} were not compared",
-                next.address,
-                rest.iter().map(keys).sum::<usize>()
+        match questions.left() {
+            None => Comparison::Agrees(
+                "every key that the block touched here is as sealed: a key that it did not touch here differs"
+                    .to_owned(),
             ),
-        })
+            // It may be among those: another peer, or another search, may find it.
+            Some((next, keys)) => Comparison::Failed(format!(
+                "{}: no difference in the first keys; from account {next} on, {keys} were not compared",
+                session.url()
+            )),
+        }
     }
 
     async fn compare_receipts(&self, session: &Session, ours: &[Receipt]) -> Comparison {
-        let sealed = match session.receipts(self.height(), self.hash).await {
+        let ask = || session.receipts(self.height(), self.hash);
+        let sealed = match Patience::default().ask(ask).await {
             Ok(sealed) => sealed,
             Err(error) => return Comparison::Failed(error.to_string()),
         };
@@ -159,35 +161,6 @@ impl Question {
             ),
         }
     }
-}
-
-/// The touched accounts by address, each with its touched slots in order; more slots than one question holds are asked
-/// for in several.
-fn questions(touched: &Touched) -> Vec<AccountQuestion> {
-    let of_account = |(address, account): (&Address, &TouchedAccount)| {
-        let slots: Vec<U256> = account.slots.keys().copied().collect();
-        if slots.is_empty() {
-            return vec![AccountQuestion { address: *address, slots }];
-        }
-        let question = |slots: &[U256]| AccountQuestion { address: *address, slots: slots.to_vec() };
-        slots.chunks(MAX_PROVEN_KEYS - 1).map(question).collect()
-    };
-    touched.accounts.iter().flat_map(of_account).collect()
-}
-
-/// How many keys of a question this is.
-fn keys(account: &AccountQuestion) -> usize {
-    account.slots.len().saturating_add(1)
-}
-
-/// How many of the first accounts fit into one question: at least one.
-fn fitting(accounts: &[AccountQuestion]) -> usize {
-    let mut sum = 0;
-    let fits = |account: &&AccountQuestion| {
-        sum += keys(account);
-        sum <= MAX_PROVEN_KEYS
-    };
-    accounts.iter().take_while(fits).count().max(1)
 }
 
 /// The first thing in which an account differs from what is proven of it: balance, nonce or code, then a slot. `is_last`:
@@ -254,6 +227,9 @@ fn receipt(receipts: &[Receipt], index: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::testing::{TestChain, TestNode};
+    use crate::transport::wire::MAX_PROVEN_KEYS;
+    use callboard_chain::live::TouchedAccount;
 
     const ADDRESS: Address = Address::repeat_byte(0xaa);
 
@@ -306,23 +282,23 @@ mod tests {
         assert!(difference(&sealed, &ours, true).unwrap().contains("storage root here"));
     }
 
-    #[test]
-    fn questions_hold_every_touched_key_once_and_no_more_of_them_than_a_peer_answers() {
-        let address = |number: u64| Address::left_padding_from(&number.to_be_bytes());
-        let mut touched =
-            Touched { accounts: (0..600).map(|number| (address(number), TouchedAccount::default())).collect() };
-        touched.accounts.entry(address(0)).or_default().slots =
-            slots((0..1_000).map(|slot| (slot, 1))).into_iter().collect();
-        let mut rest = questions(&touched);
-        let asked: Vec<_> = rest.iter().flat_map(|question| &question.slots).copied().collect();
-        assert!(asked.iter().eq(touched.accounts[&address(0)].slots.keys()));
-        let mut counts = Vec::new();
-        while !rest.is_empty() {
-            let fit = fitting(&rest);
-            assert!(rest[..fit].iter().map(keys).sum::<usize>() <= MAX_PROVEN_KEYS);
-            counts.push(fit);
-            rest.drain(..fit);
-        }
-        assert_eq!(counts, [1, 1, 1, 21, 256, 256, 67]);
+    /// A search that does not come to its end may have missed the difference.
+    #[actix_rt::test]
+    async fn keys_that_were_not_compared_leave_the_finding_open() {
+        let chain = TestChain::new();
+        let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+        let connected = Connected::default();
+        connected.insert(node.greet(2, &chain.genesis).await);
+        let absent = |number: usize| (Address::left_padding_from(&number.to_be_bytes()), TouchedAccount::default());
+        let asked = MOST_QUESTIONS * MAX_PROVEN_KEYS;
+        let finding_on = async |keys: usize| {
+            let ours = Ours::State(Arc::new(Touched { accounts: (1_000..1_000 + keys).map(absent).collect() }));
+            let block = chain.genesis.block();
+            Question { header: block.header().clone(), hash: block.hash(), ours }.answer(&connected, None).await
+        };
+        let whole = finding_on(asked).await;
+        assert!(whole.certain && whole.text.starts_with("every key"), "{}", whole.text);
+        let part = finding_on(asked + 3).await;
+        assert!(!part.certain && part.text.contains(", 3 were not compared"), "{}", part.text);
     }
 }

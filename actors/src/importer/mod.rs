@@ -8,6 +8,8 @@ mod explain;
 mod in_order;
 mod ledger;
 mod passports;
+mod patience;
+mod questions;
 mod refusals;
 mod seals;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! to know which branch he decides against.
 
 use super::messages::Divergence;
-use callboard_store::{NodeStore, ToldDivergence};
+use callboard_store::{NodeStore, StorageError, ToldDivergence};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -26,12 +26,14 @@ impl Told {
         Self { store, newest: Arc::default(), given: None }
     }
 
-    /// The operator hears of a divergence. Where the chains part must be known, be it at the genesis: that is what he
-    /// decides about.
+    /// The operator hears of a divergence. Where the chains part is what he decides about: once that is known, be it at
+    /// the genesis, a difference further up does not take its place, also not after a restart.
     pub(super) fn diverged(&mut self, found: &Divergence) {
-        if found.last_common_height.is_some() || found.height == 0 {
-            let Divergence { height, ours, theirs, .. } = *found;
-            self.remember(Some(ToldDivergence { height, ours, theirs }));
+        let Divergence { height, ours, theirs, .. } = *found;
+        let is_first = found.last_common_height.is_some() || height == 0;
+        let is_less = !is_first && matches!(self.given, Some(Some(ToldDivergence { is_first: true, .. })));
+        if !is_less {
+            self.remember(Some(ToldDivergence { height, is_first, ours, theirs }));
         }
     }
 
@@ -49,11 +51,19 @@ impl Told {
         actix_rt::task::spawn_blocking(move || {
             let _one_at_a_time = newest.writing.lock();
             let told = *newest.told.lock();
-            if let Err(error) = store.put_divergence(told.as_ref()) {
+            if let Err(error) = put(&store, told) {
                 tracing::error!(%error, "the divergence that was told could not be remembered");
             }
         });
     }
+}
+
+fn put(store: &NodeStore, told: Option<ToldDivergence>) -> Result<(), StorageError> {
+    let is_vague = told.is_some_and(|told| !told.is_first);
+    if is_vague && store.divergence()?.is_some_and(|stored| stored.is_first) {
+        return Ok(());
+    }
+    store.put_divergence(told.as_ref())
 }
 
 #[cfg(test)]
@@ -68,21 +78,28 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn the_newest_verdict_is_on_disk_in_the_end_and_counts_once_it_says_where_the_chains_part() {
+    async fn the_newest_verdict_is_on_disk_in_the_end_and_one_that_says_where_the_chains_part_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let store = NodeStore::open(folder.path().join("node.redb")).unwrap();
         let mut told = Told::new(store.clone());
-        store.put_divergence(Some(&ToldDivergence { height: 3, ours: None, theirs: B256::ZERO })).unwrap();
+        let stored = || store.divergence().unwrap().map(|told| (told.height, told.is_first));
+        let earlier = ToldDivergence { height: 3, is_first: true, ours: None, theirs: B256::ZERO };
+        store.put_divergence(Some(&earlier)).unwrap();
         told.diverged(&found(9, None));
-        assert_eq!(store.divergence().unwrap().map(|told| told.height), Some(3), "of an earlier run");
+        written(&told).await;
+        assert_eq!(stored(), Some((3, true)), "of an earlier run");
         for height in 4..20 {
             told.diverged(&found(height, Some(height - 1)));
         }
+        told.diverged(&found(30, None));
         written(&told).await;
-        assert_eq!(store.divergence().unwrap().map(|told| told.height), Some(19));
+        assert_eq!(stored(), Some((19, true)));
         told.agrees();
         written(&told).await;
-        assert_eq!(store.divergence().unwrap(), None);
+        assert_eq!(stored(), None);
+        told.diverged(&found(30, None));
+        written(&told).await;
+        assert_eq!(stored(), Some((30, false)), "better than nothing");
     }
 
     /// Waits until no task holds on to what is to be written.

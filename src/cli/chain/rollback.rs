@@ -63,8 +63,8 @@ pub(super) fn undecided(node_store: &NodeStore) -> Result<Option<ToldDivergence>
 /// Rolling a diverged follower back below where the chains part is a decision for the other chain: the first block of
 /// its own branch that is given up for that. Where it was not diverged the same blocks are to be fetched again.
 fn decide(node_store: &NodeStore, store: &Store, to: u64) -> Result<Option<OwnBlock>, CliError> {
-    let told = undecided(node_store)?.filter(|told| to < told.height);
-    let Some(ToldDivergence { height, ours, theirs }) = told else { return Ok(None) };
+    let told = undecided(node_store)?.filter(|told| told.is_first && to < told.height);
+    let Some(ToldDivergence { height, ours, theirs, .. }) = told else { return Ok(None) };
     // The last decision counts: what was given up before may be what is wanted now.
     node_store.take_back(height, theirs).map_err(CliError::failed)?;
     let blocks = blocks_above(store, height.saturating_sub(1)).map_err(CliError::failed)?;

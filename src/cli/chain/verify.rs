@@ -25,7 +25,7 @@ struct Found {
 
 pub(super) async fn run(args: &VerifyArgs) -> Result<(), CliError> {
     let found = match find(&args.config, &args.client, "admin", false) {
-        Ok(Source::Stopped(chain)) => verify_stopped(args, *chain)?,
+        Ok(Source::Stopped(chain)) => verify_stopped(args, &chain)?,
         Ok(Source::Running(client)) => match verify_running(args, &client).await {
             Ok(found) => found,
             Err(error) => return Err(unless_diverged(&client, error).await),
@@ -42,25 +42,33 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<(), CliError> {
     if ok || matches!(output, Output::Json) {
         output.print(&value, |_| fields([("blocks", format!("{from} to {to}")), ("verdict", "right".to_owned())]))?;
     }
-    match fault {
-        Some(fault) => Err(CliError::failed(format!(
-            "{fault}; stop the node and run `callboard chain reconcile --full` to repair its database"
-        ))),
-        None if !divergence.is_null() => {
-            Err(CliError::Diverged(format!("the stored blocks are right, but {}", diverged(&divergence))))
-        }
-        None => Ok(()),
+    verdict(fault, &divergence)
+}
+
+/// What the command ends with. Both are said where there are both; the exit code then is that of the divergence: repairing
+/// the database does not end it.
+fn verdict(fault: Option<String>, divergence: &Value) -> Result<(), CliError> {
+    let damage = fault.map(|fault| {
+        format!("{fault}; stop the node and run `callboard chain reconcile --full` to repair its database")
+    });
+    match (damage, divergence.is_null()) {
+        (None, true) => Ok(()),
+        (Some(damage), true) => Err(CliError::failed(damage)),
+        (None, false) => Err(CliError::Diverged(format!("the stored blocks are right, but {}", diverged(divergence)))),
+        (Some(damage), false) => Err(CliError::Diverged(format!("{damage}; besides, {}", diverged(divergence)))),
     }
 }
 
 /// What is said where nothing could be verified: a divergence goes first, and every node says that one without admin rights.
 async fn unless_diverged(client: &RpcClient, error: CliError) -> CliError {
-    match divergence_at(client).await {
-        Ok(divergence) if !divergence.is_null() => {
-            CliError::Diverged(format!("{}; the stored blocks were not verified: {error}", diverged(&divergence)))
-        }
-        _ => error,
+    or_diverged(&divergence_at(client).await.unwrap_or_default(), error)
+}
+
+fn or_diverged(divergence: &Value, error: CliError) -> CliError {
+    if divergence.is_null() {
+        return error;
     }
+    CliError::Diverged(format!("{}; the stored blocks were not verified: {error}", diverged(divergence)))
 }
 
 async fn divergence_at(client: &RpcClient) -> Result<Value, CliError> {
@@ -90,37 +98,50 @@ fn divergence_when_stopped(configuration: &Configuration, store: &Store) -> Resu
         return Ok(Value::Null);
     }
     let node_store = NodeStore::open(path).map_err(CliError::failed)?;
-    let Some(ToldDivergence { height, ours, theirs }) = undecided(&node_store)? else { return Ok(Value::Null) };
+    let Some(ToldDivergence { height, is_first, ours, theirs }) = undecided(&node_store)? else {
+        return Ok(Value::Null);
+    };
     let here = store.snapshot().and_then(|snapshot| snapshot.hash_of(height)).map_err(CliError::failed)?;
     // Rolled back, or gone over to the other branch.
     if here != ours {
         return Ok(Value::Null);
     }
-    let common = height.checked_sub(1);
+    let common = height.checked_sub(1).filter(|_| is_first);
     let remedy = remedy(height, ours, theirs, common);
     Ok(
         json!({ "height": height, "ours": ours, "theirs": theirs, "peer": null, "lastCommonHeight": common, "remedy": remedy }),
     )
 }
 
-fn verify_stopped(args: &VerifyArgs, chain: Chain) -> Result<Found, CliError> {
+fn verify_stopped(args: &VerifyArgs, chain: &Chain) -> Result<Found, CliError> {
     let configuration = Configuration::load(&args.config.sources())?;
     let divergence = divergence_when_stopped(&configuration, &chain.store)?;
+    match check_stopped(args, chain, &configuration) {
+        Ok((from, to, fault)) => Ok(Found { from, to, fault, divergence }),
+        Err(error) => Err(or_diverged(&divergence, error)),
+    }
+}
+
+/// From where to where was checked, and what is damaged.
+fn check_stopped(
+    args: &VerifyArgs,
+    chain: &Chain,
+    configuration: &Configuration,
+) -> Result<(u64, u64, Option<String>), CliError> {
     let config = Arc::new(chain.genesis.config().clone());
     let check = RangeCheck::new(chain.store.clone(), config, &configuration.node.data_dir, args.from, args.to);
     let mut check = check.map_err(CliError::failed)?;
     let (from, to) = (check.from(), check.to());
     let mut progress = Reporter::new("verifying", args.progress.progress);
-    let fault = loop {
+    loop {
         match check.step() {
-            Ok(RangeProgress::Done) => break None,
+            Ok(RangeProgress::Done) => return Ok((from, to, None)),
             Ok(RangeProgress::State { height }) => progress.at(height, to, 0, None),
             Ok(RangeProgress::Block { height }) => progress.at(height, to, 1, None),
-            Err(fault) if fault.means() == Meaning::Damage => break Some(fault.to_string()),
+            Err(fault) if fault.means() == Meaning::Damage => return Ok((from, to, Some(fault.to_string()))),
             Err(fault) => return Err(not_verified(from, to, &fault)),
         }
-    };
-    Ok(Found { from, to, fault, divergence })
+    }
 }
 
 /// A check that was not made to its end says nothing of the chain.

@@ -69,11 +69,18 @@ fn a_crowd_of_strangers_fills_its_own_places_and_not_the_seeds() {
     trial.gate.opens();
     trial.follower_starts();
     trial.follows();
+    // It starts again, and its seed comes after the crowd.
+    trial.gate.closes();
+    trial.follower.stop().start();
     let greet = |_| Guest::of(&trial.follower, &trial.chain).greet().map(drop);
     let answers: Vec<_> = (0..20).map(greet).collect();
     assert_eq!(answers[..4], [const { Ok(()) }; 4]);
     assert!(answers[4..].iter().all(|answer| *answer == Err((503, "full".to_owned()))), "{answers:?}");
     trial.refuses_a_request_with("full");
+    assert_ne!(trial.said_of(&trial.gate.url).map(|seed| seed["state"].clone()), Some("connected".into()));
+    trial.gate.opens();
+    trial.follows();
+    assert_eq!(Guest::of(&trial.follower, &trial.chain).greet().map(drop), Err((503, "full".to_owned())));
     trial.ends_well();
 }
 

@@ -5,6 +5,8 @@ use super::http::{answer, ok};
 use super::peer::{Lie, json, on};
 use super::trial::Trial;
 use super::victim::Victim;
+use crate::support::node::SOON;
+use crate::support::until;
 use serde_json::Value;
 use std::io::Write;
 
@@ -110,5 +112,13 @@ fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() {
     trial.ends_well();
     let height = trial.chain.head().height();
     let is_honest = |peer: &Value| peer["state"] == "connected" && peer["height"] == height;
-    trial.says_of(&trial.peers[0].url(), "connected", is_honest);
+    let (peer, url) = (&trial.peers[0], trial.peers[0].url());
+    trial.says_of(&url, "connected", is_honest);
+    // It stays so, however often it is asked.
+    let asked = peer.told();
+    until("it is asked again and again", SOON, || {
+        let said = trial.said_of(&url);
+        assert!(said.as_ref().is_some_and(is_honest), "{said:?}");
+        (peer.told() >= asked + 3).then_some(())
+    });
 }

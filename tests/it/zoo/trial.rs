@@ -84,13 +84,14 @@ impl Trial {
     /// Waits until the follower says something of one of its peers: what it says then.
     #[track_caller]
     pub(super) fn says_of(&self, url: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let mut last = Value::Null;
-        let look = || {
-            last = self.follower.call("callboard_peers", json!([]));
-            let of_peer = |peer: &&Value| peer["url"].as_str().is_some_and(|told| told.trim_end_matches('/') == url);
-            last.as_array()?.iter().find(of_peer).filter(|peer| is_so(peer)).cloned()
-        };
-        until(&format!("the follower says of {url}: {what}"), SOON, look)
+        until(&format!("the follower says of {url}: {what}"), SOON, || self.said_of(url).filter(&is_so))
+    }
+
+    /// What the follower says of one of its peers now.
+    pub(super) fn said_of(&self, url: &str) -> Option<Value> {
+        let peers = self.follower.call("callboard_peers", json!([]));
+        let of_peer = |peer: &&Value| peer["url"].as_str().is_some_and(|told| told.trim_end_matches('/') == url);
+        peers.as_array()?.iter().find(of_peer).cloned()
     }
 
     /// Waits until the follower is connected to a peer: the peer's node id.
@@ -225,6 +226,11 @@ impl Gate {
 
     pub(super) fn opens(&self) {
         self.open.store(true, Ordering::SeqCst);
+    }
+
+    /// For those who come from now on.
+    pub(super) fn closes(&self) {
+        self.open.store(false, Ordering::SeqCst);
     }
 }
 

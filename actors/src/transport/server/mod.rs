@@ -15,6 +15,7 @@ mod routes;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use ports::{PeerBlock, PeerTransactions, ServerPorts};
 
@@ -39,6 +40,7 @@ use std::{
 };
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
+use turns::Turns;
 
 /// Threads that serve peers. Blocks are read on others; two keep up with the disk.
 const WORKERS: usize = 2;
@@ -57,9 +59,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const STOP_SECONDS: u64 = 2;
 /// Blocks being pushed at a time, each in memory.
 const MAX_PUSHES: usize = 4;
-
-/// Questions for proofs answered at a time: each may put back what hundreds of blocks changed.
-const MAX_PROOFS: usize = 1;
 
 /// What the server needs.
 #[derive(Debug)]
@@ -121,7 +120,8 @@ struct Shared {
     /// The status as of the head it names; made anew when the head is another.
     status: Mutex<Option<StatusBody>>,
     pushes: Semaphore,
-    proofs: Semaphore,
+    /// Questions for proofs are answered one after the other: each may put back what hundreds of blocks changed.
+    proofs: Turns,
     passports: Passports,
     budget: StreamBudget,
     stop: watch::Receiver<bool>,
@@ -193,7 +193,7 @@ impl Shared {
             downloads: Downloads::default(),
             status: Mutex::default(),
             pushes: Semaphore::new(MAX_PUSHES),
-            proofs: Semaphore::new(MAX_PROOFS),
+            proofs: Turns::default(),
             passports,
             budget,
             stop,

@@ -231,11 +231,16 @@ async fn transactions(request: HttpRequest, payload: web::Payload, state: State)
 
 async fn proof(request: HttpRequest, payload: web::Payload, state: State) -> Result<HttpResponse, Refused> {
     guest(&request, &state)?;
-    let _permit = state.proofs.try_acquire().map_err(|_| Refused::busy("another proof is being made"))?;
+    let place = state.proofs.place()?;
     let message = body::read(payload, MAX_PROOF_QUESTION_BYTES).await?;
     let question: ProofQuestion = serde_json::from_slice(&message).map_err(Refused::malformed)?;
-    let store = state.store.clone();
-    let proven = web::block(move || proof::prove(&store, &question)).await.map_err(Refused::internal)??;
+    // Only now: a question that comes slowly keeps nobody waiting.
+    let (turn, store) = (place.turn().await?, state.store.clone());
+    let prove = move || {
+        let _turn = turn;
+        proof::prove(&store, &question)
+    };
+    let proven = web::block(prove).await.map_err(Refused::internal)??;
     Ok(HttpResponse::Ok().json(proven))
 }
 
@@ -252,9 +257,13 @@ async fn receipts(
     state: State,
 ) -> Result<HttpResponse, Refused> {
     guest(&request, &state)?;
-    let _permit = state.proofs.try_acquire().map_err(|_| Refused::busy("another proof is being made"))?;
+    let turn = state.proofs.place()?.turn().await?;
     let (store, ReceiptsQuery { height, hash }) = (state.store.clone(), query.into_inner());
-    let receipts = web::block(move || proof::receipts(&store, height, hash)).await.map_err(Refused::internal)??;
+    let read = move || {
+        let _turn = turn;
+        proof::receipts(&store, height, hash)
+    };
+    let receipts = web::block(read).await.map_err(Refused::internal)??;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(receipts))
 }
 

@@ -12,11 +12,15 @@ use crate::transport::genesis_fetch::{check_genesis, fetch_genesis};
 use crate::transport::hello::HelloError;
 use crate::transport::sessions::STREAMS_PER_NODE;
 use crate::transport::testing::{TestChain, TestNode, accepted, client, genesis, identity, session_at};
-use crate::transport::wire::{MAX_TRANSACTIONS_BYTES, PeerAddress, SESSION_HEADER, TIME_HEADER, TransactionResult};
+use crate::transport::wire::{
+    AccountQuestion, MAX_TRANSACTIONS_BYTES, PeerAddress, ProofQuestion, SESSION_HEADER, TIME_HEADER, TransactionResult,
+};
 use alloy_consensus::Transaction as _;
+use alloy_primitives::Address;
 use bytes::Bytes;
 use callboard_chain::transaction::decode_transaction;
 use callboard_chain::{Block, SecretKey};
+use futures_util::future::join_all;
 use std::{cell::RefCell, time::Instant};
 
 const SILENCE: Duration = Duration::from_secs(20);
@@ -409,6 +413,67 @@ async fn work_that_a_peer_asks_for_is_metered_before_it_is_done() {
     assert!(arrived.is_err(), "what was refused reached nobody");
     assert_eq!(node.metrics.refusals("too_much_work"), 1);
     assert!(session.status().await.is_ok(), "the session lives on");
+}
+
+/// Several followers refuse one block at the same moment, and ask the same node what differs.
+#[actix_rt::test]
+async fn questions_for_proofs_and_receipts_that_come_at_once_are_answered_one_after_the_other() {
+    let mut chain = TestChain::new();
+    chain.grow(200);
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    // The state of a block far below the head takes a while.
+    let (height, hash) = (1, Block::decode(chain.bytes(1)).unwrap().hash());
+    let account = |byte| AccountQuestion { address: Address::repeat_byte(byte), slots: Vec::new() };
+    let question = ProofQuestion { height, hash, accounts: (1..=200).map(account).collect() };
+    let mut askers = Vec::new();
+    for byte in 2..8 {
+        askers.push(node.greet(byte, &chain.genesis).await);
+    }
+    let proven = join_all(askers.iter().map(|session| session.prove(&question)));
+    let received = join_all(askers.iter().map(|session| session.receipts(height, hash)));
+    let (proven, received) = tokio::join!(proven, received);
+    for proofs in proven {
+        assert_eq!(proofs.map(|proofs| proofs.len()), Ok(200));
+    }
+    for receipts in received {
+        assert_eq!(receipts.map(|receipts| receipts.len()), Ok(0));
+    }
+    assert_eq!(node.metrics.refusals("busy"), 0);
+}
+
+#[actix_rt::test]
+async fn questions_for_proofs_that_come_slowly_are_bounded_in_number_and_keep_nobody_else_waiting() {
+    use tokio::io::AsyncWriteExt;
+    let chain = TestChain::new();
+    let node = TestNode::start(1, &chain.genesis, chain.store.clone()).await;
+    let session = node.greet(2, &chain.genesis).await;
+    let hash = chain.genesis.hash();
+    let account = AccountQuestion { address: Address::ZERO, slots: Vec::new() };
+    let question = ProofQuestion { height: 0, hash, accounts: vec![account] };
+    let mut slow = Vec::new();
+    for byte in 3..7 {
+        let token = node.greet(byte, &chain.genesis).await.token().to_hex();
+        let head = format!(
+            "POST /peer/v1/proof HTTP/1.1\r\nhost: node\r\n{SESSION_HEADER}: {token}\r\ncontent-length: 9\r\n\r\n"
+        );
+        for _ in 0..turns::PLACES / 4 {
+            let mut socket = tokio::net::TcpStream::connect(node.server.address()).await.unwrap();
+            socket.write_all(head.as_bytes()).await.unwrap();
+            slow.push(socket);
+        }
+    }
+    let answered = async |is_answered: bool| {
+        while session.prove(&question).await.is_ok() != is_answered {
+            tokio::time::sleep(Duration::from_millis(5)).await; // the server's threads come to it
+        }
+    };
+    tokio::time::timeout(SILENCE, answered(false)).await.expect("no place is left");
+    assert_eq!(code(&session.prove(&question).await.unwrap_err()), "busy");
+    assert_eq!(code(&session.receipts(0, hash).await.unwrap_err()), "busy");
+    drop(slow.pop());
+    // Before the time of the others is up.
+    tokio::time::timeout(body::BODY_DEADLINE / 2, answered(true)).await.expect("one place is enough");
+    assert!(session.receipts(0, hash).await.is_ok());
 }
 
 #[actix_rt::test]
