@@ -2,7 +2,7 @@
 
 use super::guest::Guest;
 use super::http::{frame, read_answer};
-use super::peer::random;
+use super::peer::{random, status};
 use super::trial::Trial;
 use crate::forge::with_header;
 use crate::support::node::{Node, SOON};
@@ -66,12 +66,15 @@ fn a_pushed_block_with_a_wrong_seal_costs_its_sender_the_session_and_a_ban() {
 fn a_crowd_of_strangers_fills_its_own_places_and_not_the_seeds() {
     let mut trial = Trial::new();
     trial.follower.set("peers.max", 4);
+    // Another seed, honest in everything: it can dial in, too.
+    trial.bad_peer(status(|_, _| ()));
     trial.gate.opens();
     trial.follower_starts();
     trial.follows();
-    // It starts again, and its seed comes after the crowd.
+    // It starts again, and the way to the one seed is open only after the crowd has come.
     trial.gate.closes();
     trial.follower.stop().start();
+    trial.id_of(&trial.peers[0].url());
     let greet = |_| Guest::of(&trial.follower, &trial.chain).greet().map(drop);
     let answers: Vec<_> = (0..20).map(greet).collect();
     assert_eq!(answers[..4], [const { Ok(()) }; 4]);
@@ -80,6 +83,9 @@ fn a_crowd_of_strangers_fills_its_own_places_and_not_the_seeds() {
     assert_ne!(trial.said_of(&trial.gate.url).map(|seed| seed["state"].clone()), Some("connected".into()));
     trial.gate.opens();
     trial.follows();
+    let mut seed = Guest::of(&trial.follower, &trial.chain);
+    seed.identity = trial.peers[0].identity();
+    assert_eq!(seed.greet().map(drop), Ok(()), "a place is kept for it");
     assert_eq!(Guest::of(&trial.follower, &trial.chain).greet().map(drop), Err((503, "full".to_owned())));
     trial.ends_well();
 }

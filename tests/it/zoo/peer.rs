@@ -260,6 +260,11 @@ impl BadPeer {
         self.inner.honest.node_id()
     }
 
+    /// What it says of itself in hellos.
+    pub(super) fn identity(&self) -> Identity {
+        self.inner.honest.identity.clone()
+    }
+
     /// How often it has told its lie.
     pub(super) fn told(&self) -> u64 {
         self.inner.told.load(Ordering::SeqCst)
