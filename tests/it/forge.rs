@@ -1,7 +1,8 @@
 //! An authority in the test's own hands: a chain sealed with the development authority's key, block by block, and
 //! blocks that are wrong in any way wanted.
 
-use crate::support::node::Node;
+use crate::support::node::{Node, SOON};
+use crate::support::until;
 use alloy_consensus::{Header, SignableTransaction, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy_trie::Nibbles;
@@ -223,9 +224,13 @@ pub(crate) fn posted(block: &Block) -> Value {
     json!({ "raw": block.bytes() })
 }
 
-/// Posts a block that is taken.
+/// Posts a block that is taken. A node listens a moment before it imports: until then it says 503.
 #[track_caller]
 pub(crate) fn import(node: &Node, block: &Block) {
     let expected = json!({ "success": true, "imported": true, "height": block.height(), "hash": block.hash() });
-    assert_eq!(node.post("/rpc/importBlock", &posted(block)), (200, expected), "block {}", block.height());
+    let answer = until("the node imports", SOON, || {
+        let answer = node.post("/rpc/importBlock", &posted(block));
+        (answer.0 != 503).then_some(answer)
+    });
+    assert_eq!(answer, (200, expected), "block {}", block.height());
 }

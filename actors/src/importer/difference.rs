@@ -111,7 +111,7 @@ impl Question {
                 break;
             }
             let question = ProofQuestion { height: self.height(), hash: self.hash, accounts };
-            let proofs = match patience.ask(|| session.prove(&question)).await {
+            let proofs = match patience.insist(|| session.prove(&question)).await {
                 Ok(proofs) => proofs,
                 Err(error) => return Comparison::Failed(error.to_string()),
             };
@@ -140,7 +140,7 @@ impl Question {
 
     async fn compare_receipts(&self, session: &Session, ours: &[Receipt]) -> Comparison {
         let ask = || session.receipts(self.height(), self.hash);
-        let sealed = match Patience::default().ask(ask).await {
+        let sealed = match Patience::default().insist(ask).await {
             Ok(sealed) => sealed,
             Err(error) => return Comparison::Failed(error.to_string()),
         };

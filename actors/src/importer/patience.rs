@@ -23,7 +23,7 @@ impl Default for Patience {
 
 impl Patience {
     /// Asks until there is another answer than *busy*, or no patience is left.
-    pub(super) async fn ask<T, F>(&mut self, question: impl Fn() -> F) -> Result<T, CallError>
+    pub(super) async fn insist<T, F>(&mut self, question: impl Fn() -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, CallError>>,
     {
@@ -52,7 +52,7 @@ mod tests {
     /// Asks a peer that says `code` so many times before it answers: the answer, and how often it was asked.
     async fn asked(patience: &mut Patience, code: &str, times: u32) -> (Result<(), CallError>, u32) {
         let count = Cell::new(0);
-        let answer = patience.ask(|| {
+        let answer = patience.insist(|| {
             count.set(count.get() + 1);
             std::future::ready(if count.get() > times { Ok(()) } else { Err(refused(code)) })
         });
