@@ -20,6 +20,24 @@ pub struct CommitBatch {
 
 /// A confirmed value that is on disk. Only a commit makes it, and only what is durable may be acknowledged,
 /// broadcast, served or answered.
+///
+/// ```
+/// # use callboard_chain::{Block, Confirmed};
+/// # use callboard_store::Durable;
+/// fn what_is_durable_is_confirmed(block: Durable<Block>) -> Confirmed<Block> {
+///     block.confirmed().clone()
+/// }
+/// ```
+///
+/// The other way there is none:
+///
+/// ```compile_fail,E0423
+/// # use callboard_chain::{Block, Confirmed};
+/// # use callboard_store::Durable;
+/// fn what_is_confirmed_is_not_yet_durable(block: Confirmed<Block>) -> Durable<Block> {
+///     Durable(block)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Durable<T>(Confirmed<T>);
 

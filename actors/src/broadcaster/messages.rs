@@ -10,6 +10,25 @@ use callboard_store::Durable;
 
 /// From the block store, on route `BroadcastBlock`: a block sealed here is durable and goes to every subscriber.
 /// A subscriber that is behind loses its place in the queue, not the block: its stream goes on from the store.
+///
+/// ```
+/// # use callboard_actors::broadcaster::BroadcastBlock;
+/// # use callboard_chain::Block;
+/// # use callboard_store::Durable;
+/// fn a_durable_block_is_broadcast(block: Durable<Block>) -> BroadcastBlock {
+///     BroadcastBlock { block }
+/// }
+/// ```
+///
+/// One that is confirmed only is not:
+///
+/// ```compile_fail,E0308
+/// # use callboard_actors::broadcaster::BroadcastBlock;
+/// # use callboard_chain::{Block, Confirmed};
+/// fn a_confirmed_block_is_not_yet_broadcast(block: Confirmed<Block>) -> BroadcastBlock {
+///     BroadcastBlock { block }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct BroadcastBlock {
     /// The block.
@@ -18,6 +37,25 @@ pub struct BroadcastBlock {
 
 /// From the block store, on route `RelayBlock`: an imported block is durable and goes to every subscriber but its
 /// sender. A subscriber that is behind goes on from the store.
+///
+/// ```
+/// # use callboard_actors::broadcaster::RelayBlock;
+/// # use callboard_chain::Block;
+/// # use callboard_store::Durable;
+/// fn a_durable_block_is_relayed(block: Durable<Block>) -> RelayBlock {
+///     RelayBlock { block, from: None }
+/// }
+/// ```
+///
+/// One that is confirmed only is not:
+///
+/// ```compile_fail,E0308
+/// # use callboard_actors::broadcaster::RelayBlock;
+/// # use callboard_chain::{Block, Confirmed};
+/// fn a_confirmed_block_is_not_yet_relayed(block: Confirmed<Block>) -> RelayBlock {
+///     RelayBlock { block, from: None }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RelayBlock {
     /// The block.

@@ -21,8 +21,11 @@ mod talk;
 mod world;
 
 use env::Guard;
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use story::Kind;
 use world::run;
 
@@ -31,6 +34,9 @@ const PROFILE: &str = if cfg!(debug_assertions) { "test" } else { "release" };
 
 /// A long search says how far it has come once in so many seeds.
 const TELL_EVERY: u64 = 5_000;
+
+/// Seeds of which one at least fails late without [`Guard::SealedBlocks`].
+const LATE_FAILURES: Range<u64> = 0..10;
 
 /// Runs these seeds on two threads; what is wrong with those that fail, with the command that runs each again.
 fn failures(seeds: Range<u64>, removed: Option<Guard>) -> Vec<String> {
@@ -102,10 +108,38 @@ fn one_seed() {
 
 #[test]
 fn one_seed_run_twice_gives_the_same_events() {
-    for seed in [1, 2, 3] {
-        assert_eq!(run(seed, None, false), run(seed, None, false));
+    let seeds = 0..Kind::ALL.len() as u64;
+    let kinds: Vec<Kind> = seeds.clone().map(Kind::of).collect();
+    assert!(Kind::ALL.iter().all(|kind| kinds.contains(kind)), "a kind of story is missing: {kinds:?}");
+    let all = || seeds.clone().map(|seed| run(seed, None, false)).collect::<Vec<_>>();
+    // On two threads: what a run looks at by mistake is likely to differ there.
+    let (first, second) = std::thread::scope(|scope| {
+        let second = scope.spawn(all);
+        (all(), second.join().expect("a run does not panic"))
+    });
+    for (kind, (first, second)) in kinds.iter().zip(first.iter().zip(&second)) {
+        assert_eq!(first, second, "{kind:?}");
     }
-    assert_ne!(run(1, None, false).log, run(8, None, false).log);
+    let logs: BTreeSet<u64> = first.iter().map(|ending| ending.log).collect();
+    assert_eq!(logs.len(), first.len(), "two seeds gave the same events");
+}
+
+/// Found late, among faults, liars and several nodes: what is told of the seed is enough to see the same again.
+#[test]
+fn a_seed_that_fails_late_is_told_and_fails_the_same_way_when_it_is_run_again() {
+    let told = Mutex::new(Vec::new());
+    let removed = Some(Guard::SealedBlocks);
+    let failed = search(LATE_FAILURES, removed, 2, |line| told.lock().expect("no thread panics").push(line.to_owned()));
+    let line = failed.first().expect("one of these seeds fails without the guard");
+    assert!(told.lock().expect("no thread panics").contains(line), "it was not told at once: {line}");
+    let (violation, replay) = line.split_once("\n    just simulate-seed ").expect("how to run it again");
+    let seed = replay.split(' ').next().and_then(|seed| seed.parse().ok()).expect("the seed");
+    let (_, log) = replay.split_once("(event log ").expect("the hash of its events");
+    // As it is looked at: event by event.
+    let again = run(seed, removed, true);
+    assert_eq!(again.violation.as_deref(), Some(violation));
+    assert_eq!(format!("{:016x})", again.log), log);
+    assert!(again.lasted > Duration::from_secs(10), "it failed at once: {again:?}");
 }
 
 #[test]

@@ -273,6 +273,13 @@ fn an_unsealed_candidate_reaches_neither_head_nor_disk() {
     disk.store(live.take_batch().unwrap());
     assert_eq!(disk.account(Address::repeat_byte(0xaa)).unwrap().unwrap().balance, U256::from(11));
     assert_eq!(block.height(), 1);
+
+    let next = propose(&mut live, vec![transfer(1, 12)]);
+    build(&mut live, vec![transfer(2, 99)]);
+    assert!(live.take_batch().is_none(), "its trie nodes would be stored with the block before it");
+    live.discard_candidate().unwrap();
+    let batch = live.take_batch().unwrap();
+    assert_eq!(batch.blocks.last().unwrap().value().hash(), next.hash());
 }
 
 #[test]
