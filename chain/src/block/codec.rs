@@ -93,12 +93,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Header, Vec<Transaction>, Seal), D
     if bytes.len() as u64 > MAX_BLOCK_BYTES_LIMIT {
         return Err(DecodeBlockError::TooLong { actual: bytes.len(), limit: MAX_BLOCK_BYTES_LIMIT });
     }
-    let mut rest = bytes;
-    let mut content = list(&mut rest, "outer list")?;
-    nothing_after(rest, "the block")?;
-    let header =
-        Header::decode(&mut content).map_err(|source| DecodeBlockError::Malformed { part: "header", source })?;
-    let transactions = decode_transactions(list(&mut content, "list of transactions")?)?;
+    let (header, list, mut content) = open(bytes)?;
+    let transactions = decode_transactions(list)?;
     let seal =
         <[u8; 65]>::decode(&mut content).map_err(|source| DecodeBlockError::Malformed { part: "seal", source })?;
     nothing_after(content, "the seal")?;
@@ -111,11 +107,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Header, Vec<Transaction>, Seal), D
 }
 
 /// The header and the transaction at `index` of canonical bytes that were decoded as a whole before.
-pub(super) fn decode_one(mut bytes: &[u8], index: usize) -> Result<Option<(Header, Transaction)>, DecodeBlockError> {
-    let mut content = list(&mut bytes, "outer list")?;
-    let header =
-        Header::decode(&mut content).map_err(|source| DecodeBlockError::Malformed { part: "header", source })?;
-    let mut transactions = list(&mut content, "list of transactions")?;
+pub(super) fn decode_one(bytes: &[u8], index: usize) -> Result<Option<(Header, Transaction)>, DecodeBlockError> {
+    let (header, mut transactions, _) = open(bytes)?;
     let failed = |index| move |source| DecodeBlockError::Transaction { index, source };
     for before in 0..index {
         if transactions.is_empty() {
@@ -128,6 +121,16 @@ pub(super) fn decode_one(mut bytes: &[u8], index: usize) -> Result<Option<(Heade
     }
     let transaction = transaction_item(&mut transactions).and_then(decode_envelope).map_err(failed(index))?;
     Ok(Some((header, transaction)))
+}
+
+/// A block's header, the payload of its list of transactions, and what follows that.
+fn open(mut bytes: &[u8]) -> Result<(Header, &[u8], &[u8]), DecodeBlockError> {
+    let mut content = list(&mut bytes, "outer list")?;
+    nothing_after(bytes, "the block")?;
+    let header =
+        Header::decode(&mut content).map_err(|source| DecodeBlockError::Malformed { part: "header", source })?;
+    let transactions = list(&mut content, "list of transactions")?;
+    Ok((header, transactions, content))
 }
 
 /// The payload of the list that `rest` begins with; `rest` goes on after it.

@@ -32,8 +32,8 @@ pub(super) async fn raw(frontend: &Frontend, params: &Params<'_>) -> RpcResult {
 /// The EIP-2718 bytes of a transaction, confirmed or pending.
 pub(crate) async fn raw_transaction(frontend: &Frontend, hash: B256) -> Result<Option<Bytes>, RpcError> {
     let encode = move |view: View| {
-        let transaction = confirmed(&view, hash)?;
-        Ok(transaction.map(|transaction| Bytes::from(transaction.inner.encoded_2718())))
+        let found = view.snapshot.confirmed_by_hash(hash).map_err(storage)?;
+        Ok(found.map(|(_, found)| Bytes::from(found.transaction.encoded_2718())))
     };
     if let Some(bytes) = frontend.load(encode).await? {
         return Ok(Some(bytes));
@@ -46,15 +46,11 @@ pub(crate) async fn raw_transaction(frontend: &Frontend, hash: B256) -> Result<O
 }
 
 pub(super) async fn raw_by_block(frontend: &Frontend, params: &Params<'_>, id: BlockId) -> RpcResult {
-    in_block(frontend, params, id, |view, height, index| {
-        let transaction = view.block(height)?.transactions().get(index).map(Encodable2718::encoded_2718);
-        Ok(transaction.map(Bytes::from))
-    })
-    .await
+    in_block(frontend, params, id, |_, _, found| Ok(Bytes::from(found.transaction.encoded_2718()))).await
 }
 
 pub(super) async fn by_block(frontend: &Frontend, params: &Params<'_>, id: BlockId) -> RpcResult {
-    in_block(frontend, params, id, at).await
+    in_block(frontend, params, id, shaped).await
 }
 
 /// Reads the transaction with a number in a block; null where there is no such block, or no such transaction in it.
@@ -62,14 +58,16 @@ async fn in_block<T: Serialize>(
     frontend: &Frontend,
     params: &Params<'_>,
     id: BlockId,
-    read: impl FnOnce(&View, u64, usize) -> Result<Option<T>, RpcError> + Send + 'static,
+    read: impl FnOnce(&View, TransactionLocation, ConfirmedTransaction) -> Result<T, RpcError> + Send + 'static,
 ) -> RpcResult {
     let index: Quantity = params.required(1, "index")?;
     frontend
         .read(move |view| {
             let Some(height) = view.known_height(id)? else { return Ok(None) };
-            let Ok(index) = usize::try_from(index) else { return Ok(None) };
-            read(&view, height, index)
+            let Ok(index) = u32::try_from(index) else { return Ok(None) };
+            let location = TransactionLocation { height, index };
+            let found = view.snapshot.confirmed(location).map_err(storage)?;
+            found.map(|found| read(&view, location, found)).transpose()
         })
         .await
 }
@@ -90,13 +88,6 @@ pub(super) fn receipt_of(view: &View, hash: B256) -> Result<Option<RpcReceipt>, 
 fn confirmed(view: &View, hash: B256) -> Result<Option<RpcTransaction>, RpcError> {
     let found = view.snapshot.confirmed_by_hash(hash).map_err(storage)?;
     found.map(|(location, confirmed)| shaped(view, location, confirmed)).transpose()
-}
-
-fn at(view: &View, height: u64, index: usize) -> Result<Option<RpcTransaction>, RpcError> {
-    let Ok(index) = u32::try_from(index) else { return Ok(None) };
-    let location = TransactionLocation { height, index };
-    let found = view.snapshot.confirmed(location).map_err(storage)?;
-    found.map(|confirmed| shaped(view, location, confirmed)).transpose()
 }
 
 fn shaped(

@@ -236,11 +236,7 @@ async fn proof(request: HttpRequest, payload: web::Payload, state: State) -> Res
     let question: ProofQuestion = serde_json::from_slice(&message).map_err(Refused::malformed)?;
     // Only now: a question that comes slowly keeps nobody waiting.
     let (turn, store) = (place.turn().await?, state.store.clone());
-    let prove = move || {
-        let _turn = turn;
-        proof::prove(&store, &question)
-    };
-    let proven = web::block(prove).await.map_err(Refused::internal)??;
+    let proven = turn.work(move || proof::prove(&store, &question)).await?;
     Ok(HttpResponse::Ok().json(proven))
 }
 
@@ -259,11 +255,7 @@ async fn receipts(
     guest(&request, &state)?;
     let turn = state.proofs.place()?.turn().await?;
     let (store, ReceiptsQuery { height, hash }) = (state.store.clone(), query.into_inner());
-    let read = move || {
-        let _turn = turn;
-        proof::receipts(&store, height, hash)
-    };
-    let receipts = web::block(read).await.map_err(Refused::internal)??;
+    let receipts = turn.work(move || proof::receipts(&store, height, hash)).await?;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(receipts))
 }
 

@@ -1,6 +1,7 @@
 //! Who waits for a proof: one is made after the other, and a bounded number of askers wait for theirs.
 
 use super::refused::Refused;
+use actix_web::web;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
@@ -59,12 +60,25 @@ impl Place {
     }
 }
 
-/// Nobody else's question is answered until this is dropped: keep it with the work, which goes on where the asker has
-/// left.
+/// Nobody else's question is answered until this is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     _place: OwnedSemaphorePermit,
     _turn: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Answers the question on a thread that may wait. The turn goes with the work, which goes on where the asker has left.
+    pub(super) async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let answer = move || {
+            let _turn = self;
+            work()
+        };
+        web::block(answer).await.map_err(Refused::internal)?
+    }
 }
 
 #[cfg(test)]
